@@ -1,0 +1,118 @@
+/*
+ * event/batch.h: the events of one request, decoded, as typed columns in one arena. Built by `receive` (or by replay of
+ * the journal), checked and stamped by `intake`, encoded by event/codec.h, scanned as it is while it is an open batch.
+ *
+ * Shape. Rows are numbered 0 … row_count-1 in the order they were begun. Per-row arrays hold what every event has
+ * (time, rate, dataset) and the ids. Everything else is a column: one (name, type) pair with values on some rows:
+ *   points  ascending, unique row numbers with one value each; `rows` is NULL once frozen if every row has a value
+ *   ranges  [first_row, end_row) with one value for all of them: resource and scope attributes. A later range hides an
+ *           earlier one and a point hides every range.
+ * A row has at most one value per name, whatever its type: the builder takes back an earlier one (also by ranges of
+ * another type: see batch_put). So a reader may take the columns of one name in any order.
+ * Strings are codes into the batch's own dictionary (`strings`); publishing maps them to the table's.
+ *
+ * Precedence when names clash, highest first (honeycomb.md §2.3): item, scope, resource, columns built by the mapping.
+ * The receiver achieves it by order: mapped values are put first (batch_put), item attributes after them; resource and
+ * scope attributes are ranges, which points hide, so a receiver asks batch_in_range before it puts a mapped value.
+ *
+ * Bounds: the arena's cap; EVENT_FIELDS_MAX per row. Sticky failure: after an allocation failed all puts are no-ops
+ * and batch_failed() says so.
+ */
+#ifndef EVENT_BATCH_H
+#define EVENT_BATCH_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/intern.h"
+#include "event/types.h"
+
+#define COLUMN_NONE UINT32_MAX
+
+typedef struct column_range {
+    uint32_t first_row, end_row;
+    uint64_t bits; /* as in column.bits; string, bool and histogram codes in the low 32 bits */
+} column_range;
+
+typedef struct column {
+    span name;
+    field_type type;
+    uint32_t count, capacity; /* points */
+    uint32_t *rows;           /* NULL once frozen when count == row_count */
+    uint32_t *codes;          /* string, histogram: dictionary code; bool: 0 or 1. Else NULL */
+    uint64_t *bits;           /* int: two's complement; float: IEEE bits. Else NULL */
+    column_range *ranges;
+    uint32_t range_count, range_capacity;
+    uint32_t next_same_name;  /* another type of the same name, or COLUMN_NONE */
+} column;
+
+typedef struct batch {
+    arena *mem;
+    family family;
+    int64_t arrival_ns; /* set by intake */
+    uint32_t row_count, row_capacity;
+    int64_t *time_ns;
+    uint32_t *rate;      /* sample rate ≥ 1 */
+    uint32_t *dataset;   /* dictionary code of the dataset's name */
+    trace_id *trace_id;  /* the id arrays are always there; all zero = absent */
+    uint64_t *span_id;
+    uint64_t *parent_id;
+    column *columns;
+    uint32_t column_count, column_capacity;
+    const span *strings; /* frozen: code → text, in the arena */
+    uint32_t string_count;
+    uint32_t dropped_items;   /* by the receiver, for partial success */
+    uint32_t truncated_strings;
+    struct batch_builder *builder; /* NULL once frozen */
+} batch;
+
+batch *batch_new(family f, size_t cap_bytes); /* NULL when memory is short */
+void batch_free(batch *take_b);
+bool batch_failed(const batch *b);
+
+/* ---- building ---- */
+uint32_t batch_string(batch *b, span s); /* interns; cut at EVENT_STRING_MAX; INTERN_NONE when failed */
+span batch_text(const batch *b, uint32_t code);
+/* The column of (name, type), made on first use. `predict`: a slot the caller keeps per position, holding the column
+ * found there last time (start with COLUMN_NONE); a hit costs one compare. May be NULL. */
+uint32_t batch_column(batch *b, span name, field_type type, uint32_t *predict);
+uint32_t batch_begin_row(batch *b, int64_t time_ns, uint32_t rate, uint32_t dataset_code); /* its number; UINT32_MAX when failed */
+/* Undo everything put since row `row` was begun, and the row itself: for items refused half-way. */
+void batch_drop_row(batch *b, uint32_t row);
+
+/* Put a value of the newest row. Returns false when the row's field limit is reached (the value is dropped) or failed. */
+bool batch_put_string(batch *b, uint32_t column, span s);
+bool batch_put_code(batch *b, uint32_t column, uint32_t code); /* of batch_string; also histograms */
+bool batch_put_int(batch *b, uint32_t column, int64_t v);
+bool batch_put_float(batch *b, uint32_t column, double v);
+bool batch_put_bool(batch *b, uint32_t column, bool v);
+/* One value for rows [first_row, end_row). */
+bool batch_put_range(batch *b, uint32_t column, uint32_t first_row, uint32_t end_row, uint64_t bits);
+/* Ends building: trims rows arrays of full columns, makes `strings`. The batch is immutable afterwards but for intake's
+ * stamping (time_ns, rate, arrival_ns). False when failed. */
+bool batch_freeze(batch *b) must_use;
+
+/* ---- reading one cell: slow and obvious, for tests, tails and traces ---- */
+typedef struct value {
+    bool is_set;
+    field_type type;
+    union {
+        span text; /* string; histogram bytes */
+        int64_t i;
+        double f;
+        bool b;
+    };
+} value;
+
+/* The value of one column at one row (ranges and points considered); is_set false when there is none. */
+value batch_cell(const batch *b, uint32_t column, uint32_t row);
+/* By name over all types and the id fields (whose text is put into the arena `mem`). */
+value batch_get(const batch *b, span name, uint32_t row, arena *mem);
+
+/* ---- canonical text (DESIGN §3): the one by which values of several types are compared and grouped ---- */
+#define VALUE_TEXT_MAX 32
+/* string: itself; int: decimal; float: shortest that reads back (1.0 is "1"); bool: true, false; histogram: empty. */
+span value_text(value v, char scratch[VALUE_TEXT_MAX]);
+/* Number of a value for <, > and calculations: int, float, or a string that is wholly a number. */
+bool value_number(value v, double *ret);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * event/vector.h: one field of a run of rows in the form kernels read: what `store` decodes into and `query`'s
+ * aggregates consume. A vector covers `row_count` ≤ VECTOR_ROWS consecutive rows of one block.
+ */
+#ifndef EVENT_VECTOR_H
+#define EVENT_VECTOR_H
+
+#include "base/intern.h"
+#include "event/types.h"
+
+#define VECTOR_ROWS 8192u /* a block: the unit of decoding, statistics and skipping */
+#define VECTOR_WORDS (VECTOR_ROWS / 64)
+
+typedef enum vector_kind {
+    VECTOR_ABSENT, /* no row has a value */
+    VECTOR_CODES,  /* string or histogram: u32 codes into `dictionary` */
+    VECTOR_INTS,
+    VECTOR_FLOATS,
+    VECTOR_BOOLS,  /* u32 0 or 1 in codes */
+    VECTOR_IDS,    /* span or parent ids: u64 in ints; 0 = absent */
+    VECTOR_TRACE_IDS,
+} vector_kind;
+
+/* code → text of one segment or open table. `count` may lag behind for an open table; codes in vectors are below it. */
+typedef struct dictionary {
+    span (*text)(const void *of, uint32_t code);
+    const void *of;
+    uint32_t count;
+} dictionary;
+
+typedef struct vector {
+    vector_kind kind;
+    field_type type;
+    uint32_t row_count;
+    bool all_present;               /* then `present` is not looked at */
+    uint64_t present[VECTOR_WORDS]; /* bit per row; ids: maintained too */
+    bool is_constant;               /* one value for all present rows: entry 0 (the arrays are filled all the same) */
+    const dictionary *dictionary;   /* VECTOR_CODES */
+    union {
+        uint32_t codes[VECTOR_ROWS];
+        int64_t ints[VECTOR_ROWS];
+        double floats[VECTOR_ROWS];
+        uint64_t ids[VECTOR_ROWS];
+        trace_id trace_ids[VECTOR_ROWS];
+    };
+} vector;
+
+static inline bool vector_has(const vector *v, uint32_t row)
+{
+    return v->all_present || (v->present[row >> 6] >> (row & 63) & 1);
+}
+
+/* A selection: ascending row numbers within the block. */
+typedef struct selection {
+    uint32_t count;
+    uint16_t rows[VECTOR_ROWS];
+} selection;
+
+#endif
