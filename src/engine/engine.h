@@ -1,0 +1,147 @@
+/*
+ * engine/engine.h: the door: what keeps events and answers plans. `local` is our store; `model` (tests/model) is slow and
+ * obvious; a cluster comes later. Nothing above may know which one answers; one suite runs against all.
+ *
+ * All calls are thread-safe. Results live in the arena given. Cancelling: *cancel becomes true (another thread) → the
+ * call ends within 50 ms with SK_CANCELLED.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <stdatomic.h>
+
+#include "base/hash.h"
+#include "event/tree.h"
+#include "query/result.h"
+
+typedef struct engine engine;
+
+typedef struct publish {
+    uint32_t environment;
+    uint64_t seq;
+    hash128 body_hash;
+    batch *take_batch;
+} publish;
+
+typedef struct run_control {
+    const atomic_bool *cancel; /* may be NULL */
+    int64_t deadline_mono_ns;  /* 0 = none: SK_TIMEOUT */
+    /* Progress, at most every 100 ms, from the calling thread; `partial` (may be NULL) is valid during the call. */
+    void (*progress)(void *ctx, uint64_t rows_scanned, uint64_t rows_total, const result *partial);
+    void *ctx;
+} run_control;
+
+/* ---- trace by id ---- */
+typedef struct trace_row {
+    int64_t time_ns;
+    uint32_t rate;
+    span dataset;
+    uint64_t span_id, parent_id;
+    uint32_t field_count; /* named fields, without ids; ordered by name */
+    const span *names;
+    const value *values;
+    uint32_t node; /* index into tree.nodes (the same as the row's index) */
+} trace_row;
+
+typedef struct trace_result {
+    trace_id id;
+    uint32_t row_count; /* spans, span events, links, logs, by time; identical repeats of a span folded */
+    const trace_row *rows;
+    uint32_t folded_rows;
+    tree tree; /* over all rows; annotations have no place in its order */
+} trace_result;
+
+/* ---- service map ---- */
+typedef struct map_node {
+    span name;
+    const char *kind; /* "service", "database", "messaging", "external", "client" (browser, user) */
+    uint64_t count, errors; /* weighted: spans that enter it */
+    double p50_ms, p95_ms;
+} map_node;
+
+typedef struct map_edge {
+    uint32_t from, to; /* nodes */
+    const char *kind;  /* "call", "database", "messaging", "external" */
+    uint64_t count, errors;
+    double p50_ms, p95_ms;
+} map_edge;
+
+typedef struct service_map {
+    uint32_t node_count, edge_count;
+    const map_node *nodes; /* by name */
+    const map_edge *edges; /* by from, to, kind */
+} service_map;
+
+/* ---- fields ---- */
+typedef struct field_top {
+    value value;
+    uint64_t count; /* weighted */
+} field_top;
+
+typedef struct field_info {
+    span name;
+    uint32_t types; /* bit per field_type */
+    uint64_t count; /* rows that have it, weighted by sample rate */
+    uint32_t top_count;
+    const field_top *top; /* the most frequent values of the rows looked at, at most `top_max` */
+} field_info;
+
+typedef struct fields_query {
+    span dataset; /* at == NULL: all */
+    int64_t start_ns, end_ns;
+    span prefix;       /* only names that start so */
+    uint32_t top_max;  /* 0: no values */
+    uint32_t limit;
+} fields_query;
+
+typedef struct fields_result {
+    uint32_t count;
+    const field_info *fields; /* by name */
+    uint32_t dataset_count;
+    const span *datasets;     /* by name */
+    const uint64_t *dataset_rows;
+    bool is_sampled; /* top values come from a sample of the blocks */
+} fields_result;
+
+typedef struct drop_query { /* exactly one of the forms */
+    uint32_t environment;
+    span dataset;      /* at == NULL: all */
+    int64_t before_ns; /* 0 = not by time */
+} drop_query;
+
+typedef struct engine_stats {
+    uint64_t rows, open_rows, segments, disk_bytes, open_bytes, damaged_segments, unsealed_bytes, seals, merges;
+    uint64_t rows_dropped_retention, rows_dropped_disk_max;
+    int64_t oldest_ns, newest_ns;
+} engine_stats;
+
+typedef struct engine_ops {
+    const char *name;
+    sk_code (*publish)(engine *e, const publish *p, err *er);
+    sk_code (*run)(engine *e, uint32_t environment, const plan *p, const run_control *c, arena *mem, result *ret, err *er);
+    sk_code (*trace)(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns, arena *mem, trace_result *ret, err *er);
+    sk_code (*service_map)(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns, const run_control *c, arena *mem, service_map *ret, err *er);
+    sk_code (*fields)(engine *e, uint32_t environment, const fields_query *q, arena *mem, fields_result *ret, err *er);
+    sk_code (*drop)(engine *e, const drop_query *q, err *er);
+    sk_code (*settle)(engine *e, err *er); /* seal and merge what is due, now: benches, tests, shutdown */
+    void (*stats)(engine *e, uint32_t environment, engine_stats *ret); /* environment 0 = all */
+    void (*close)(engine *take_e);
+} engine_ops;
+
+struct engine { /* first member of every engine */
+    const engine_ops *ops;
+};
+
+/* Calls through the door: engine_run(e, …) is e->ops->run(e, …), with checks that hold for every engine. */
+sk_code engine_publish(engine *e, const publish *p, err *er) must_use;
+sk_code engine_run(engine *e, uint32_t environment, const plan *p, const run_control *c, arena *mem, result *ret, err *er) must_use;
+/* SK_NOT_FOUND when no row has the id. start/end 0 = no bound. */
+sk_code engine_trace(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns, arena *mem, trace_result *ret, err *er) must_use;
+sk_code engine_service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns, const run_control *c, arena *mem, service_map *ret, err *er) must_use;
+sk_code engine_fields(engine *e, uint32_t environment, const fields_query *q, arena *mem, fields_result *ret, err *er) must_use;
+sk_code engine_drop(engine *e, const drop_query *q, err *er) must_use;
+sk_code engine_settle(engine *e, err *er) must_use;
+void engine_stats_get(engine *e, uint32_t environment, engine_stats *ret);
+void engine_close(engine *take_e);
+
+#endif
