@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Everything a program can say against the tree: layers, writable globals, banned functions, format, file tops.
+
+./dev lint           the quick checks
+./dev lint --tidy    also clang-tidy over src (minutes)
+./dev lint --both    also build with gcc and clang, warnings as errors
+"""
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BANNED = {
+    "strcpy": "a span or buf", "strcat": "a buf", "sprintf": "buf_print or snprintf", "vsprintf": "vsnprintf",
+    "strncpy": "a span", "strncat": "a buf", "gets": "a reader", "atoi": "span_to_i64", "atol": "span_to_i64",
+    "atof": "span_to_double", "strtok": "span_cut", "localtime": "base/clock.h", "gmtime": "base/clock.h",
+    "ctime": "base/clock.h", "asctime": "base/clock.h", "rand": "hash_mix", "srand": "hash_mix", "alloca": "an arena",
+}
+BANNED_CALL = re.compile(r"(?<![\w.>])(" + "|".join(BANNED) + r")\s*\(")
+MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
+STRING = re.compile(r'"(?:\\.|[^"\\\n])*"')
+
+
+def tracked(*patterns):
+    out = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns], cwd=ROOT,
+                         capture_output=True, check=True)
+    return [ROOT / name for name in out.stdout.decode().split("\0") if name and (ROOT / name).exists()]
+
+
+def blank(match):
+    return re.sub(r"[^\n]", " ", match.group())
+
+
+def check_text():
+    bad = []
+    for file in tracked("src/*.[ch]", "tests/*.[ch]", "fuzz/*.c", "bench/*.c"):
+        text = file.read_text()
+        name = file.relative_to(ROOT)
+        if not text.startswith("/*"):
+            bad.append(f"{name}:1: says nothing at its top: what it is, who calls it, what it must never do")
+        for number, line in enumerate(text.splitlines(), 1):
+            if MARKS.search(line):
+                bad.append(f"{name}:{number}: unfinished mark")
+        code = STRING.sub(blank, COMMENT.sub(blank, text))
+        for number, line in enumerate(code.splitlines(), 1):
+            for match in BANNED_CALL.finditer(line):
+                bad.append(f"{name}:{number}: {match[1]}() is banned; use {BANNED[match[1]]}")
+    return bad
+
+
+def check_format():
+    files = [str(f) for f in tracked("src/*.[ch]", "tests/*.[ch]", "fuzz/*.c", "bench/*.c")]
+    run = subprocess.run(["clang-format", "--dry-run", "-Werror", "--ferror-limit=1", *files], capture_output=True, text=True)
+    return [line for line in run.stderr.splitlines() if "error:" in line]
+
+
+def check_layers():
+    run = subprocess.run([sys.executable, "tools/check_layers.py"], cwd=ROOT, capture_output=True, text=True)
+    return run.stdout.splitlines() if run.returncode else []
+
+
+def check_globals():
+    """Writable symbols in our own objects: state hangs from structs that are passed down."""
+    allowed = set((ROOT / "tools/globals.allowed").read_text().split("\n"))
+    bad = []
+    for build in (ROOT / "build", ROOT / "build-asan"):
+        objects = [str(o) for o in build.glob("src/**/*.o")]
+        if not objects or build.name != "build":
+            continue
+        run = subprocess.run(["nm", "-A", "--defined-only", *objects], capture_output=True, text=True)
+        for line in run.stdout.splitlines():
+            place, kind, symbol = re.match(r"(.*?):\S* (\w) (.*)", line).groups()
+            if kind in "bBdDC" and re.sub(r"\.\d+$", "", symbol) not in allowed:
+                bad.append(f"{pathlib.Path(place).relative_to(build)}: writable global {symbol}")
+    return bad
+
+
+def check_tidy():
+    database = ROOT / "build-tidy"
+    if not (database / "build.ninja").exists():
+        subprocess.run(["meson", "setup", str(database), "--buildtype=debugoptimized"], cwd=ROOT, check=True,
+                       env={**os.environ, "CC": "clang"}, stdout=subprocess.DEVNULL)
+    files = [str(f) for f in tracked("src/*.c")]
+
+    def one(file):
+        run = subprocess.run(["clang-tidy", "-p", str(database), "--quiet", file], cwd=ROOT, capture_output=True, text=True)
+        return [line for line in run.stdout.splitlines() if "warning:" in line or "error:" in line]
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return sorted({line for lines in pool.map(one, files) for line in lines})
+
+
+def check_compilers():
+    bad = []
+    for compiler in ("gcc", "clang"):
+        folder = ROOT / f"build-{compiler}"
+        if not (folder / "build.ninja").exists():
+            subprocess.run(["meson", "setup", str(folder), "--werror", "--buildtype=release", "-Dbench=true"], cwd=ROOT,
+                           env={**os.environ, "CC": compiler}, check=True, stdout=subprocess.DEVNULL)
+        run = subprocess.run(["ninja", "-C", str(folder)], capture_output=True, text=True)
+        if run.returncode:
+            bad += [f"{compiler}: {line}" for line in run.stdout.splitlines() if "error" in line]
+    return bad
+
+
+def main():
+    checks = [("layers", check_layers), ("text", check_text), ("format", check_format), ("globals", check_globals)]
+    if "--tidy" in sys.argv:
+        checks.append(("clang-tidy", check_tidy))
+    if "--both" in sys.argv:
+        checks.append(("compilers", check_compilers))
+    failed = 0
+    for name, check in checks:
+        bad = check()
+        print(f"lint {name}: " + ("ok" if not bad else f"{len(bad)} found"))
+        for line in bad[:40]:
+            print("  " + line)
+        failed += bool(bad)
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
