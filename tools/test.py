@@ -114,8 +114,8 @@ def flow(tally, everything):
     python = venv()
     out = run([str(python), "-m", "pytest", "-q", "-x" if os.environ.get("SKEP_FAIL_FAST") else "-q", "--tb=short",
                "-p", "no:cacheprovider", f"--junitxml={report}", "tests/flow"],
-              env={**os.environ, "SKEP_BINARY": str(ROOT / "build-asan/src/main/skep"),
-                   "SKEP_RELEASE_BINARY": str(ROOT / "build/src/main/skep"),
+              env={**os.environ, "SKEP_BINARY": str(ROOT / "build-asan/skep"),
+                   "SKEP_RELEASE_BINARY": str(ROOT / "build/skep"),
                    "SKEP_TEST_ROUNDS": "all" if everything else os.environ.get("SKEP_TEST_ROUNDS", "")},
               capture_output=True)
     if not report.exists():
