@@ -1,0 +1,39 @@
+/*
+ * main/config.h: the options of `skep serve`: one table row each gives flag, SKEP_* variable, key in the file, help and
+ * man page. Precedence: flag, variable, file, default. Unknown names are refused with the nearest known one.
+ */
+#ifndef MAIN_CONFIG_H
+#define MAIN_CONFIG_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+#define CONFIG_LISTEN_MAX 16
+
+typedef struct config {
+    const char *data_dir;
+    const char *listen[CONFIG_LISTEN_MAX];
+    uint32_t listen_count; /* 0 = the default listeners */
+    const char *tls_cert, *tls_key;
+    bool auth_required;
+    bool relaxed;
+    uint64_t memory_max_bytes; /* 0 = the default: min(25 % of RAM, 2 GiB) */
+    uint64_t disk_max_bytes;   /* 0 = the default of first start */
+    int64_t retention_ns;
+    bool demo;
+    const char *config_file;
+    const char *preset_ingest_key, *preset_ingest_key_file;
+    bool quiet;
+} config;
+
+/* argv[0] is the command. Strings live in the arena. SK_BAD_INPUT carries the sentence for exit code 2. */
+sk_code config_parse(int argc, char **argv, arena *mem, config *ret, err *e) must_use;
+/* The option list of `skep serve --help`. */
+void config_help(buf *out);
+
+/* "512MiB", "20 GiB", "1.5g", "1000000" → bytes; "60d", "12h", "100y", "90s", "1h30m" → ns. */
+bool config_size(span text, uint64_t *ret);
+bool config_duration(span text, int64_t *ret);
+
+#endif
