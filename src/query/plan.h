@@ -20,6 +20,7 @@
 #define PLAN_BUCKETS_MAX 1000u
 #define PLAN_LIMIT_DEFAULT 100u /* groups, as Honeycomb's */
 #define PLAN_LIMIT_MAX 10000u
+#define PLAN_LIMIT_SERIES_MAX 1000u /* when the series is asked for too */
 #define PLAN_RANGE_DEFAULT_S 7200
 
 /* A field as asked: the names to try on each row, first that exists wins (more than one only for `semconv.`). */

@@ -1,13 +1,14 @@
 /*
  * query/spec.h: what was asked: Honeycomb's query spec (honeycomb.md §4.2) as a tree, from and to its JSON and from and
  * to the text form. Both forms are lossless: spec → text → spec and spec → JSON → spec give equal trees
- * (normal form: no empty lists, AND left out). Everything lives in the caller's arena.
+ * (normal form: no empty lists, AND left out, OR only between two or more filters). The dataset is not part of
+ * Honeycomb's JSON: it travels beside it. Everything lives in the caller's arena.
  *
  * Text form (DESIGN §4; grammar in docs/query-text.md):
  *   COUNT, P90(duration_ms) FROM "backend-flask" WHERE duration_ms > 50 AND user.id exists GROUP BY http.route
  *   HAVING COUNT > 10 ORDER BY COUNT DESC LIMIT 20 SINCE 2h
- * No FROM = __all__. Times: SINCE 2h | SINCE <RFC 3339 | unix s> [UNTIL …] | UNTIL …; EVERY 60s = granularity;
- * COMPARE 24h; WHERE with OR all through = filter_combination OR; mixing AND and OR is refused by name.
+ * No FROM = __all__. Times: SINCE 2h | SINCE <RFC 3339 | unix s> [UNTIL … | FOR 2h] | UNTIL … [FOR 2h]; EVERY 60s =
+ * granularity; COMPARE 24h; WHERE with OR all through = filter_combination OR; mixing AND and OR is refused by name.
  */
 #ifndef QUERY_SPEC_H
 #define QUERY_SPEC_H
@@ -37,6 +38,13 @@ const char *filter_op_name(filter_op op); /* "does-not-contain" */
 bool calc_op_parse(span name, calc_op *ret);
 bool filter_op_parse(span name, filter_op *ret);
 bool calc_op_percentile(calc_op op, double *ret_quantile); /* P999 → 0.999 */
+
+typedef enum calc_column { CALC_COLUMN_NONE, CALC_COLUMN_OPTIONAL, CALC_COLUMN_NEEDED } calc_column;
+calc_column calc_op_column(calc_op op);
+bool filter_op_is_negative(filter_op op); /* also matches rows without the field */
+bool filter_op_is_order(filter_op op);    /* < <= > >= */
+
+#define SPEC_LIST_MAX 100u /* calculations, filters, breakdowns, orders, havings: each */
 
 typedef struct spec_filter {
     span column;
@@ -77,7 +85,7 @@ typedef struct query_spec {
     uint32_t order_count;
     spec_having *havings;
     uint32_t having_count;
-    uint32_t limit;        /* 0 = default */
+    uint32_t limit; /* 0 = default */
     bool has_start, has_end, has_range;
     int64_t start_s, end_s; /* unix seconds (text form keeps whole seconds too) */
     int64_t range_s;
@@ -92,5 +100,9 @@ void spec_to_json(const query_spec *s, buf *out);
 /* Errors carry the offset in the text and what was expected there. */
 sk_code spec_from_text(span text, arena *mem, query_spec *ret, err *e) must_use;
 void spec_to_text(const query_spec *s, buf *out);
+
+bool spec_equal(const query_spec *a, const query_spec *b); /* the same tree, dataset included */
+/* A copy whose lists and texts all live in `mem`. */
+sk_code spec_copy(const query_spec *s, arena *mem, query_spec *ret, err *e) must_use;
 
 #endif
