@@ -1,7 +1,8 @@
 /*
  * base/arena.h: bump memory with one owner: one per request, per query, per block of a query.
  * Allocations are freed together by arena_free or arena_rewind. A cap is given at birth; reaching it (or malloc
- * failing) returns NULL and sets the sticky arena_failed: the caller turns that into SK_TOO_LARGE or SK_NO_MEMORY.
+ * failing) returns NULL and sets the sticky arena_failed (a rewind does not clear it): the caller turns that into
+ * SK_TOO_LARGE or SK_NO_MEMORY. The cap counts what is taken from malloc, so the unused ends of chunks too.
  * Debug and sanitized builds poison what is unused and leave a gap between allocations.
  * Not thread-safe: one owner at a time.
  */
@@ -23,6 +24,7 @@ void arena_free(arena *take_a);     /* NULL is fine */
 /* Zeroed when `zero`. `align` is a power of two up to 64. */
 void *arena_alloc(arena *a, size_t size_bytes, size_t align) must_use;
 void *arena_alloc_zero(arena *a, size_t size_bytes, size_t align) must_use;
+void *arena_alloc_array(arena *a, size_t count, size_t item_bytes, size_t align) must_use; /* zeroed; checks the product */
 /* Grows the newest allocation in place when it can, else copies. `old` may be NULL. */
 void *arena_grow(arena *a, void *old, size_t old_bytes, size_t new_bytes, size_t align) must_use;
 bool arena_copy(arena *a, span from, span *ret) must_use;
@@ -30,7 +32,7 @@ bool arena_copy(arena *a, span from, span *ret) must_use;
 span arena_print(arena *a, const char *format, ...) format_like(2, 3);
 
 #define ARENA_NEW(a, type)          ((type *)arena_alloc_zero((a), sizeof(type), _Alignof(type)))
-#define ARENA_ARRAY(a, type, count) ((type *)arena_alloc_zero((a), sizeof(type) * (size_t)(count), _Alignof(type)))
+#define ARENA_ARRAY(a, type, count) ((type *)arena_alloc_array((a), (count), sizeof(type), _Alignof(type)))
 
 arena_mark arena_here(const arena *a);
 void arena_rewind(arena *a, arena_mark to);

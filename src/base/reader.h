@@ -15,7 +15,8 @@ typedef struct reader {
 
 static inline reader reader_of(span s)
 {
-    return (reader){s.at, s.at + s.len, s.at, false};
+    const uint8_t *at = s.at ? s.at : (const uint8_t *)"";
+    return (reader){at, at + s.len, at, false};
 }
 
 static inline size_t reader_left(const reader *r)

@@ -40,7 +40,8 @@ static inline bool span_is(span a, const char *text)
 
 static inline span span_from(span s, size_t offset) /* what follows `offset`; empty past the end */
 {
-    return offset >= s.len ? (span){s.at + s.len, 0} : (span){s.at + offset, s.len - offset};
+    size_t skipped = offset < s.len ? offset : s.len;
+    return (span){skipped ? s.at + skipped : s.at, s.len - skipped}; /* at may be NULL when empty */
 }
 
 static inline span span_first(span s, size_t len) /* at most the first `len` bytes */
@@ -65,5 +66,6 @@ bool span_to_double(span s, double *ret);  /* JSON number grammar plus leading '
 bool span_to_hex64(span s, uint64_t *ret); /* 1 to 16 hex digits, any case */
 
 bool utf8_is_valid(span s);
+size_t utf8_prefix(span s); /* bytes of the longest valid beginning: also where to cut a text at a limit */
 
 #endif
