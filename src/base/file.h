@@ -43,8 +43,8 @@ sk_code file_sync_dir(const char *path, err *e) must_use;
 sk_code file_list_dir(const char *path, sk_code (*each)(void *ctx, const char *name, bool is_dir, err *e), void *ctx, err *e) must_use;
 sk_code file_remove_tree(const char *path, err *e) must_use;
 sk_code file_disk_free(const char *path, uint64_t *ret_free, uint64_t *ret_total, err *e) must_use;
-/* Whole small files (configuration, secrets): read up to max_bytes into malloc'ed memory; replace by a temporary
- * name, sync, rename, sync of the folder. */
+/* Whole small files (configuration, secrets): read up to max_bytes into memory for base_free, a NUL behind them;
+ * replace by a temporary name, sync, rename, sync of the folder. */
 sk_code file_read_all(const char *path, size_t max_bytes, uint8_t **ret, size_t *ret_len, err *e) must_use;
 sk_code file_replace(const char *path, span bytes, uint32_t mode, err *e) must_use;
 /* An exclusive lock held until file_close; SK_CONFLICT when another process has it. */
