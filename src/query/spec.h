@@ -45,6 +45,7 @@ bool filter_op_is_negative(filter_op op); /* also matches rows without the field
 bool filter_op_is_order(filter_op op);    /* < <= > >= */
 
 #define SPEC_LIST_MAX 100u /* calculations, filters, breakdowns, orders, havings: each */
+#define SPEC_TIME_MAX_S ((int64_t)9200000000) /* within what 64 bits of ns can hold */
 
 typedef struct spec_filter {
     span column;
