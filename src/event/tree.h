@@ -3,8 +3,10 @@
  * map) and cli (waterfall). Pure; works in the caller's arena.
  *
  * Self time = duration minus the union of the direct child spans' intervals clipped to it; consumer children do not
- * count (DESIGN §3). Critical path: from a root's end backwards, always the child whose end is the latest before the
- * current instant (reference/ui.md §3).
+ * count (DESIGN §3). Critical path: from every root's end backwards, always the child whose end is the latest before the
+ * current instant (reference/ui.md §3); precisely: children are clipped to what is left of their critical parent, empty
+ * ones and consumers are left out; of those ending at or before the cursor the one ending last is critical (of several
+ * the earliest start, then the lowest row), its start is the new cursor, and the same holds within it.
  */
 #ifndef EVENT_TREE_H
 #define EVENT_TREE_H
@@ -45,7 +47,7 @@ typedef struct tree_node { /* out, one per row */
 
 typedef struct tree {
     uint32_t count;
-    tree_node *nodes;
+    tree_node *nodes; /* annotations (span_id 0) have a parent and a depth, nothing else */
     uint32_t *order; /* depth-first, roots by start: the waterfall's order, annotations left out */
     uint32_t order_count;
     uint32_t root_count, missing_count;
@@ -53,7 +55,8 @@ typedef struct tree {
 } tree;
 
 /* Rows with the same span id (client and server sharing one, or repeats): children attach to the first server, else to
- * the first. SK_NO_MEMORY only. */
+ * the first; a server attaches to the first client of its own id, if there is one. Missing parents are those of
+ * annotations too. Scratch memory is left in the arena: about 100 bytes a row. SK_NO_MEMORY only. */
 sk_code tree_build(const tree_span *spans, uint32_t count, arena *mem, tree *ret, err *e) must_use;
 
 #endif
