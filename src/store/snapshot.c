@@ -1,0 +1,164 @@
+/*
+ * store/snapshot.c: immutable snapshots over an environment's tables, and the calls of snapshot.h handed on to the two kinds
+ * of part. Called by engine/local. Never: decodes anything; knows a file.
+ */
+#include "base/must.h"
+#include "store/store_private.h"
+
+struct snapshot {
+    table_view tables[FAMILY_COUNT];
+    uint32_t part_count;
+    const part **parts;
+};
+
+static bool overlaps(const part *p, int64_t start_ns, int64_t end_ns)
+{
+    part_info i;
+    p->ops->info(p, &i);
+    return i.row_count && i.min_time_ns < end_ns && i.max_time_ns >= start_ns;
+}
+
+static void add_parts(snapshot *s, const table_view *v, int64_t start_ns, int64_t end_ns)
+{
+    for (uint32_t i = 0; v->segments && i < v->segments->count; i++) {
+        const part *p = segment_part(v->segments->at[i]);
+        if (overlaps(p, start_ns, end_ns))
+            s->parts[s->part_count++] = p;
+    }
+    for (uint32_t i = 0; i < v->open_count; i++)
+        if (overlaps(&v->open[i].base, start_ns, end_ns))
+            s->parts[s->part_count++] = &v->open[i].base;
+}
+
+sk_code store_snapshot(store *s, uint32_t environment, uint32_t family_mask, int64_t start_ns,
+                       int64_t end_ns, snapshot **ret, err *e)
+{
+    snapshot *n = base_alloc_zero(1, sizeof *n);
+    if (!n)
+        return err_set(e, SK_NO_MEMORY, "no memory for a snapshot");
+    size_t count = 0;
+    for (uint32_t f = 0; f < FAMILY_COUNT; f++) {
+        table *t = family_mask >> f & 1 ? store__table(s, environment, f, false) : NULL;
+        sk_code code = t ? table__view(t, &n->tables[f], e) : SK_OK;
+        if (code != SK_OK) {
+            snapshot_release(n);
+            return code;
+        }
+        count += n->tables[f].open_count;
+        count += n->tables[f].segments ? n->tables[f].segments->count : 0;
+    }
+    n->parts = base_alloc_zero(count + 1, sizeof n->parts[0]);
+    if (!n->parts) {
+        snapshot_release(n);
+        return err_set(e, SK_NO_MEMORY, "no memory for a snapshot of %zu parts", count);
+    }
+    for (uint32_t f = 0; f < FAMILY_COUNT; f++)
+        add_parts(n, &n->tables[f], start_ns, end_ns);
+    *ret = n;
+    return SK_OK;
+}
+
+void snapshot_release(snapshot *take_s)
+{
+    if (!take_s)
+        return;
+    for (uint32_t f = 0; f < FAMILY_COUNT; f++)
+        table__view_done(&take_s->tables[f]);
+    base_free(take_s->parts);
+    base_free(take_s);
+}
+
+uint32_t snapshot_part_count(const snapshot *s)
+{
+    return s->part_count;
+}
+
+const part *snapshot_part(const snapshot *s, uint32_t index)
+{
+    must(index < s->part_count);
+    return s->parts[index];
+}
+
+sk_code snapshot_find_trace(snapshot *s, trace_id id,
+                            sk_code (*each)(void *ctx, const part *p, uint32_t first_row,
+                                            uint32_t end_row),
+                            void *ctx, err *e)
+{
+    if (!trace_id_is_set(id))
+        return SK_OK;
+    for (uint32_t i = 0; i < s->part_count; i++) {
+        sk_code code = s->parts[i]->ops->find_trace(s->parts[i], id, each, ctx, e);
+        if (code != SK_OK)
+            return code;
+    }
+    return SK_OK;
+}
+
+/* ---- a part, whichever kind it is ---- */
+
+void part_info_get(const part *p, part_info *ret)
+{
+    p->ops->info(p, ret);
+}
+
+void part_block_get(const part *p, uint32_t block, part_block *ret)
+{
+    p->ops->block(p, block, ret);
+}
+
+part_column part_column_get(const part *p, uint32_t col)
+{
+    return p->ops->column(p, col);
+}
+
+uint32_t part_find(const part *p, span name, uint32_t ret_columns[FIELD_TYPE_COUNT])
+{
+    return p->ops->find(p, name, ret_columns);
+}
+
+const dictionary *part_dictionary(const part *p, uint32_t col)
+{
+    return p->ops->dictionary(p, col);
+}
+
+bool part_block_has_column(const part *p, uint32_t col, uint32_t block)
+{
+    return p->ops->block_has_column(p, col, block);
+}
+
+bool part_block_number_range(const part *p, uint32_t col, uint32_t block, double *ret_min,
+                             double *ret_max)
+{
+    return p->ops->number_range(p, col, block, ret_min, ret_max);
+}
+
+bool part_block_may_hold(const part *p, uint32_t col, uint32_t block, const uint64_t *wanted)
+{
+    return p->ops->may_hold(p, col, block, wanted);
+}
+
+sk_code part_reader_new(const part *p, part_reader **ret, err *e)
+{
+    return p->ops->reader_new(p, ret, e);
+}
+
+void part_reader_free(part_reader *take_r)
+{
+    if (take_r)
+        take_r->part->ops->reader_free(take_r);
+}
+
+sk_code part_read(part_reader *r, uint32_t col, uint32_t block, vector *out, err *e)
+{
+    return r->part->ops->read(r, col, block, out, e);
+}
+
+sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS], err *e)
+{
+    return r->part->ops->read_parents(r, block, out, e);
+}
+
+uint64_t part_reader_bytes(const part_reader *r)
+{
+    return r->bytes;
+}

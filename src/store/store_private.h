@@ -1,0 +1,97 @@
+/*
+ * store/store_private.h: the insides that the files of this folder share: the store, its tables (one per environment and
+ * family) and the immutable lists of segments that snapshots hold.
+ *
+ * Locks, in order: store.lock (the tables' list) and table.publish (one publisher or one who ends an open set) are
+ * RANK_STORE and never held together; table.lock (RANK_TABLE) guards what readers copy, for the length of that copy.
+ */
+#ifndef STORE_STORE_PRIVATE_H
+#define STORE_STORE_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "base/thread.h"
+#include "store/open_set.h"
+#include "store/segment.h"
+
+/* What a table's sealed rows are: by creation number, ascending. Immutable; a change makes a new list. */
+typedef struct segment_list {
+    _Atomic uint32_t refs;
+    uint32_t count;
+    segment *at[]; /* a reference each */
+} segment_list;
+
+typedef struct table {
+    struct store *store;
+    uint32_t environment;
+    family family;
+    lock publish;        /* RANK_STORE */
+    open_set *accepting; /* guarded by publish; the newest of sets, or NULL */
+    bool
+        is_stopped; /* guarded by publish: a batch could not be shown; the journal replays from it */
+    lock lock;      /* RANK_TABLE: all below */
+    condition changed; /* is_sealing or a segment's is_busy was cleared */
+    open_set **sets;   /* oldest first: being sealed, waiting to be, accepting */
+    uint32_t set_count, set_capacity;
+    bool is_sealing, is_dropped;
+    segment_list *segments; /* NULL when empty */
+    uint64_t sealed_seq;    /* every record of this table up to here is in segments, or dropped */
+} table;
+
+struct store {
+    store_options o;
+    char *dir, *data_dir; /* copies; o points to them */
+    lock lock;            /* RANK_STORE: tables */
+    table **tables;       /* ascending by (environment, family) */
+    uint32_t table_count, table_capacity;
+    _Atomic uint64_t next_number; /* of segments: unique over the store's files */
+    _Atomic uint64_t unsealed_bytes;
+    _Atomic uint64_t seals, merges, damaged, rows_dropped_retention, rows_dropped_disk_max;
+    segment_cache *cache;
+    atomic_bool is_stopped; /* a table could not be made: nothing more is shown until a restart */
+    lock work_lock;         /* RANK_STORE: for work and is_closing */
+    condition work;         /* the sealer's and merger's bell */
+    bool is_closing;
+    thread sealer, merger;
+};
+
+/* ---- store.c ---- */
+table *store__table(store *s, uint32_t environment, family f,
+                    bool make); /* NULL: not there, or no memory */
+/* The tables at this moment: NULL-terminated, base_free it; tables live as long as the store. NULL: no memory. */
+table **store__tables(store *s);
+void store__notice(store *s, const char *format, ...) format_like(2, 3);
+void store__ring(store *s);
+
+/* ---- table.c ---- */
+table *table__new(store *s, uint32_t environment, family f);
+void table__free(table *take_t);
+sk_code table__publish(table *t, publish_info info, batch *take_b, err *e) must_use;
+/* Ends the accepting set when `even_if_young` or when it is due by age: later batches go to a new one. */
+void table__end_set(table *t, bool even_if_young);
+/* The oldest set that accepts no more, referenced, and is_sealing set; NULL when there is none or one is being sealed.
+ * `wait`: first waits for another sealing to end. */
+open_set *table__begin_seal(table *t, bool wait);
+/* Ends it. With `added` (count of them): they and the set change places in one step, and the set's records are sealed. */
+sk_code table__end_seal(table *t, open_set *take_s, bool is_sealed, segment **take_added,
+                        uint32_t count, err *e) must_use;
+
+/* What the table holds at one moment: every shown row once, open or sealed. */
+typedef struct table_view {
+    open_part *open;
+    uint32_t open_count;
+    segment_list *segments; /* may be NULL */
+} table_view;
+sk_code table__view(table *t, table_view *ret, err *e) must_use;
+void table__view_done(table_view *v); /* zeroed is fine */
+
+/* Lists of segments. */
+segment_list *segment_list_ref(segment_list *l); /* NULL is fine */
+void segment_list_unref(segment_list *l);        /* NULL is fine */
+/* Under the table's lock: without `removed`, with `added`. SK_NO_MEMORY leaves all as it was; otherwise `added` are the
+ * list's. The old list is put into *ret_old for unref after the lock. */
+sk_code table__swap_segments(table *t, segment *const *removed, uint32_t removed_count,
+                             segment *const *take_added, uint32_t added_count,
+                             segment_list **ret_old, err *e) must_use;
+
+#endif
