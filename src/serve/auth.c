@@ -1,0 +1,194 @@
+/*
+ * serve/auth.c: keys, the loopback exception, and the record of refusals. Runs on I/O loops before a body is read: never
+ * waits, never touches the disk.
+ */
+#include "serve/auth.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+
+span auth_key(const exchange *x)
+{
+    static const char *const names[] = {"x-honeycomb-team", "x-hny-team"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        span value = exchange_header(x, names[i]);
+        if (value.at)
+            return span_trim(value);
+    }
+    span value = span_trim(exchange_header(x, "authorization"));
+    if (value.at && span_equal_nocase(span_first(value, 7), SPAN("bearer ")))
+        return span_trim(span_from(value, 7));
+    return (span){0};
+}
+
+static bool has_key(const exchange *x)
+{
+    return exchange_header(x, "x-honeycomb-team").at || exchange_header(x, "x-hny-team").at ||
+           exchange_header(x, "authorization").at;
+}
+
+/* The host part of "host:port", "[v6]:port" or "scheme://host:port". */
+static span host_of(span authority)
+{
+    size_t scheme = 0;
+    while (scheme + 3 <= authority.len && memcmp(authority.at + scheme, "://", 3) != 0)
+        scheme++;
+    if (scheme + 3 <= authority.len)
+        authority = span_from(authority, scheme + 3);
+    if (authority.len && authority.at[0] == '[') {
+        span rest = span_from(authority, 1);
+        return span_cut(&rest, ']');
+    }
+    span rest = authority;
+    return span_cut(&rest, ':');
+}
+
+static bool is_loopback_host(span authority)
+{
+    span host = host_of(authority);
+    if (span_equal_nocase(host, SPAN("localhost")) || span_is(host, "::1"))
+        return true;
+    span rest = host;
+    int parts = 0;
+    for (span part; rest.at; parts++) {
+        uint64_t number;
+        part = span_cut(&rest, '.');
+        if (part.len > 3 || !span_to_u64(part, &number) || number > 255 ||
+            (parts == 0 && number != 127))
+            return false;
+    }
+    return parts == 4;
+}
+
+/* Why a request without a key is not let in; NULL when it is. */
+static const char *why_not_local(const services *s, const exchange *x)
+{
+    static const char *const forwarding[] = {"forwarded",        "x-forwarded-for",
+                                             "x-forwarded-host", "x-forwarded-proto",
+                                             "x-real-ip",        "via"};
+    if (s->auth_required)
+        return "this server runs with --auth required";
+    if (!exchange_local(x)->is_loopback || !exchange_peer(x)->is_loopback)
+        return "only requests from this machine may go without a key";
+    for (size_t i = 0; i < COUNT_OF(forwarding); i++)
+        if (exchange_header(x, forwarding[i]).at)
+            return "it came through a proxy, and forwarded requests always need a key";
+    span host = exchange_header(x, "host"), origin = exchange_header(x, "origin");
+    if (!host.at || !is_loopback_host(host))
+        return "its Host header does not name this machine's loopback address";
+    if (origin.at && !is_loopback_host(origin))
+        return "it comes from a web page of another origin";
+    return NULL;
+}
+
+static void copy_span(char *out, size_t size, span s)
+{
+    size_t n = s.len < size - 1 ? s.len : size - 1;
+    for (size_t i = 0; i < n; i++)
+        out[i] = s.at[i] < 0x20 || s.at[i] == 0x7f ? '?' : (char)s.at[i];
+    while (n && !utf8_is_valid(span_of(out, n)))
+        n--;
+    out[n] = 0;
+}
+
+void auth_note_refusal(const services *s, exchange *x, const char *reason, uint32_t environment,
+                       span service, uint64_t count, const err *why)
+{
+    if (!s->intake)
+        return;
+    refusal r = {.code = why->code, .environment = environment, .count = count};
+    copy_span(r.reason, sizeof r.reason, span_text(reason));
+    copy_span(r.text, sizeof r.text, span_text(why->text));
+    copy_span(r.path, sizeof r.path, exchange_path(x));
+    copy_span(r.source, sizeof r.source, span_text(exchange_peer(x)->text));
+    char *port =
+        strrchr(r.source, ':'); /* the sender's address; its port changes with every connection */
+    if (port)
+        *port = 0;
+    copy_span(r.service, sizeof r.service,
+              service.len ? service : exchange_header(x, "x-honeycomb-dataset"));
+    copy_span(r.user_agent, sizeof r.user_agent, exchange_header(x, "user-agent"));
+    span key = auth_key(x);
+    if (key.len && s->meta) {
+        meta_key_fingerprint(s->meta, key, r.key_fingerprint);
+        meta_key_hash(s->meta, key, r.key_hash);
+    }
+    intake_refused(s->intake, &r);
+}
+
+static sk_code refuse(const services *s, exchange *x, const char *reason, uint32_t environment,
+                      const err *e)
+{
+    auth_note_refusal(s, x, reason, environment, (span){0}, 1, e);
+    return e->code;
+}
+
+/* What kind of wrong key this is, in one word. */
+static const char *key_reason(span key, const err *e)
+{
+    if (key.len == 0)
+        return "empty_key";
+    if (span_contains(key, SPAN("${")) || key.at[0] == '$')
+        return "literal_variable_key";
+    return span_contains(span_text(e->text), SPAN("revoked")) ? "revoked_key" : "unknown_key";
+}
+
+static const char *permission_words(uint32_t permission)
+{
+    if (permission & (MAY_CONFIGURE | MAY_ADMINISTER))
+        return "change keys, environments or settings";
+    return permission & MAY_QUERY ? "ask questions (it is an ingest key: it only writes)"
+                                  : "send events";
+}
+
+static sk_code authorize_local(const services *s, exchange *x, uint32_t permission, caller *ret,
+                               err *e)
+{
+    const char *why = why_not_local(s, x);
+    environment dev;
+    if (why) {
+        err_set(e, SK_UNAUTHENTICATED,
+                "missing 'x-honeycomb-team' header: %s; set it (or Authorization: Bearer) to a key "
+                "of this server, which `skep env` prints",
+                why);
+        return refuse(s, x, "missing_key", 0, e);
+    }
+    if (permission & ~(uint32_t)(MAY_SEND | MAY_QUERY | MAY_CREATE_DATASETS)) {
+        err_set(e, SK_UNAUTHENTICATED,
+                "keys and environments are never served without a key: use the full key in "
+                "keys.json of the data directory");
+        return refuse(s, x, "missing_key", 0, e);
+    }
+    if (!meta_environment(s->meta, SPAN("dev"), &dev))
+        return err_set(e, SK_INTERNAL, "environment dev is missing");
+    *ret = (caller){.environment = dev.id,
+                    .permissions = MAY_SEND | MAY_QUERY | MAY_CREATE_DATASETS,
+                    .is_any_environment = true,
+                    .is_local = true};
+    copy_span(ret->environment_slug, sizeof ret->environment_slug, span_text(dev.slug));
+    return SK_OK;
+}
+
+sk_code auth_authorize(const services *s, exchange *x, uint32_t permission, caller *ret, err *e)
+{
+    if (!has_key(x))
+        return authorize_local(s, x, permission, ret, e);
+    span key = auth_key(x);
+    key_info info;
+    sk_code code = meta_key_check(s->meta, key, &info, e);
+    if (code != SK_OK)
+        return refuse(s, x, key_reason(key, e), 0, e);
+    if (permission & ~info.permissions) {
+        err_set(e, SK_FORBIDDEN, "key \"%s\" of environment %s may not %s", info.name,
+                info.environment_slug, permission_words(permission & ~info.permissions));
+        return refuse(s, x, "forbidden", info.environment, e);
+    }
+    *ret = (caller){.environment = info.environment,
+                    .permissions = info.permissions,
+                    .is_any_environment = (info.permissions & MAY_ADMINISTER) != 0};
+    copy_span(ret->environment_slug, sizeof ret->environment_slug,
+              span_text(info.environment_slug));
+    copy_span(ret->key_id, sizeof ret->key_id, span_text(info.id));
+    return SK_OK;
+}

@@ -1,0 +1,25 @@
+/*
+ * serve/auth.h: who is asking, and may they: the `authorize` of serve_options (DESIGN §6 "First start").
+ *
+ * A key comes as x-honeycomb-team (also x-hny-team) or Authorization: Bearer. Its environment and permissions decide. Without
+ * a key only a loopback listener under --auth auto lets in, and only with a loopback Host, a loopback or absent Origin
+ * and no forwarding header (DNS rebinding, drive-by pages and local proxies get nothing): it may ask any environment and write
+ * to dev. A wrong key is always refused, with the reason.
+ * Every refusal is counted and kept (intake_refused) under a stable reason word.
+ */
+#ifndef SERVE_AUTH_H
+#define SERVE_AUTH_H
+
+#include "serve/serve.h"
+
+sk_code auth_authorize(const services *s, exchange *x, uint32_t permission, caller *ret,
+                       err *e) must_use;
+
+/* The key as it came: empty when none did. */
+span auth_key(const exchange *x);
+
+/* Notes a refusal with what the exchange tells of its sender: also serve_options.refused and the ingest routes. */
+void auth_note_refusal(const services *s, exchange *x, const char *reason, uint32_t environment,
+                       span service, uint64_t count, const err *why);
+
+#endif

@@ -1,0 +1,157 @@
+/*
+ * serve/route/doctor.c: GET /skep/v1/doctor: every kept refusal with its reason and one fix, and what is odd about what was
+ * accepted. Diagnoses follow the list of pains in the first users' journals (wrong, empty and literal keys, wrong
+ * paths, services without a name).
+ */
+#include "serve/route/health.h"
+
+#include "event/fields.h"
+#include "serve/route/common.h"
+
+typedef struct advice {
+    const char *reason, *text;
+} advice;
+
+static const advice advices[] = {
+    {"empty_key", "The header is there but empty: the variable was not set where the program or "
+                  "compose ran. Set it in that shell or in .env, then recreate the container."},
+    {"literal_variable_key",
+     "The header holds the text of a variable, not its value: whatever wrote it does not expand "
+     "variables. Put the value there, or use a shell or compose file that expands it."},
+    {"unknown_key", "No environment has this key. `skep env` prints one that works; `skep keys "
+                    "adopt FINGERPRINT` accepts this one as it is."},
+    {"revoked_key",
+     "This key was revoked. `skep env` prints a new one; restart the program with it."},
+    {"missing_key", "No key came. Set OTEL_EXPORTER_OTLP_HEADERS=x-honeycomb-team=KEY; `skep env` "
+                    "prints the line."},
+    {"forbidden", "The key is known but may not do this: use a configuration key to ask, an ingest "
+                  "key to send."},
+    {"wrong_path", "Set OTEL_EXPORTER_OTLP_ENDPOINT to the bare address; SDKs append /v1/traces "
+                   "themselves. A per-signal endpoint is used exactly as it is."},
+    {"wrong_content_type",
+     "Send application/x-protobuf or application/json: check OTEL_EXPORTER_OTLP_PROTOCOL."},
+    {"too_old", "The events are older than the retention of this environment: check the sender's "
+                "clock, or raise --retention."},
+    {"too_large", "The request passed a limit that the text names: lower the SDK's batch size."},
+    {"slow_sender",
+     "The request did not arrive in time: look at the network between sender and skep."},
+};
+
+static const char *advice_for(const char *reason)
+{
+    for (size_t i = 0; i < COUNT_OF(advices); i++)
+        if (strcmp(advices[i].reason, reason) == 0)
+            return advices[i].text;
+    return "The text says what was wrong and what to do.";
+}
+
+static void print_refusal(json_writer *w, const exchange *x, const refusal *r)
+{
+    environment env;
+    const struct {
+        const char *name, *text;
+    } texts[] = {{"reason", r->reason},
+                 {"text", r->text},
+                 {"advice", advice_for(r->reason)},
+                 {"path", r->path},
+                 {"source", r->source},
+                 {"service", r->service},
+                 {"user_agent", r->user_agent},
+                 {"key_fingerprint", r->key_fingerprint}};
+    jw_object(w);
+    jw_key_text(w, "time");
+    jw_time(w, r->last_ns);
+    jw_key_text(w, "first_time");
+    jw_time(w, r->first_ns);
+    jw_key_text(w, "count");
+    jw_u64(w, r->count);
+    jw_key_text(w, "status");
+    jw_i64(w, sk_http_status(r->code));
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        jw_key_text(w, texts[i].name);
+        jw_text(w, texts[i].text);
+    }
+    jw_key_text(w, "environment");
+    if (r->environment && meta_environment_by_id(exchange_services(x)->meta, r->environment, &env))
+        jw_text(w, env.slug);
+    else
+        jw_null(w);
+    jw_object_end(w);
+}
+
+static void print_finding(json_writer *w, const char *kind, const char *subject, const char *text)
+{
+    jw_object(w);
+    jw_key_text(w, "kind");
+    jw_text(w, kind);
+    jw_key_text(w, "subject");
+    jw_text(w, subject);
+    jw_key_text(w, "text");
+    jw_text(w, text);
+    jw_object_end(w);
+}
+
+static void print_findings(json_writer *w, exchange *x, const environment *env, bool has_refusals)
+{
+    sender *senders;
+    uint32_t count = intake_senders(exchange_services(x)->intake, exchange_arena(x), &senders),
+             seen = 0;
+    jw_array(w);
+    for (uint32_t i = 0; i < count; i++) {
+        if (senders[i].environment != env->id)
+            continue;
+        seen++;
+        if (strcmp(senders[i].dataset, DATASET_UNKNOWN_SERVICE) == 0)
+            print_finding(
+                w, "unknown_service", senders[i].source,
+                "A program sends without a service name: set OTEL_SERVICE_NAME where it runs.");
+    }
+    if (!seen)
+        print_finding(
+            w, has_refusals ? "all_refused" : "nothing_arrived", env->slug,
+            has_refusals
+                ? "Nothing was accepted since the start, but requests were refused: see above."
+                : "No request has reached this environment since the start. Is the endpoint this "
+                  "server's address, as seen from where the program runs (a container's localhost "
+                  "is the container)? `skep env` prints it.");
+    jw_array_end(w);
+}
+
+void route_doctor(exchange *take_x)
+{
+    static const char *const parameters[] = {"environment", NULL};
+    const services *s = exchange_services(take_x);
+    const caller *who = exchange_caller(take_x);
+    err e = {0};
+    environment env;
+    refusal *refusals;
+    sk_code code = route_check_query(take_x, parameters, &e);
+    if (code == SK_OK)
+        code = route_environment(take_x, exchange_query(take_x, "environment"), &env, &e);
+    if (code != SK_OK) {
+        route_fail(take_x, code, &e);
+        return;
+    }
+    buf out;
+    uint32_t count = intake_refusals(s->intake, exchange_arena(take_x), &refusals), shown = 0;
+    buf_init(&out, ROUTE_REPLY_MAX);
+    json_writer w = {.out = &out};
+    jw_object(&w);
+    jw_key_text(&w, "environment");
+    jw_text(&w, env.slug);
+    jw_key_text(&w, "refusals");
+    jw_array(&w);
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_mine = refusals[i].environment == env.id ||
+                       (refusals[i].environment == 0 && who->is_any_environment);
+        if (!is_mine)
+            continue;
+        print_refusal(&w, take_x, &refusals[i]);
+        shown++;
+    }
+    jw_array_end(&w);
+    jw_key_text(&w, "findings");
+    print_findings(&w, take_x, &env, shown > 0);
+    jw_object_end(&w);
+    route_reply(take_x, 200, &out);
+}

@@ -1,0 +1,274 @@
+/*
+ * serve/route/explore.c: what is asked without a query: one trace, the map of services, the fields there are. Runs on query
+ * workers. JSON shapes are in docs/openapi.yaml.
+ */
+#include "serve/route/explore.h"
+
+#include "event/fields.h"
+#include "serve/route/common.h"
+
+#define DAY_NS (86400 * NS_PER_S)
+
+/* ---- trace ---- */
+
+static void print_id(json_writer *w, const char *name, uint64_t id)
+{
+    char text[17];
+    if (!id)
+        return;
+    size_t len = span_id_print(id, text);
+    jw_key_text(w, name);
+    jw_string(w, span_of(text, len));
+}
+
+static void print_row(json_writer *w, const trace_result *t, uint32_t index)
+{
+    const trace_row *row = &t->rows[index];
+    const tree_node *node = &t->tree.nodes[row->node];
+    jw_object(w);
+    jw_key_text(w, "start_ns");
+    jw_i64_text(w, row->time_ns);
+    jw_key_text(w, "time");
+    jw_time(w, row->time_ns);
+    jw_key_text(w, "dataset");
+    jw_string(w, row->dataset);
+    print_id(w, F_SPAN_ID, row->span_id);
+    print_id(w, F_PARENT_ID, row->parent_id);
+    if (row->rate != 1) {
+        jw_key_text(w, "sample_rate");
+        jw_u64(w, row->rate);
+    }
+    for (uint32_t i = 0; i < row->field_count; i++) {
+        jw_key(w, row->names[i]);
+        jw_value(w, row->values[i]);
+    }
+    if (row->span_id) {
+        jw_key_text(w, "meta.self_ms");
+        jw_double(w, (double)node->self_ns / 1e6);
+        jw_key_text(w, "meta.depth");
+        jw_u64(w, node->depth);
+        jw_key_text(w, "meta.is_critical");
+        jw_bool(w, node->is_critical);
+    }
+    jw_object_end(w);
+}
+
+static void print_trace(const trace_result *t, buf *out)
+{
+    json_writer w = {.out = out};
+    char text[33];
+    jw_object(&w);
+    jw_key_text(&w, "trace_id");
+    size_t len = trace_id_print(t->id, text);
+    jw_string(&w, span_of(text, len));
+    jw_key_text(&w, "spans");
+    jw_array(&w);
+    for (uint32_t i = 0; i < t->row_count; i++)
+        print_row(&w, t, i);
+    jw_array_end(&w);
+    jw_key_text(&w, "missing_parents");
+    jw_array(&w);
+    for (uint32_t i = 0; i < t->tree.missing_count; i++) {
+        len = span_id_print(t->tree.missing_parents[i], text);
+        jw_string(&w, span_of(text, len));
+    }
+    jw_array_end(&w);
+    jw_key_text(&w, "folded_rows");
+    jw_u64(&w, t->folded_rows);
+    jw_object_end(&w);
+}
+
+void route_trace(exchange *take_x)
+{
+    static const char *const parameters[] = {"environment", "start", "end", NULL};
+    err e = {0};
+    environment env;
+    trace_id id;
+    trace_result trace;
+    int64_t start_ns = 0, end_ns = 0;
+    span asked = exchange_param(take_x, "trace_id");
+    sk_code code = route_check_query(take_x, parameters, &e);
+    if (code == SK_OK)
+        code = route_environment(take_x, exchange_query(take_x, "environment"), &env, &e);
+    if (code == SK_OK && (exchange_query(take_x, "start").len || exchange_query(take_x, "end").len))
+        code = route_range(take_x, 0, &start_ns, &end_ns, &e);
+    if (code == SK_OK && !trace_id_parse(asked, true, &id))
+        code = err_set(&e, SK_BAD_INPUT,
+                       "\"%.*s\" is not a trace id: 32 (or 16) hex digits, not all zero",
+                       SPAN_FMT(asked));
+    if (code == SK_OK)
+        code = engine_trace(exchange_services(take_x)->engine, env.id, id, start_ns, end_ns,
+                            exchange_arena(take_x), &trace, &e);
+    if (code != SK_OK) {
+        route_fail(take_x, code, &e);
+        return;
+    }
+    buf out;
+    buf_init(&out, ROUTE_REPLY_MAX);
+    print_trace(&trace, &out);
+    route_reply(take_x, 200, &out);
+}
+
+/* ---- service map ---- */
+
+static void print_numbers(json_writer *w, uint64_t count, uint64_t errors, double p50_ms,
+                          double p95_ms)
+{
+    jw_key_text(w, "count");
+    jw_u64(w, count);
+    jw_key_text(w, "errors");
+    jw_u64(w, errors);
+    jw_key_text(w, "p50_ms");
+    jw_double(w, p50_ms);
+    jw_key_text(w, "p95_ms");
+    jw_double(w, p95_ms);
+}
+
+static void print_map(const service_map *map, buf *out)
+{
+    json_writer w = {.out = out};
+    jw_object(&w);
+    jw_key_text(&w, "nodes");
+    jw_array(&w);
+    for (uint32_t i = 0; i < map->node_count; i++) {
+        const map_node *n = &map->nodes[i];
+        jw_object(&w);
+        jw_key_text(&w, "name");
+        jw_string(&w, n->name);
+        jw_key_text(&w, "kind");
+        jw_text(&w, n->kind);
+        print_numbers(&w, n->count, n->errors, n->p50_ms, n->p95_ms);
+        jw_object_end(&w);
+    }
+    jw_array_end(&w);
+    jw_key_text(&w, "edges");
+    jw_array(&w);
+    for (uint32_t i = 0; i < map->edge_count; i++) {
+        const map_edge *edge = &map->edges[i];
+        jw_object(&w);
+        jw_key_text(&w, "from");
+        jw_string(&w, map->nodes[edge->from].name);
+        jw_key_text(&w, "to");
+        jw_string(&w, map->nodes[edge->to].name);
+        jw_key_text(&w, "kind");
+        jw_text(&w, edge->kind);
+        print_numbers(&w, edge->count, edge->errors, edge->p50_ms, edge->p95_ms);
+        jw_object_end(&w);
+    }
+    jw_array_end(&w);
+    jw_object_end(&w);
+}
+
+void route_service_map(exchange *take_x)
+{
+    static const char *const parameters[] = {"environment", "start", "end", NULL};
+    err e = {0};
+    environment env;
+    service_map map;
+    int64_t start_ns, end_ns;
+    run_control control = {.cancel = exchange_cancel(take_x),
+                           .deadline_mono_ns = exchange_deadline_mono_ns(take_x)};
+    sk_code code = route_check_query(take_x, parameters, &e);
+    if (code == SK_OK)
+        code = route_environment(take_x, exchange_query(take_x, "environment"), &env, &e);
+    if (code == SK_OK)
+        code = route_range(take_x, DAY_NS, &start_ns, &end_ns, &e);
+    if (code == SK_OK)
+        code = engine_service_map(exchange_services(take_x)->engine, env.id, start_ns, end_ns,
+                                  &control, exchange_arena(take_x), &map, &e);
+    if (code != SK_OK) {
+        route_fail(take_x, code, &e);
+        return;
+    }
+    buf out;
+    buf_init(&out, ROUTE_REPLY_MAX);
+    print_map(&map, &out);
+    route_reply(take_x, 200, &out);
+}
+
+/* ---- fields ---- */
+
+static void print_field(json_writer *w, const field_info *f)
+{
+    jw_object(w);
+    jw_key_text(w, "name");
+    jw_string(w, f->name);
+    jw_key_text(w, "types");
+    jw_array(w);
+    for (uint32_t type = 0; type < FIELD_TYPE_COUNT; type++)
+        if (f->types >> type & 1)
+            jw_text(w, field_type_name((field_type)type));
+    jw_array_end(w);
+    jw_key_text(w, "count");
+    jw_u64(w, f->count);
+    jw_key_text(w, "top");
+    jw_array(w);
+    for (uint32_t i = 0; i < f->top_count; i++) {
+        jw_object(w);
+        jw_key_text(w, "value");
+        jw_value(w, f->top[i].value);
+        jw_key_text(w, "count");
+        jw_u64(w, f->top[i].count);
+        jw_object_end(w);
+    }
+    jw_array_end(w);
+    jw_object_end(w);
+}
+
+static void print_fields(const fields_result *fields, buf *out)
+{
+    json_writer w = {.out = out};
+    jw_object(&w);
+    jw_key_text(&w, "fields");
+    jw_array(&w);
+    for (uint32_t i = 0; i < fields->count; i++)
+        print_field(&w, &fields->fields[i]);
+    jw_array_end(&w);
+    jw_key_text(&w, "datasets");
+    jw_array(&w);
+    for (uint32_t i = 0; i < fields->dataset_count; i++) {
+        jw_object(&w);
+        jw_key_text(&w, "name");
+        jw_string(&w, fields->datasets[i]);
+        jw_key_text(&w, "rows");
+        jw_u64(&w, fields->dataset_rows[i]);
+        jw_object_end(&w);
+    }
+    jw_array_end(&w);
+    jw_key_text(&w, "is_sampled");
+    jw_bool(&w, fields->is_sampled);
+    jw_object_end(&w);
+}
+
+void route_fields(exchange *take_x)
+{
+    static const char *const parameters[] = {"environment", "dataset", "start", "end",
+                                             "prefix",      "top",     "limit", NULL};
+    err e = {0};
+    environment env;
+    fields_result fields;
+    fields_query q = {.prefix = exchange_query(take_x, "prefix")};
+    span dataset = exchange_query(take_x, "dataset");
+    sk_code code = route_check_query(take_x, parameters, &e);
+    if (dataset.len && !span_is(dataset, "__all__"))
+        q.dataset = dataset;
+    if (code == SK_OK)
+        code = route_environment(take_x, exchange_query(take_x, "environment"), &env, &e);
+    if (code == SK_OK)
+        code = route_range(take_x, DAY_NS, &q.start_ns, &q.end_ns, &e);
+    if (code == SK_OK)
+        code = route_number(take_x, "top", 5, 100, &q.top_max, &e);
+    if (code == SK_OK)
+        code = route_number(take_x, "limit", 1000, SEGMENT_FIELDS_MAX, &q.limit, &e);
+    if (code == SK_OK)
+        code = engine_fields(exchange_services(take_x)->engine, env.id, &q, exchange_arena(take_x),
+                             &fields, &e);
+    if (code != SK_OK) {
+        route_fail(take_x, code, &e);
+        return;
+    }
+    buf out;
+    buf_init(&out, ROUTE_REPLY_MAX);
+    print_fields(&fields, &out);
+    route_reply(take_x, 200, &out);
+}

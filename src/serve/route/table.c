@@ -1,0 +1,50 @@
+/*
+ * serve/route/table.c: every route of the product. Columns: name, kind, method, pattern, permission, pool, error form, CORS,
+ * handler, the row's own data. Ingest rows stand first: they are asked for most.
+ */
+#include "serve/route/table.h"
+
+#include "meta/meta.h"
+#include "serve/route/admin.h"
+#include "serve/route/explore.h"
+#include "serve/route/health.h"
+#include "serve/route/ingest.h"
+#include "serve/route/query.h"
+#include "serve/route/tail.h"
+
+#define ASK       MAY_QUERY, POOL_QUERY, ERROR_JSON, CORS_NONE
+#define CONFIGURE MAY_CONFIGURE, POOL_QUERY, ERROR_JSON, CORS_NONE
+#define OPEN      0, POOL_INLINE, ERROR_JSON, CORS_NONE
+#define INGEST    MAY_SEND, POOL_INGEST, ERROR_OTLP, CORS_ANY, route_ingest
+
+// clang-format off
+const route route_table[] = {
+    {"otlp-traces",         ROUTE_HTTP, HTTP_METHOD_POST,   "/v1/traces",                     INGEST, "otlp-traces"},
+    {"otlp-logs",           ROUTE_HTTP, HTTP_METHOD_POST,   "/v1/logs",                       INGEST, "otlp-logs"},
+    {"otlp-metrics",        ROUTE_HTTP, HTTP_METHOD_POST,   "/v1/metrics",                    INGEST, "otlp-metrics"},
+    {"otlp-traces-grpc",    ROUTE_GRPC, HTTP_METHOD_POST,   "/opentelemetry.proto.collector.trace.v1.TraceService/Export",     INGEST, "otlp-traces"},
+    {"otlp-logs-grpc",      ROUTE_GRPC, HTTP_METHOD_POST,   "/opentelemetry.proto.collector.logs.v1.LogsService/Export",       INGEST, "otlp-logs"},
+    {"otlp-metrics-grpc",   ROUTE_GRPC, HTTP_METHOD_POST,   "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", INGEST, "otlp-metrics"},
+    {"query",               ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/query",                 ASK, route_query, NULL},
+    {"trace",               ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/traces/{trace_id}",     ASK, route_trace, NULL},
+    {"service-map",         ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/service-map",           ASK, route_service_map, NULL},
+    {"fields",              ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/fields",                ASK, route_fields, NULL},
+    {"tail",                ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/tail",                  ASK, route_tail, NULL},
+    {"status",              ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/status",                ASK, route_status, NULL},
+    {"doctor",              ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/doctor",                ASK, route_doctor, NULL},
+    {"keys-list",           ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/keys",                  CONFIGURE, route_keys_list, NULL},
+    {"keys-create",         ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/keys",                  CONFIGURE, route_keys_create, NULL},
+    {"keys-adopt",          ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/keys/adopt",            CONFIGURE, route_keys_adopt, NULL},
+    {"keys-revoke",         ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/keys/{id}",             CONFIGURE, route_keys_revoke, NULL},
+    {"environments-list",   ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/environments",          ASK, route_environments_list, NULL},
+    {"environments-create", ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/environments",          CONFIGURE, route_environments_create, NULL},
+    {"environments-delete", ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/environments/{slug}",   CONFIGURE, route_environments_delete, NULL},
+    {"data-delete",         ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/data",                  CONFIGURE, route_data_delete, NULL},
+    {"auth",                ROUTE_HTTP, HTTP_METHOD_GET,    "/1/auth",                        OPEN, route_whoami, NULL},
+    {"healthz",             ROUTE_HTTP, HTTP_METHOD_GET,    "/healthz",                       OPEN, route_live, NULL},
+    {"readyz",              ROUTE_HTTP, HTTP_METHOD_GET,    "/readyz",                        OPEN, route_ready, NULL},
+    {"metrics",             ROUTE_HTTP, HTTP_METHOD_GET,    "/metrics",                       ASK, route_metrics, NULL},
+    {"root",                ROUTE_HTTP, HTTP_METHOD_GET,    "/",                              OPEN, route_root, NULL},
+};
+// clang-format on
+const size_t route_table_count = COUNT_OF(route_table);
