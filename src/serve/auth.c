@@ -12,13 +12,13 @@ span auth_key(const exchange *x)
 {
     static const char *const names[] = {"x-honeycomb-team", "x-hny-team"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
-        span value = exchange_header(x, names[i]);
-        if (value.at)
-            return span_trim(value);
+        span text = exchange_header(x, names[i]);
+        if (text.at)
+            return span_trim(text);
     }
-    span value = span_trim(exchange_header(x, "authorization"));
-    if (value.at && span_equal_nocase(span_first(value, 7), SPAN("bearer ")))
-        return span_trim(span_from(value, 7));
+    span text = span_trim(exchange_header(x, "authorization"));
+    if (text.at && span_equal_nocase(span_first(text, 7), SPAN("bearer ")))
+        return span_trim(span_from(text, 7));
     return (span){0};
 }
 
@@ -92,12 +92,12 @@ static void copy_span(char *out, size_t size, span s)
     out[n] = 0;
 }
 
-void auth_note_refusal(const services *s, exchange *x, const char *reason, uint32_t environment,
+void auth_note_refusal(const services *s, exchange *x, const char *reason, uint32_t environment_id,
                        span service, uint64_t count, const err *why)
 {
     if (!s->intake)
         return;
-    refusal r = {.code = why->code, .environment = environment, .count = count};
+    refusal r = {.code = why->code, .environment = environment_id, .count = count};
     copy_span(r.reason, sizeof r.reason, span_text(reason));
     copy_span(r.text, sizeof r.text, span_text(why->text));
     copy_span(r.path, sizeof r.path, exchange_path(x));
@@ -117,7 +117,7 @@ void auth_note_refusal(const services *s, exchange *x, const char *reason, uint3
     intake_refused(s->intake, &r);
 }
 
-static sk_code refuse(const services *s, exchange *x, const char *reason, uint32_t environment,
+static sk_code refuse(const services *s, exchange *x, const char *reason, uint32_t environment_id,
                       const err *e)
 {
     auth_note_refusal(s, x, reason, environment, (span){0}, 1, e);
@@ -134,15 +134,15 @@ static const char *key_reason(span key, const err *e)
     return span_contains(span_text(e->text), SPAN("revoked")) ? "revoked_key" : "unknown_key";
 }
 
-static const char *permission_words(uint32_t permission)
+static const char *permission_words(uint32_t wanted)
 {
-    if (permission & (MAY_CONFIGURE | MAY_ADMINISTER))
+    if (wanted & (MAY_CONFIGURE | MAY_ADMINISTER))
         return "change keys, environments or settings";
-    return permission & MAY_QUERY ? "ask questions (it is an ingest key: it only writes)"
+    return wanted & MAY_QUERY ? "ask questions (it is an ingest key: it only writes)"
                                   : "send events";
 }
 
-static sk_code authorize_local(const services *s, exchange *x, uint32_t permission, caller *ret,
+static sk_code authorize_local(const services *s, exchange *x, uint32_t wanted, caller *ret,
                                err *e)
 {
     const char *why = why_not_local(s, x);
@@ -154,7 +154,7 @@ static sk_code authorize_local(const services *s, exchange *x, uint32_t permissi
                 why);
         return refuse(s, x, "missing_key", 0, e);
     }
-    if (permission & ~(uint32_t)(MAY_SEND | MAY_QUERY | MAY_CREATE_DATASETS)) {
+    if (wanted & ~(uint32_t)(MAY_SEND | MAY_QUERY | MAY_CREATE_DATASETS)) {
         err_set(e, SK_UNAUTHENTICATED,
                 "keys and environments are never served without a key: use the full key in "
                 "keys.json of the data directory");
@@ -170,18 +170,18 @@ static sk_code authorize_local(const services *s, exchange *x, uint32_t permissi
     return SK_OK;
 }
 
-sk_code auth_authorize(const services *s, exchange *x, uint32_t permission, caller *ret, err *e)
+sk_code auth_authorize(const services *s, exchange *x, uint32_t wanted, caller *ret, err *e)
 {
     if (!has_key(x))
-        return authorize_local(s, x, permission, ret, e);
+        return authorize_local(s, x, wanted, ret, e);
     span key = auth_key(x);
     key_info info;
     sk_code code = meta_key_check(s->meta, key, &info, e);
     if (code != SK_OK)
         return refuse(s, x, key_reason(key, e), 0, e);
-    if (permission & ~info.permissions) {
+    if (wanted & ~info.permissions) {
         err_set(e, SK_FORBIDDEN, "key \"%s\" of environment %s may not %s", info.name,
-                info.environment_slug, permission_words(permission & ~info.permissions));
+                info.environment_slug, permission_words(wanted & ~info.permissions));
         return refuse(s, x, "forbidden", info.environment, e);
     }
     *ret = (caller){.environment = info.environment,

@@ -12,14 +12,14 @@
 
 #include "serve/serve.h"
 
-sk_code auth_authorize(const services *s, exchange *x, uint32_t permission, caller *ret,
+sk_code auth_authorize(const services *s, exchange *x, uint32_t wanted, caller *ret,
                        err *e) must_use;
 
 /* The key as it came: empty when none did. */
 span auth_key(const exchange *x);
 
 /* Notes a refusal with what the exchange tells of its sender: also serve_options.refused and the ingest routes. */
-void auth_note_refusal(const services *s, exchange *x, const char *reason, uint32_t environment,
+void auth_note_refusal(const services *s, exchange *x, const char *reason, uint32_t environment_id,
                        span service, uint64_t count, const err *why);
 
 #endif

@@ -29,7 +29,7 @@ sk_code route_environment(exchange *x, span asked, environment *ret, err *e)
 sk_code route_check_query(const exchange *x, const char *const *known, err *e)
 {
     for (uint32_t i = 0; i < exchange_query_count(x); i++) {
-        span value, name = exchange_query_at(x, i, &value);
+        span ignored, name = exchange_query_at(x, i, &ignored);
         size_t k = 0;
         while (known[k] && !span_is(name, known[k]))
             k++;

@@ -245,12 +245,12 @@ static void print_environment(json_writer *w, const exchange *x, const environme
     jw_object_end(w);
 }
 
-static void print_listeners(json_writer *w, const server *server)
+static void print_listeners(json_writer *w, const server *of)
 {
     jw_array(w);
-    for (uint32_t i = 0; i < serve_listener_count(server); i++) {
+    for (uint32_t i = 0; i < serve_listener_count(of); i++) {
         bool is_tls;
-        const char *address = serve_listener(server, i, &is_tls);
+        const char *address = serve_listener(of, i, &is_tls);
         jw_object(w);
         jw_key_text(w, "address");
         jw_text(w, address);
