@@ -434,14 +434,6 @@ bool batch_put_range(batch *b, uint32_t column_index, uint32_t first_row, uint32
         return true;
     column *c = &b->columns[column_index];
     column_build *build = &w->columns[column_index];
-    if (c->range_count) { /* the same attribute twice in one resource: the later one wins */
-        column_range *last = &c->ranges[c->range_count - 1];
-        if (last->first_row == first_row && last->end_row == end_row) {
-            last->bits = bits;
-            build->order[c->range_count - 1] = w->range_order++;
-            return true;
-        }
-    }
     bool is_open = end_row == BATCH_RANGE_OPEN;
     must(!is_open || first_row <= b->row_count);
     if ((is_open && w->open_count >= EVENT_FIELDS_MAX) || !reserve_range(b, column_index) ||

@@ -4,7 +4,8 @@
  *
  * Shape. Rows are numbered 0 … row_count-1 in the order they were begun. Per-row arrays hold what every event has
  * (time, rate, dataset) and the ids. Everything else is a column: one (name, type) pair with values on some rows:
- *   points  ascending, unique row numbers with one value each; `rows` is NULL once frozen if every row has a value
+ *   points  ascending, unique row numbers with one value each; `rows` is NULL once frozen if every row has a
+ *           value (or none has)
  *   ranges  [first_row, end_row) with one value for all of them: resource and scope attributes. A later range hides an
  *           earlier one and a point hides every range.
  * A row has at most one value per name, whatever its type: a put takes back an earlier one of another type, and
@@ -92,8 +93,7 @@ bool batch_put_bool(batch *b, uint32_t column, bool v);
 /* Histogram bytes go through batch_string and are cut like text: refuse points whose bytes exceed EVENT_STRING_MAX. */
 
 /* One value for rows [first_row, end_row); end_row BATCH_RANGE_OPEN = until batch_close_ranges (at most EVENT_FIELDS_MAX
- * open at a time, they count as fields of each row; first_row then at most row_count). The same column and rows once
- * more replaces the value. */
+ * open at a time, they count as fields of each row; first_row then at most row_count). */
 #define BATCH_RANGE_OPEN UINT32_MAX
 bool batch_put_range(batch *b, uint32_t column, uint32_t first_row, uint32_t end_row, uint64_t bits);
 uint32_t batch_open_ranges(const batch *b); /* how many are open: the mark for batch_close_ranges */

@@ -122,8 +122,8 @@ static void clip_ranges(batch *b)
     }
 }
 
-/* Leaves out empty ranges and joins neighbours of one value: many resources of a request differ in
- * few attributes. */
+/* Leaves out empty and covered ranges and joins neighbours of one value: many resources of a request differ in few
+ * attributes. */
 static void join_ranges(column *c)
 {
     uint32_t kept = 0;
@@ -131,6 +131,9 @@ static void join_ranges(column *c)
         column_range r = c->ranges[i];
         if (r.first_row >= r.end_row)
             continue;
+        while (kept && r.first_row <= c->ranges[kept - 1].first_row &&
+               c->ranges[kept - 1].end_row <= r.end_row)
+            kept--;
         column_range *last = kept ? &c->ranges[kept - 1] : NULL;
         if (last && last->end_row == r.first_row && last->bits == r.bits)
             last->end_row = r.end_row;
@@ -154,7 +157,7 @@ static void keep_used_columns(batch *b)
         if (c.count == 0 && c.range_count == 0)
             continue;
         c.next_same_name = COLUMN_NONE;
-        if (c.count == b->row_count)
+        if (c.count == b->row_count || c.count == 0)
             c.rows = NULL;
         if (last_same_name[head] != COLUMN_NONE)
             b->columns[last_same_name[head]].next_same_name = kept;
