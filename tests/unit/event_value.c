@@ -48,7 +48,7 @@ static void texts(void **state)
         {"9.223372036854776e+18", of_float(0x1p63)},
         {"1e+300", of_float(1e300)},
         {"5e-324", of_float(0x1p-1074)},
-        
+
         {"1.7976931348623157e+308", of_float(DBL_MAX)},
         {"2.2250738585072014e-308", of_float(DBL_MIN)},
         {"inf", of_float(INFINITY)},
