@@ -120,7 +120,7 @@ void auth_note_refusal(const services *s, exchange *x, const char *reason, uint3
 static sk_code refuse(const services *s, exchange *x, const char *reason, uint32_t environment_id,
                       const err *e)
 {
-    auth_note_refusal(s, x, reason, environment, (span){0}, 1, e);
+    auth_note_refusal(s, x, reason, environment_id, (span){0}, 1, e);
     return e->code;
 }
 
