@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <yaml.h>
 
+#include "base/alloc.h"
 #include "base/file.h"
 
 typedef enum option_kind {
@@ -273,7 +274,7 @@ static sk_code read_file(config *c, const char *path, arena *mem, err *e)
     if (code != SK_OK)
         return code;
     if (!yaml_parser_initialize(&parser)) {
-        free(bytes);
+        base_free(bytes);
         return err_set(e, SK_NO_MEMORY, "out of memory while reading %s", path);
     }
     yaml_parser_set_input_string(&parser, bytes, len);
@@ -281,7 +282,7 @@ static sk_code read_file(config *c, const char *path, arena *mem, err *e)
     if (code != SK_OK && e)
         err_prefix(e, "%s", path);
     yaml_parser_delete(&parser);
-    free(bytes);
+    base_free(bytes);
     return code;
 }
 
