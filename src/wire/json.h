@@ -31,6 +31,7 @@ typedef enum json_kind {
 
 typedef struct json {
     const uint8_t *start, *at, *end;
+    const uint8_t *token; /* private: where the current token began */
     arena *mem;
     json_kind kind;   /* of the current token */
     span text;        /* key or string: unescaped; number: as written */
@@ -48,10 +49,12 @@ json_kind json_next(json *j);
 void json_skip(json *j);
 /* As json_skip, and returns the value's source text. */
 span json_raw(json *j);
-bool json_i64(const json *j, int64_t *ret);  /* an integer number, or a string of one */
+/* An integer number (1.0 and 1e3 are too), or a string of one. */
+bool json_i64(const json *j, int64_t *ret);
 bool json_u64(const json *j, uint64_t *ret);
 bool json_double(const json *j, double *ret); /* number, or a string of one, "NaN", "Infinity", "-Infinity" */
-sk_code json_error(const json *j, err *e);    /* SK_OK, or SK_BAD_INPUT with offset, line and reason */
+/* SK_OK, or SK_BAD_INPUT with offset, line and reason; SK_TOO_LARGE when it was the arena that failed. */
+sk_code json_error(const json *j, err *e);
 
 /* Writing: the writer puts commas and colons; a failed buf makes everything a no-op. */
 typedef struct json_writer {
@@ -75,8 +78,9 @@ void jw_bool(json_writer *w, bool v);
 void jw_null(json_writer *w);
 void jw_raw(json_writer *w, span json_text);
 
-/* Shortest decimal text that reads back as v; integers up to 2^53 without ".0". Returns the length (≤ 31). This is
- * also the canonical text by which values of several types are compared (DESIGN §3). */
+/* Shortest decimal text that reads back as v, laid out as ECMAScript's Number::toString: 100, 0.000001, 1e-7, 1e+21;
+ * both zeros are "0"; NaN, Infinity, -Infinity. NUL-terminated; returns the length (≤ 25). This is also the canonical
+ * text by which values of several types are compared (DESIGN §3). */
 size_t json_print_double(double v, char out[32]);
 
 #endif
