@@ -197,6 +197,7 @@ bool agg_is_estimate(const agg_states *s, uint32_t cell);
 /* ---- the sketch's buckets, for those who need them apart ---- */
 int32_t sketch_key(double finite);
 void sketch_bounds(int32_t key, double *ret_low, double *ret_high);
+uint64_t sketch_weight(const agg_states *s, uint32_t cell); /* N: all that a HEATMAP counts */
 
 /* ---- bytes ---- */
 void *agg_alloc(agg_budget *b, size_t bytes) must_use; /* zeroed; NULL: budget.failed is set */

@@ -1,0 +1,46 @@
+/*
+ * query/aggregate/count.c: COUNT and COUNT(column): the weighted number of rows. A cell is one u64.
+ */
+#include "query/aggregate/aggregate_private.h"
+
+static void update(agg_states *s, const agg_run *r)
+{
+    uint64_t *counts = s->cells;
+    if (!r->cells) {
+        uint64_t sum = r->count;
+        if (r->weights) {
+            sum = 0;
+            for (uint32_t i = 0; i < r->count; i++)
+                sum += r->weights[i];
+        }
+        counts[r->one_cell] += sum;
+        return;
+    }
+    if (!r->weights) {
+        for (uint32_t i = 0; i < r->count; i++)
+            counts[r->cells[i]]++;
+        return;
+    }
+    for (uint32_t i = 0; i < r->count; i++)
+        counts[r->cells[i]] += r->weights[i];
+}
+
+static void merge(agg_states *into, void *into_cell, const void *from_cell)
+{
+    *(uint64_t *)into_cell += *(const uint64_t *)from_cell;
+}
+
+static bool is_empty(const void *cell)
+{
+    return *(const uint64_t *)cell == 0;
+}
+
+void agg__count_finish(const agg_states *s, uint32_t cell, calc_op op, int64_t length_ns,
+                       arena *mem, result_value *ret)
+{
+    uint64_t n = ((const uint64_t *)s->cells)[cell];
+    *ret = n <= INT64_MAX ? (result_value){.kind = RESULT_INT, .i = (int64_t)n}
+                          : (result_value){.kind = RESULT_NUMBER, .f = (double)n};
+}
+
+const agg_ops agg__count = {sizeof(uint64_t), update, NULL, merge, is_empty, NULL};
