@@ -63,9 +63,6 @@ static int compare_key(const result_value *a, const result_value *b)
     if (rank == 2)
         return span_compare(key_text(a), key_text(b));
     diff = compare_numbers(a, b);
-    if (diff == 0 && a->kind == RESULT_NUMBER && b->kind == RESULT_NUMBER)
-        diff =
-            (signbit(b->f) != 0) - (signbit(a->f) != 0); /* -0 and 0 are two texts, so two groups */
     return diff ? diff : (a->kind > b->kind) - (a->kind < b->kind);
 }
 

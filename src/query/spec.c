@@ -4,8 +4,9 @@
  * form of the JSON (honeycomb.md §4.2): no empty lists, no AND, no ascending, no absent keys.
  * Never: resolves times or fills defaults (plan.c does).
  */
-#include "query/spec_private.h"
+#include <math.h>
 
+#include "query/spec_private.h"
 #include "wire/json.h"
 
 void *spec__list_add(arena *mem, spec_list *list, size_t item_bytes)
@@ -238,6 +239,10 @@ bool spec_equal(const query_spec *a, const query_spec *b)
 size_t spec__print_float(double v, char out[40])
 {
     char digits[32];
+    if (v == 0 && signbit(v)) { /* which json_print_double takes for 0 */
+        memcpy(out, "-0.0", 4);
+        return 4;
+    }
     size_t len = json_print_double(v, digits);
     memcpy(out, digits, len);
     if (!memchr(digits, '.', len) && !memchr(digits, 'e', len) && !memchr(digits, 'E', len)) {

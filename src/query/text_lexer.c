@@ -77,7 +77,7 @@ text_kind text_next(text_lexer *l)
         l->at++;
     l->offset = l->at;
     if (l->at == l->all.len) {
-        l->text = span_of(l->all.at + l->at, 0);
+        l->text = (span){NULL, 0};
         return l->kind = TEXT_END;
     }
     uint8_t c = l->all.at[l->at];
