@@ -55,4 +55,4 @@ static void smoke(void **state)
     queue_free(q);
 }
 TEST_GROUP(base_smoke, TEST(smoke));
-TEST_MAIN(base_smoke, base_file, base_faults)
+TEST_MAIN(base_smoke, base_file)

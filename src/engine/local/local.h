@@ -7,8 +7,9 @@
 
 typedef struct local_options {
     store_options store;
-    uint32_t workers;           /* 0 = one per core */
-    uint64_t query_memory_max;  /* bytes of group tables of one query: 256 MiB; beyond it SK_TOO_LARGE naming it */
+    uint32_t workers; /* 0 = one per core */
+    uint64_t
+        query_memory_max; /* bytes of group tables of one query: 256 MiB; beyond it SK_TOO_LARGE naming it */
 } local_options;
 
 sk_code engine_open_local(const local_options *o, engine **ret, err *e) must_use;

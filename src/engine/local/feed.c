@@ -1,0 +1,586 @@
+/*
+ * engine/local/feed.c: see feed.h. Order of work on a block: rows (scan.c), then every column that the query needs is decoded
+ * (a damaged one leaves the whole block out, before any state has changed), then groups, then values.
+ */
+#include "engine/local/feed.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/must.h"
+
+/* A single pass may take this many states' worth of cells (in units of 8 bytes) for groups that will not be shown. */
+#define SPLIT_COST ((uint64_t)4 << 20)
+
+static uint64_t cost_of(const groups *g)
+{
+    static const uint32_t costs[AGG_FAMILY_COUNT] = {
+        [AGG_COUNT] = 1,     [AGG_SUM] = 6,     [AGG_EXTREMES] = 5,
+        [AGG_DISTINCT] = 32, [AGG_SKETCH] = 64, [AGG_CONCURRENCY] = 4};
+    uint64_t cost = 0;
+    for (uint32_t i = 0; i < g->state_count; i++)
+        cost += costs[g->states[i].states.family];
+    return cost * g->buckets.count;
+}
+
+feeder *feeder_new(scan *s, const bool *wanted, const agg_buckets *buckets, group_keys *keys)
+{
+    feeder *f = agg_alloc(s->budget, sizeof *f);
+    if (!f)
+        return NULL;
+    uint32_t breakdowns = s->plan->breakdown_count;
+    scan_worker_init(&f->scan, s);
+    bool is_done = groups_init(&f->groups, s->plan, wanted, buckets, keys, s->budget);
+    f->keys = agg_alloc(s->budget, (breakdowns + 1) * sizeof *f->keys);
+    f->key_cache = agg_alloc(s->budget, (breakdowns + 1) * sizeof *f->key_cache);
+    is_done = is_done && f->keys && f->key_cache;
+    for (uint32_t b = 0; is_done && b < breakdowns; b++)
+        is_done = (f->keys[b] = agg_alloc(s->budget, VECTOR_ROWS * sizeof **f->keys)) != NULL;
+    f->cell_cost = cost_of(&f->groups);
+    if (is_done)
+        return f;
+    feeder_free(f);
+    return NULL;
+}
+
+void feeder_free(feeder *take_f)
+{
+    if (!take_f)
+        return;
+    agg_budget *budget = take_f->scan.scan->budget;
+    uint32_t breakdowns = take_f->scan.scan->plan->breakdown_count;
+    for (uint32_t b = 0; take_f->keys && b < breakdowns; b++)
+        agg_free(budget, take_f->keys[b], VECTOR_ROWS * sizeof **take_f->keys);
+    agg_free(budget, take_f->keys, (breakdowns + 1) * sizeof *take_f->keys);
+    agg_free(budget, take_f->key_cache, (breakdowns + 1) * sizeof *take_f->key_cache);
+    groups_done(&take_f->groups);
+    scan_worker_done(&take_f->scan);
+    agg_free(budget, take_f, sizeof *take_f);
+}
+
+bool feeder_set_choice(feeder *f, const groups *chosen_in, const finish_choice *choice)
+{
+    f->chosen_in = chosen_in;
+    f->choice = choice;
+    bool is_done = true;
+    for (uint32_t i = 0; is_done && i < choice->count + 2; i++)
+        is_done = groups_append(
+            &f->groups, i < choice->count ? groups_tuple(chosen_in, choice->groups[i]) : NULL);
+    return is_done;
+}
+
+/* ---- decoding what will be needed ---- */
+
+static sk_code load_field(feeder *f, uint32_t field, err *e)
+{
+    const scan_field *of = &f->scan.at->fields[field];
+    for (uint32_t k = 0; k < of->count; k++) {
+        const vector *v;
+        sk_code code = scan_read(&f->scan, of->sources[k].column, &v, e);
+        if (code != SK_OK)
+            return code;
+    }
+    return SK_OK;
+}
+
+static bool needs_times(const feeder *f)
+{
+    bool needs = f->groups.buckets.count > 1;
+    for (uint32_t i = 0; i < f->groups.state_count; i++)
+        needs |= f->groups.states[i].states.family == AGG_CONCURRENCY;
+    return needs;
+}
+
+static sk_code load_columns(feeder *f, err *e)
+{
+    const plan *p = f->scan.scan->plan;
+    const vector *v;
+    sk_code code = scan_read(&f->scan, PART_RATE, &v, e);
+    if (code == SK_OK && needs_times(f))
+        code = scan_read(&f->scan, PART_TIME, &v, e);
+    for (uint32_t b = 0; code == SK_OK && b < p->breakdown_count; b++)
+        code = load_field(f, p->breakdowns[b], e);
+    for (uint32_t i = 0; code == SK_OK && i < f->groups.state_count; i++)
+        if (f->groups.states[i].field != GROUP_NO_FIELD)
+            code = load_field(f, f->groups.states[i].field, e);
+    return code;
+}
+
+/* A column that load_columns has decoded. */
+static const vector *loaded(feeder *f, uint32_t number)
+{
+    const vector *v = NULL;
+    must(scan_read(&f->scan, number, &v, NULL) == SK_OK);
+    return v;
+}
+
+/* ---- weights, times, buckets ---- */
+
+static void find_weights(feeder *f)
+{
+    const scan_worker *w = &f->scan;
+    const vector *v = loaded(f, PART_RATE);
+    f->weights = NULL;
+    if (v->is_constant && v->ints[w->rows[0]] == 1)
+        return;
+    uint32_t other = 0;
+    for (uint32_t k = 0; k < w->count; k++) {
+        f->weight_room[k] = (uint32_t)v->ints[w->rows[k]];
+        other |= f->weight_room[k] ^ 1;
+    }
+    if (other)
+        f->weights = f->weight_room;
+}
+
+static void find_times(feeder *f)
+{
+    const scan_worker *w = &f->scan;
+    f->times = NULL;
+    if (!needs_times(f))
+        return;
+    const vector *v = loaded(f, PART_TIME);
+    f->times = v->ints;
+    if (w->all)
+        return;
+    for (uint32_t k = 0; k < w->count; k++)
+        f->time_room[k] = v->ints[w->rows[k]];
+    f->times = f->time_room;
+}
+
+/* Buckets of the rows into cell_room; false when all fall into *ret_one. Neighbours are mostly in one bucket. */
+static bool find_buckets(feeder *f, uint32_t *ret_one)
+{
+    const agg_buckets *b = &f->groups.buckets;
+    const part_block *bounds = &f->scan.bounds;
+    *ret_one = 0;
+    if (b->count == 1)
+        return false;
+    if (bounds->min_time_ns >= b->start_ns && bounds->max_time_ns < b->end_ns) {
+        *ret_one = (uint32_t)((bounds->min_time_ns - b->start_ns) / b->granularity_ns);
+        if (*ret_one == (bounds->max_time_ns - b->start_ns) / b->granularity_ns)
+            return false;
+    }
+    int64_t first = 0, end = 0; /* of `bucket`, relative to start */
+    uint32_t bucket = 0;
+    for (uint32_t k = 0; k < f->scan.count; k++) {
+        int64_t at = f->times[k] - b->start_ns;
+        if (unlikely(at < first || at >= end)) {
+            bucket = (uint32_t)(at / b->granularity_ns);
+            first = (int64_t)bucket * b->granularity_ns;
+            end = first + b->granularity_ns;
+        }
+        f->cell_room[k] = bucket;
+    }
+    return true;
+}
+
+/* ---- keys ---- */
+
+static inline uint32_t position(const scan_taken *t, uint32_t n)
+{
+    return t->all ? n : t->at[n];
+}
+
+static bool has_failed(const feeder *f)
+{
+    return atomic_load_explicit(&f->scan.scan->budget->failed, memory_order_relaxed) != 0;
+}
+
+static void key_codes(feeder *f, uint32_t b, scan_source *of, const vector *v)
+{
+    const scan_worker *w = &f->scan;
+    _Atomic(uint32_t) *known = scan_keys_of(w->scan, of);
+    if (!known)
+        return;
+    uint32_t *keys = f->keys[b], miss_count = 0;
+    uint32_t *misses = f->run_cells; /* free until runs are made */
+    for (uint32_t n = 0; n < f->taken.count; n++) {
+        uint32_t k = position(&f->taken, n);
+        keys[k] = atomic_load_explicit(&known[v->codes[w->rows[k]]], memory_order_relaxed);
+        if (unlikely(!keys[k]))
+            misses[miss_count++] = k;
+    }
+    if (!miss_count)
+        return;
+    group_keys_begin(f->groups.keys, b);
+    for (uint32_t n = 0; n < miss_count; n++) {
+        uint32_t k = misses[n], code = v->codes[w->rows[k]];
+        keys[k] = atomic_load_explicit(&known[code], memory_order_relaxed);
+        if (keys[k])
+            continue;
+        span text =
+            of->type == FIELD_HISTOGRAM ? SPAN("") : of->dictionary->text(of->dictionary->of, code);
+        keys[k] = group_keys_text(f->groups.keys, b, text, GROUP_KEY_TEXT, true);
+        if (keys[k] == GROUP_KEY_NONE)
+            break;
+        atomic_store_explicit(&known[code], keys[k], memory_order_relaxed);
+    }
+    group_keys_end(f->groups.keys, b);
+}
+
+static inline feed_cached *cached(feed_cached *cache, vector_kind kind, uint64_t bits)
+{
+    return &cache[(hash_mix(bits) + kind) & (FEED_CACHE - 1)];
+}
+
+static inline uint64_t bits_of(const vector *v, uint32_t row)
+{
+    return v->kind == VECTOR_BOOLS ? v->codes[row] : v->ids[row];
+}
+
+static uint32_t put_number(feeder *f, uint32_t b, const scan_source *of, const vector *v,
+                           uint32_t row)
+{
+    char text[VALUE_TEXT_MAX];
+    scan_scratch scratch;
+    span s = value_text(scan_value(v, of->type, row, &scratch), text);
+    group_key_form form = v->kind == VECTOR_BOOLS ? GROUP_KEY_BOOL : GROUP_KEY_NUMBER;
+    group_keys_begin(f->groups.keys, b);
+    uint32_t key = group_keys_text(f->groups.keys, b, s, form, false);
+    group_keys_end(f->groups.keys, b);
+    return key;
+}
+
+static void key_numbers(feeder *f, uint32_t b, const scan_source *of, const vector *v)
+{
+    const scan_worker *w = &f->scan;
+    for (uint32_t n = 0; n < f->taken.count; n++) {
+        uint32_t k = position(&f->taken, n), row = w->rows[k];
+        uint64_t bits = bits_of(v, row);
+        feed_cached *c = cached(f->key_cache[b], v->kind, bits);
+        if (unlikely(c->kind != v->kind + 1u || c->bits != bits)) {
+            uint32_t key = put_number(f, b, of, v, row);
+            if (key == GROUP_KEY_NONE)
+                return;
+            *c = (feed_cached){bits, key, v->kind + 1u};
+        }
+        f->keys[b][k] = (uint32_t)c->answer;
+    }
+}
+
+static void key_ids(feeder *f, uint32_t b, const vector *v)
+{
+    const scan_worker *w = &f->scan;
+    group_keys *keys = f->groups.keys;
+    trace_id last = {0, 0};
+    uint32_t key = 0;
+    group_keys_begin(keys, b);
+    for (uint32_t n = 0; n < f->taken.count && key != GROUP_KEY_NONE; n++) {
+        uint32_t k = position(&f->taken, n), row = w->rows[k];
+        trace_id id = v->kind == VECTOR_TRACE_IDS ? v->trace_ids[row] : (trace_id){0, v->ids[row]};
+        if (!key || !trace_id_equal(id, last))
+            key = v->kind == VECTOR_TRACE_IDS ? group_keys_trace_id(keys, b, id)
+                                              : group_keys_span_id(keys, b, id.lo);
+        last = id;
+        f->keys[b][k] = key;
+    }
+    group_keys_end(keys, b);
+}
+
+static void find_keys(feeder *f, uint32_t b)
+{
+    const scan_field *field = &f->scan.at->fields[f->scan.scan->plan->breakdowns[b]];
+    uint64_t claimed[VECTOR_WORDS] = {0};
+    bool is_full = false;
+    for (uint32_t k = 0; k < field->count && !is_full; k++) {
+        scan_source *of = &field->sources[k];
+        const vector *v = loaded(f, of->column);
+        scan_take(&f->scan, v, field->overlaps ? claimed : NULL, &f->taken);
+        is_full = f->taken.all;
+        if (k == 0 && !is_full)
+            memset(f->keys[b], 0, f->scan.count * sizeof **f->keys); /* GROUP_KEY_ABSENT */
+        if (f->taken.count == 0)
+            continue;
+        if (v->kind == VECTOR_CODES)
+            key_codes(f, b, of, v);
+        else if (v->kind == VECTOR_IDS || v->kind == VECTOR_TRACE_IDS)
+            key_ids(f, b, v);
+        else
+            key_numbers(f, b, of, v);
+    }
+    if (field->count == 0)
+        memset(f->keys[b], 0, f->scan.count * sizeof **f->keys);
+}
+
+/* ---- groups and cells ---- */
+
+static bool find_groups(feeder *f, uint32_t *out)
+{
+    const uint32_t *const *keys = (const uint32_t *const *)f->keys;
+    uint32_t count = f->scan.count;
+    for (uint32_t b = 0; b < f->groups.key_count; b++)
+        find_keys(f, b);
+    if (has_failed(f))
+        return false;
+    if (!f->chosen_in) {
+        if (!groups_put_rows(&f->groups, keys, count, out))
+            return false;
+        f->wants_split = f->may_split && f->groups.count > f->groups.plan->limit &&
+                         f->groups.count * f->cell_cost > SPLIT_COST;
+        return true;
+    }
+    uint32_t shown = f->choice->count;
+    groups_find_rows(f->chosen_in, keys, count, out);
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t place = f->choice->place[out[k]];
+        out[k] = place < shown ? place : place == FINISH_OTHER ? shown : shown + 1;
+    }
+    return true;
+}
+
+static bool find_cells(feeder *f)
+{
+    uint32_t bucket_count = f->groups.buckets.count, one = 0;
+    bool is_spread = find_buckets(f, &one);
+    f->cells = f->cell_room;
+    if (f->groups.key_count == 0 && !is_spread) {
+        f->one_cell = one;
+        f->cells = NULL;
+        return true;
+    }
+    if (f->groups.key_count == 0)
+        return true;
+    if (!find_groups(f, f->group_room))
+        return false;
+    if (bucket_count == 1)
+        f->cells = f->group_room;
+    else if (!is_spread)
+        for (uint32_t k = 0; k < f->scan.count; k++)
+            f->cell_room[k] = f->group_room[k] * bucket_count + one;
+    else
+        for (uint32_t k = 0; k < f->scan.count; k++)
+            f->cell_room[k] += f->group_room[k] * bucket_count;
+    return true;
+}
+
+/* ---- runs of values ---- */
+
+/* The run of the rows in f->taken, without values. */
+static agg_run start_run(feeder *f, bool needs_run_times)
+{
+    const scan_taken *t = &f->taken;
+    agg_run r = {.count = t->count,
+                 .one_cell = f->one_cell,
+                 .cells = f->cells,
+                 .weights = f->weights,
+                 .times_ns = f->times};
+    if (t->all)
+        return r;
+    if (f->cells) {
+        for (uint32_t n = 0; n < t->count; n++)
+            f->run_cells[n] = f->cells[t->at[n]];
+        r.cells = f->run_cells;
+    }
+    if (f->weights) {
+        for (uint32_t n = 0; n < t->count; n++)
+            f->run_weights[n] = f->weights[t->at[n]];
+        r.weights = f->run_weights;
+    }
+    if (needs_run_times) {
+        for (uint32_t n = 0; n < t->count; n++)
+            f->run_times[n] = f->times[t->at[n]];
+        r.times_ns = f->run_times;
+    }
+    return r;
+}
+
+/* No number is NaN, which every family passes over. */
+static double number_of(value v)
+{
+    double number;
+    return value_number(v, &number) ? number : NAN;
+}
+
+static void gather_code_numbers(feeder *f, scan_source *of, const vector *v)
+{
+    const scan_worker *w = &f->scan;
+    _Atomic(uint64_t) *known = scan_numbers_of(w->scan, of);
+    for (uint32_t n = 0; known && n < f->taken.count; n++) {
+        uint32_t code = v->codes[w->rows[position(&f->taken, n)]];
+        uint64_t masked = atomic_load_explicit(&known[code], memory_order_relaxed);
+        if (unlikely(!masked)) {
+            value text = {.is_set = true, .type = of->type};
+            text.text = of->dictionary->text(of->dictionary->of, code);
+            double number = number_of(text);
+            memcpy(&masked, &number, sizeof masked);
+            masked ^= SCAN_NUMBER_MASK;
+            atomic_store_explicit(&known[code], masked, memory_order_relaxed);
+        }
+        masked ^= SCAN_NUMBER_MASK;
+        memcpy(&f->run_floats[n], &masked, sizeof masked);
+    }
+}
+
+/* Numbers of the taken rows; false: there are none in such a column. */
+static bool gather_numbers(feeder *f, scan_source *of, const vector *v, agg_run *r)
+{
+    const scan_worker *w = &f->scan;
+    const scan_taken *t = &f->taken;
+    bool is_direct = t->all && w->all;
+    scan_scratch scratch;
+    r->kind = v->kind == VECTOR_INTS ? AGG_VALUES_INTS : AGG_VALUES_FLOATS;
+    r->floats = f->run_floats;
+    switch (v->kind) {
+    case VECTOR_INTS:
+        r->ints = is_direct ? v->ints : f->run_ints;
+        for (uint32_t n = 0; !is_direct && n < t->count; n++)
+            f->run_ints[n] = v->ints[w->rows[position(t, n)]];
+        return true;
+    case VECTOR_FLOATS:
+        r->floats = is_direct ? v->floats : f->run_floats;
+        for (uint32_t n = 0; !is_direct && n < t->count; n++)
+            f->run_floats[n] = v->floats[w->rows[position(t, n)]];
+        return true;
+    case VECTOR_CODES: gather_code_numbers(f, of, v); return true;
+    case VECTOR_IDS:
+    case VECTOR_TRACE_IDS:
+        for (uint32_t n = 0; n < t->count; n++)
+            f->run_floats[n] =
+                number_of(scan_value(v, of->type, w->rows[position(t, n)], &scratch));
+        return true;
+    case VECTOR_BOOLS:
+    case VECTOR_ABSENT: break;
+    }
+    return false;
+}
+
+static void gather_code_hashes(feeder *f, scan_source *of, const vector *v)
+{
+    const scan_worker *w = &f->scan;
+    _Atomic(uint64_t) *known = scan_hashes_of(w->scan, of);
+    for (uint32_t n = 0; known && n < f->taken.count; n++) {
+        uint32_t code = v->codes[w->rows[position(&f->taken, n)]];
+        uint64_t h = atomic_load_explicit(&known[code], memory_order_relaxed);
+        if (unlikely(!h)) {
+            h = hash64(of->type == FIELD_HISTOGRAM
+                           ? SPAN("")
+                           : of->dictionary->text(of->dictionary->of, code));
+            atomic_store_explicit(&known[code], h, memory_order_relaxed);
+        }
+        f->run_hashes[n] = h;
+    }
+}
+
+static uint64_t hash_value(const vector *v, field_type type, uint32_t row)
+{
+    char text[VALUE_TEXT_MAX];
+    scan_scratch scratch;
+    return hash64(value_text(scan_value(v, type, row, &scratch), text));
+}
+
+static void gather_hashes(feeder *f, scan_source *of, const vector *v, agg_run *r)
+{
+    const scan_worker *w = &f->scan;
+    r->kind = AGG_VALUES_HASHES;
+    r->hashes = f->run_hashes;
+    if (v->kind == VECTOR_CODES) {
+        gather_code_hashes(f, of, v);
+        return;
+    }
+    for (uint32_t n = 0; n < f->taken.count; n++) {
+        uint32_t row = w->rows[position(&f->taken, n)];
+        if (v->kind == VECTOR_TRACE_IDS) {
+            uint32_t before = n ? w->rows[position(&f->taken, n - 1)] : row;
+            bool is_same = n && trace_id_equal(v->trace_ids[row], v->trace_ids[before]);
+            f->run_hashes[n] = is_same ? f->run_hashes[n - 1] : hash_value(v, of->type, row);
+            continue;
+        }
+        uint64_t bits = bits_of(v, row);
+        feed_cached *c = cached(f->hash_cache, v->kind, bits);
+        if (unlikely(c->kind != v->kind + 1u || c->bits != bits))
+            *c = (feed_cached){bits, hash_value(v, of->type, row), v->kind + 1u};
+        f->run_hashes[n] = c->answer;
+    }
+}
+
+static void update_histograms(feeder *f, const scan_source *of, const vector *v, agg_states *s,
+                              const agg_run *r)
+{
+    for (uint32_t n = 0; n < r->count; n++) {
+        uint32_t code = v->codes[f->scan.rows[position(&f->taken, n)]];
+        agg_update_histogram(s, r->cells ? r->cells[n] : r->one_cell,
+                             r->weights ? r->weights[n] : 1,
+                             of->dictionary->text(of->dictionary->of, code));
+    }
+}
+
+/* Feeds one source of a field to all states of that field. */
+static void update_source(feeder *f, uint32_t first_state, scan_source *of, const vector *v)
+{
+    uint32_t field = f->groups.states[first_state].field;
+    bool has_numbers = false, is_gathered = false;
+    agg_run run = start_run(f, needs_times(f)), numbers = run;
+    for (uint32_t i = first_state; i < f->groups.state_count; i++) {
+        agg_states *s = &f->groups.states[i].states;
+        if (f->groups.states[i].field != field)
+            continue;
+        if (s->family == AGG_COUNT) {
+            agg_update(s, &run);
+        } else if (s->family == AGG_DISTINCT) {
+            agg_run hashes = run;
+            gather_hashes(f, of, v, &hashes);
+            agg_update(s, &hashes);
+            is_gathered = false; /* hashes and numbers share their room */
+        } else if (of->type == FIELD_HISTOGRAM) {
+            update_histograms(f, of, v, s, &run);
+        } else {
+            if (!is_gathered)
+                has_numbers = gather_numbers(f, of, v, &numbers);
+            is_gathered = true;
+            if (has_numbers)
+                agg_update(s, &numbers);
+        }
+    }
+}
+
+static void update_field(feeder *f, uint32_t first_state)
+{
+    const scan_field *field = &f->scan.at->fields[f->groups.states[first_state].field];
+    uint64_t claimed[VECTOR_WORDS] = {0};
+    for (uint32_t k = 0; k < field->count; k++) {
+        const vector *v = loaded(f, field->sources[k].column);
+        scan_take(&f->scan, v, field->overlaps ? claimed : NULL, &f->taken);
+        if (f->taken.count)
+            update_source(f, first_state, &field->sources[k], v);
+    }
+}
+
+static void update_states(feeder *f)
+{
+    for (uint32_t i = 0; i < f->groups.state_count; i++) {
+        uint32_t field = f->groups.states[i].field;
+        bool is_first = true;
+        for (uint32_t k = 0; k < i; k++)
+            is_first &= f->groups.states[k].field != field;
+        if (!is_first)
+            continue;
+        if (field != GROUP_NO_FIELD) {
+            update_field(f, i);
+            continue;
+        }
+        f->taken.all = true;
+        f->taken.count = f->scan.count;
+        agg_run run = start_run(f, false);
+        agg_update(&f->groups.states[i].states, &run);
+    }
+}
+
+sk_code feed_block(feeder *f, uint32_t part_number, uint32_t block, err *e)
+{
+    sk_code code = scan_block(&f->scan, part_number, block, e);
+    if (code != SK_OK || f->scan.count == 0)
+        return code;
+    code = load_columns(f, e);
+    if (code == SK_CORRUPT) {
+        scan_leave_out(&f->scan, e);
+        return SK_OK;
+    }
+    if (code != SK_OK)
+        return code;
+    find_weights(f);
+    find_times(f);
+    if (find_cells(f) && !f->wants_split)
+        update_states(f);
+    return has_failed(f) ? finish_budget_error(f->scan.scan->budget, e) : SK_OK;
+}

@@ -1,0 +1,58 @@
+/*
+ * engine/local/feed.h: from the selected rows of a block to the states of a group table: group numbers of the rows (by dictionary
+ * code, so that a text is looked at once per part), cells, and runs of values for the aggregates. One feeder per worker.
+ */
+#ifndef ENGINE_LOCAL_FEED_H
+#define ENGINE_LOCAL_FEED_H
+
+#include "engine/local/scan.h"
+#include "query/finish.h"
+
+#define FEED_CACHE 1024u
+
+/* Keys and hashes of numbers, by their bits: what was asked last wins. */
+typedef struct feed_cached {
+    uint64_t bits, answer;
+    uint32_t kind; /* vector_kind + 1; 0 = empty */
+} feed_cached;
+
+typedef struct feeder {
+    scan_worker scan;
+    groups groups; /* this worker's */
+    /* The second pass of a query with many groups: groups are looked up in the first pass's table and go to their
+     * place; those not shown to two groups behind the shown ones. NULL: single pass, groups are made. */
+    const groups *chosen_in;
+    const finish_choice *choice;
+    bool may_split, wants_split; /* too many cells: the query should take two passes */
+    uint64_t cell_cost;
+    /* of the block at hand */
+    uint32_t one_cell;
+    const uint32_t *cells,
+        *weights; /* by position; cells NULL: all one_cell, weights NULL: all 1 */
+    const int64_t *times;
+    uint32_t cell_room[VECTOR_ROWS], weight_room[VECTOR_ROWS], group_room[VECTOR_ROWS];
+    int64_t time_room[VECTOR_ROWS];
+    uint32_t **keys; /* [breakdown][position] */
+    /* of a run */
+    uint32_t run_cells[VECTOR_ROWS], run_weights[VECTOR_ROWS];
+    int64_t run_times[VECTOR_ROWS];
+    union {
+        int64_t run_ints[VECTOR_ROWS];
+        double run_floats[VECTOR_ROWS];
+        uint64_t run_hashes[VECTOR_ROWS];
+    };
+    scan_taken taken;
+    feed_cached (*key_cache)[FEED_CACHE]; /* per breakdown */
+    feed_cached hash_cache[FEED_CACHE];
+} feeder;
+
+/* NULL: the budget has failed. `wanted` as groups_init. */
+feeder *feeder_new(scan *s, const bool *wanted, const agg_buckets *buckets, group_keys *keys);
+void feeder_free(feeder *take_f);
+/* Makes it the feeder of a second pass: groups for each place, then other, then rest. */
+bool feeder_set_choice(feeder *f, const groups *chosen_in, const finish_choice *choice) must_use;
+
+/* One block. Damage is noted in f->scan and is SK_OK. */
+sk_code feed_block(feeder *f, uint32_t part_number, uint32_t block, err *e) must_use;
+
+#endif

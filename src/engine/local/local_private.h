@@ -1,0 +1,34 @@
+/*
+ * engine/local/local_private.h: the local engine's insides, shared by the files of this folder.
+ */
+#ifndef ENGINE_LOCAL_LOCAL_PRIVATE_H
+#define ENGINE_LOCAL_LOCAL_PRIVATE_H
+
+#include "engine/local/local.h"
+#include "engine/local/pool.h"
+#include "store/snapshot.h"
+
+typedef struct local {
+    engine base;
+    local_options o;
+    store *store;
+    pool *pool;
+} local;
+
+#define FAMILY_BIT(f)   (1u << (f))
+#define FAMILIES_EVENTS (FAMILY_BIT(FAMILY_TRACE) | FAMILY_BIT(FAMILY_LOG))
+
+/* The code with which a running question must end, or SK_OK: cancelled, or past its deadline. */
+sk_code local__must_end(const run_control *c, err *e);
+
+/* ---- one file each ---- */
+sk_code local__run(engine *e, uint32_t environment, const plan *p, const run_control *c, arena *mem,
+                   result *ret, err *er);
+sk_code local__trace(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns,
+                     arena *mem, trace_result *ret, err *er);
+sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
+                           const run_control *c, arena *mem, service_map *ret, err *er);
+sk_code local__fields(engine *e, uint32_t environment, const fields_query *q, arena *mem,
+                      fields_result *ret, err *er);
+
+#endif

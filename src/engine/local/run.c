@@ -1,0 +1,498 @@
+/*
+ * engine/local/run.c: a plan over a snapshot. Workers of the pool feed blocks to group tables of their own; the asker's thread
+ * waits, reports progress and partial results, merges and finishes.
+ *
+ * One pass keeps every state of every group and bucket. When that would be much for groups that LIMIT does not show, the query
+ * takes two: the first keeps only what decides which groups are shown, the second everything for those, the others
+ * going to "other" as one group.
+ * Never: holds a snapshot longer than the call; returns before every worker has let go of the query.
+ */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/must.h"
+#include "engine/local/feed.h"
+#include "engine/local/local_private.h"
+
+#define PROGRESS_NS (100 * NS_PER_MS)
+#define PREPARE_BYTES                                                                              \
+    (512 * MIB) /* cap of the arena for what is known per part and for choosing groups */
+#define PARTIAL_CELLS                                                                              \
+    ((uint64_t)64                                                                                  \
+     << 10) /* larger tables are not shown half-done: merging them would cost the query */
+#define PARTIAL_ARENA (64 * MIB)
+
+typedef struct run_slot {
+    lock guard; /* the feeder: its worker during a morsel, the asker for a partial result */
+    feeder *feeder;
+} run_slot;
+
+typedef struct run {
+    local *engine;
+    const plan *plan;
+    const run_control *control;
+    snapshot *snapshot;
+    arena *mem; /* of this run, not the asker's */
+    agg_budget budget;
+    scan scan;
+    bool has_scan;
+    group_keys *keys;
+    agg_buckets buckets;
+    uint32_t slot_count;
+    run_slot *slots;
+    pool_job job;
+    atomic_int stop; /* sk_code; the first error ends all */
+    atomic_bool wants_split;
+    atomic_ullong rows_scanned;
+    err error; /* of the worker that set `stop`; guarded by error_guard */
+    lock error_guard;
+    int64_t started_ns;
+    uint64_t rows_before, rows_total; /* of earlier passes; of all */
+    scan_damage damage;
+    uint64_t bytes_read;
+    bool shows_partial;
+    /* second pass */
+    groups first;
+    bool has_first;
+    finish_choice choice;
+} run;
+
+sk_code local__must_end(const run_control *c, err *e)
+{
+    if (c && c->cancel && atomic_load_explicit(c->cancel, memory_order_relaxed))
+        return err_set(e, SK_CANCELLED, "the query was cancelled");
+    if (c && c->deadline_mono_ns && clock_mono_ns() >= c->deadline_mono_ns)
+        return err_set(e, SK_TIMEOUT, "the query did not end within its time limit");
+    return SK_OK;
+}
+
+/* ---- on the workers ---- */
+
+static void stop_run(run *r, sk_code code, const err *e)
+{
+    int none = SK_OK;
+    if (!atomic_compare_exchange_strong(&r->stop, &none, (int)code))
+        return;
+    lock_take(&r->error_guard);
+    r->error = *e;
+    lock_drop(&r->error_guard);
+}
+
+static void run_morsel(void *ctx, uint32_t slot, uint32_t morsel)
+{
+    run *r = ctx;
+    const scan_morsel *m = &r->scan.morsels[morsel];
+    feeder *f = r->slots[slot].feeder;
+    err e = {0};
+    lock_take(&r->slots[slot].guard);
+    for (uint32_t b = m->first_block; b < m->end_block; b++) {
+        if (atomic_load_explicit(&r->stop, memory_order_relaxed) != SK_OK ||
+            atomic_load_explicit(&r->wants_split, memory_order_relaxed))
+            break;
+        sk_code code = local__must_end(r->control, &e);
+        if (code == SK_OK)
+            code = feed_block(f, m->part, b, &e);
+        if (code != SK_OK)
+            stop_run(r, code, &e);
+        if (f->wants_split)
+            atomic_store_explicit(&r->wants_split, true, memory_order_relaxed);
+        atomic_fetch_add_explicit(&r->rows_scanned, f->scan.row_count, memory_order_relaxed);
+    }
+    lock_drop(&r->slots[slot].guard);
+}
+
+/* ---- on the asker's thread ---- */
+
+static void free_feeders(run *r)
+{
+    for (uint32_t i = 0; i < r->slot_count; i++) {
+        feeder_free(r->slots[i].feeder);
+        r->slots[i].feeder = NULL;
+    }
+}
+
+static sk_code make_feeders(run *r, const bool *wanted, const agg_buckets *buckets, err *e)
+{
+    for (uint32_t i = 0; i < r->slot_count; i++) {
+        r->slots[i].feeder = feeder_new(&r->scan, wanted, buckets, r->keys);
+        if (!r->slots[i].feeder)
+            return finish_budget_error(&r->budget, e);
+    }
+    return SK_OK;
+}
+
+static bool choice_is_whole(const groups *g, arena *mem, finish_choice *ret)
+{
+    *ret = (finish_choice){.count = g->count - 2, .group_count = g->count - 2};
+    ret->groups = ARENA_ARRAY(mem, uint32_t, g->count);
+    ret->place = ARENA_ARRAY(mem, uint32_t, g->count);
+    if (!ret->groups || !ret->place)
+        return false;
+    for (uint32_t i = 0; i < ret->count; i++)
+        ret->groups[i] = ret->place[i] = i;
+    ret->place[ret->count] = FINISH_OTHER;
+    ret->place[ret->count + 1] = FINISH_REST;
+    return true;
+}
+
+/* The answer of a table that has seen all rows, or so far all that were read. */
+static sk_code answer(run *r, const groups *g, arena *choosing, arena *mem, result *ret, err *e)
+{
+    finish_choice choice;
+    if (!r->has_first) {
+        sk_code code = finish_choose(g, choosing, &choice, e);
+        return code != SK_OK ? code : finish_result(g, &choice, mem, ret, e);
+    }
+    if (!choice_is_whole(g, choosing, &choice))
+        return err_set(e, SK_NO_MEMORY, "memory ran out while the query was answered");
+    choice.group_count = r->choice.group_count;
+    return finish_result(g, &choice, mem, ret, e);
+}
+
+/* Adds what a worker has so far to a table made for a partial result. */
+static bool add_partial(run *r, groups *sum, run_slot *slot)
+{
+    bool is_done = true;
+    lock_take(&slot->guard);
+    const groups *g = &slot->feeder->groups;
+    if ((uint64_t)g->count * g->buckets.count > PARTIAL_CELLS)
+        is_done = false;
+    else if (r->has_first)
+        for (uint32_t n = 0; is_done && n < g->count; n++)
+            for (uint32_t i = 0; i < g->state_count; i++)
+                for (uint32_t b = 0; b < g->buckets.count; b++)
+                    agg_merge(&sum->states[i].states, n * g->buckets.count + b,
+                              &g->states[i].states, n * g->buckets.count + b);
+    else
+        is_done = groups_merge(sum, g);
+    lock_drop(&slot->guard);
+    return is_done;
+}
+
+static bool append_places(groups *g, const groups *chosen_in, const finish_choice *choice)
+{
+    bool is_done = true;
+    for (uint32_t i = 0; is_done && i < choice->count + 2; i++)
+        is_done =
+            groups_append(g, i < choice->count ? groups_tuple(chosen_in, choice->groups[i]) : NULL);
+    return is_done;
+}
+
+/* A partial result costs a merge of the workers' tables; its own budget, so that it cannot end the query. */
+static bool partial_result(run *r, arena *mem, groups *sum, agg_budget *budget, result *ret)
+{
+    budget->max_bytes = r->budget.max_bytes;
+    if (!groups_init(sum, r->plan, NULL, &r->buckets, r->keys, budget))
+        return false;
+    if (r->has_first && !append_places(sum, &r->first, &r->choice))
+        return false;
+    for (uint32_t i = 0; i < r->slot_count; i++)
+        if (!add_partial(r, sum, &r->slots[i]))
+            return false;
+    err ignored;
+    if (answer(r, sum, mem, mem, ret, &ignored) != SK_OK)
+        return false;
+    ret->is_partial = true;
+    ret->rows_scanned =
+        r->rows_before + atomic_load_explicit(&r->rows_scanned, memory_order_relaxed);
+    ret->elapsed_ns = clock_mono_ns() - r->started_ns;
+    return true;
+}
+
+static void report_progress(run *r, bool with_partial)
+{
+    uint64_t rows = r->rows_before + atomic_load_explicit(&r->rows_scanned, memory_order_relaxed);
+    agg_budget budget = {0};
+    groups sum = {0};
+    result partial;
+    arena *mem = with_partial && r->shows_partial ? arena_new(PARTIAL_ARENA) : NULL;
+    bool has_partial = mem && partial_result(r, mem, &sum, &budget, &partial);
+    if (mem && !has_partial)
+        r->shows_partial = false;
+    r->control->progress(r->control->ctx, rows, r->rows_total, has_partial ? &partial : NULL);
+    if (sum.plan)
+        groups_done(&sum);
+    arena_free(mem);
+}
+
+/* Runs all morsels through the feeders. `with_partial`: the tables of this pass can be shown. */
+static sk_code run_pass(run *r, bool with_partial, err *e)
+{
+    atomic_store(&r->rows_scanned, 0);
+    r->job = (pool_job){.run = run_morsel, .ctx = r, .morsel_count = r->scan.morsel_count};
+    pool_start(r->engine->pool, &r->job);
+    int64_t next = clock_mono_ns() + PROGRESS_NS;
+    bool has_progress = r->control && r->control->progress;
+    while (!pool_wait(r->engine->pool, &r->job, has_progress ? next : INT64_MAX)) {
+        if (has_progress && clock_mono_ns() >= next) {
+            report_progress(r, with_partial);
+            next = clock_mono_ns() + PROGRESS_NS;
+        }
+    }
+    for (uint32_t i = 0; i < r->slot_count; i++) {
+        const scan_worker *w = &r->slots[i].feeder->scan;
+        r->bytes_read += w->bytes_read;
+        if (w->damage.blocks && !r->damage.blocks)
+            memcpy(r->damage.first, w->damage.first, sizeof r->damage.first);
+        r->damage.blocks += w->damage.blocks;
+    }
+    r->rows_before += atomic_load(&r->rows_scanned);
+    sk_code code = (sk_code)atomic_load(&r->stop);
+    if (code != SK_OK && e)
+        *e = r->error;
+    return code;
+}
+
+/* All workers' tables into the first one's. */
+static sk_code merge_feeders(run *r, err *e)
+{
+    groups *into = &r->slots[0].feeder->groups;
+    for (uint32_t i = 1; i < r->slot_count; i++) {
+        sk_code code = local__must_end(r->control, e);
+        if (code != SK_OK)
+            return code;
+        groups *from = &r->slots[i].feeder->groups;
+        bool is_done = true;
+        if (r->has_first)
+            for (uint32_t n = 0; n < from->count; n++)
+                for (uint32_t k = 0; k < from->state_count; k++)
+                    for (uint32_t b = 0; b < from->buckets.count; b++)
+                        agg_merge(&into->states[k].states, n * from->buckets.count + b,
+                                  &from->states[k].states, n * from->buckets.count + b);
+        else
+            is_done = groups_merge(into, from);
+        if (!is_done || atomic_load(&r->budget.failed))
+            return finish_budget_error(&r->budget, e);
+    }
+    return SK_OK;
+}
+
+/* Whether two passes can help: the choice of groups needs less than the answer. */
+static bool may_split(const run *r, bool *wanted)
+{
+    const plan *p = r->plan;
+    finish_choice_needs(p, wanted);
+    bool has_more = p->wants_series;
+    for (uint32_t i = 0; i < p->calc_count; i++) {
+        if (wanted[i] && agg_rule_of(p->calcs[i].op)->is_rate)
+            return false; /* needs every bucket to choose */
+        has_more |= !wanted[i];
+    }
+    return has_more && p->breakdown_count > 0;
+}
+
+static sk_code run_two_passes(run *r, const bool *wanted, err *e)
+{
+    agg_buckets one = {r->plan->start_ns, r->plan->end_ns, r->plan->end_ns - r->plan->start_ns, 1};
+    free_feeders(r);
+    atomic_store(&r->wants_split, false);
+    r->rows_total += r->scan.rows_total;
+    sk_code code = make_feeders(r, wanted, &one, e);
+    if (code == SK_OK)
+        code = run_pass(r, false, e);
+    if (code == SK_OK)
+        code = merge_feeders(r, e);
+    if (code != SK_OK)
+        return code;
+    r->first = r->slots[0].feeder->groups; /* taken over */
+    r->slots[0].feeder->groups = (groups){.plan = r->plan, .budget = &r->budget};
+    r->has_first = true;
+    free_feeders(r);
+    code = finish_choose(&r->first, r->mem, &r->choice, e);
+    if (code == SK_OK)
+        code = make_feeders(r, NULL, &r->buckets, e);
+    for (uint32_t i = 0; code == SK_OK && i < r->slot_count; i++)
+        if (!feeder_set_choice(r->slots[i].feeder, &r->first, &r->choice))
+            code = finish_budget_error(&r->budget, e);
+    if (code == SK_OK)
+        code = run_pass(r, true, e);
+    return code == SK_OK ? merge_feeders(r, e) : code;
+}
+
+static sk_code run_passes(run *r, err *e)
+{
+    bool *wanted = ARENA_ARRAY(r->mem, bool, r->plan->calc_count + 1);
+    if (!wanted)
+        return err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
+    bool may = may_split(r, wanted);
+    sk_code code = make_feeders(r, NULL, &r->buckets, e);
+    for (uint32_t i = 0; code == SK_OK && i < r->slot_count; i++)
+        r->slots[i].feeder->may_split = may;
+    r->rows_total = r->scan.rows_total;
+    if (code == SK_OK)
+        code = run_pass(r, true, e);
+    if (code == SK_OK && atomic_load(&r->wants_split))
+        return run_two_passes(r, wanted, e);
+    return code == SK_OK ? merge_feeders(r, e) : code;
+}
+
+static bool note_damage(run *r, arena *mem, result *ret)
+{
+    if (!r->damage.blocks)
+        return true;
+    const char **lines = ARENA_ARRAY(mem, const char *, ret->approximate_count + 1);
+    span line = arena_print(mem, "%u damaged blocks were left out; the first: %s%c",
+                            r->damage.blocks, r->damage.first, 0);
+    if (!lines || !line.at)
+        return false;
+    for (uint32_t i = 0; i < ret->approximate_count; i++)
+        lines[i] = ret->approximate[i];
+    lines[ret->approximate_count++] = (const char *)line.at;
+    ret->approximate = lines;
+    return true;
+}
+
+/* ---- which families ---- */
+
+static sk_code part_has_dataset(const part *p, span dataset, bool *ret, err *e)
+{
+    part_info info;
+    part_info_get(p, &info);
+    vector *v = base_alloc(sizeof *v);
+    part_reader *reader = NULL;
+    if (!v)
+        return err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
+    sk_code code = part_reader_new(p, &reader, e);
+    uint32_t last = UINT32_MAX;
+    for (uint32_t b = 0; code == SK_OK && b < info.block_count && !*ret; b++) {
+        code = part_read(reader, PART_DATASET, b, v, e);
+        if (code == SK_CORRUPT) {
+            code = SK_OK;
+            continue;
+        }
+        for (uint32_t row = 0; code == SK_OK && row < v->row_count && !*ret; row++) {
+            if (v->codes[row] != last)
+                *ret = span_equal(v->dictionary->text(v->dictionary->of, v->codes[row]), dataset);
+            last = v->codes[row];
+        }
+    }
+    part_reader_free(reader);
+    base_free(v);
+    return code == SK_CORRUPT ? SK_OK : code;
+}
+
+/* Whether a dictionary rules the dataset out: small ones are looked through. */
+static bool may_have_dataset(const part *p, span dataset)
+{
+    part_info info;
+    part_info_get(p, &info);
+    const dictionary *d = part_dictionary(p, PART_DATASET);
+    if (d->count > info.row_count)
+        return true;
+    for (uint32_t i = 0; i < d->count; i++)
+        if (span_equal(d->text(d->of, i), dataset))
+            return true;
+    return false;
+}
+
+static sk_code has_dataset(local *l, uint32_t environment, uint32_t families, span dataset,
+                           bool *ret, err *e)
+{
+    snapshot *s;
+    sk_code code = store_snapshot(l->store, environment, families, INT64_MIN, INT64_MAX, &s, e);
+    if (code != SK_OK)
+        return code;
+    *ret = false;
+    for (uint32_t i = 0; code == SK_OK && !*ret && i < snapshot_part_count(s); i++)
+        if (may_have_dataset(snapshot_part(s, i), dataset))
+            code = part_has_dataset(snapshot_part(s, i), dataset, ret, e);
+    snapshot_release(s);
+    return code;
+}
+
+static sk_code choose_families(local *l, uint32_t environment, const plan *p, uint32_t *ret, err *e)
+{
+    *ret = FAMILIES_EVENTS;
+    if (!p->dataset.at)
+        return SK_OK;
+    bool is_there = false;
+    sk_code code = has_dataset(l, environment, FAMILIES_EVENTS, p->dataset, &is_there, e);
+    if (code != SK_OK || is_there)
+        return code;
+    code = has_dataset(l, environment, FAMILY_BIT(FAMILY_METRIC), p->dataset, &is_there, e);
+    if (is_there)
+        *ret = FAMILY_BIT(FAMILY_METRIC);
+    return code;
+}
+
+/* ---- the call ---- */
+
+static sk_code open_run(run *r, uint32_t environment, err *e)
+{
+    const plan *p = r->plan;
+    uint32_t families = 0;
+    r->mem = arena_new(PREPARE_BYTES);
+    if (!r->mem)
+        return err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
+    r->slot_count = pool_workers(r->engine->pool);
+    r->slots = ARENA_ARRAY(r->mem, run_slot, r->slot_count);
+    if (!r->slots)
+        return err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
+    for (uint32_t i = 0; i < r->slot_count; i++)
+        lock_init(&r->slots[i].guard, RANK_ENGINE);
+    bool has_rate = false;
+    for (uint32_t i = 0; i < p->calc_count; i++)
+        has_rate |= agg_rule_of(p->calcs[i].op)->is_rate;
+    r->buckets = (agg_buckets){p->start_ns, p->end_ns, p->granularity_ns, p->bucket_count};
+    if (!p->wants_series && !has_rate)
+        r->buckets = (agg_buckets){p->start_ns, p->end_ns, p->end_ns - p->start_ns, 1};
+    sk_code code = choose_families(r->engine, environment, p, &families, e);
+    if (code == SK_OK)
+        code = store_snapshot(r->engine->store, environment, families, p->start_ns, p->end_ns,
+                              &r->snapshot, e);
+    if (code != SK_OK)
+        return code;
+    r->keys = group_keys_new(p->breakdown_count, &r->budget);
+    if (!r->keys)
+        return finish_budget_error(&r->budget, e);
+    code = scan_open(&r->scan, p, r->snapshot, &r->budget, r->mem, e);
+    r->has_scan = true;
+    return code;
+}
+
+static void close_run(run *r)
+{
+    if (r->slots) {
+        free_feeders(r);
+        for (uint32_t i = 0; i < r->slot_count; i++)
+            lock_done(&r->slots[i].guard);
+    }
+    if (r->has_first)
+        groups_done(&r->first);
+    if (r->has_scan)
+        scan_close(&r->scan);
+    group_keys_free(r->keys);
+    snapshot_release(r->snapshot);
+    lock_done(&r->error_guard);
+    arena_free(r->mem);
+}
+
+sk_code local__run(engine *e, uint32_t environment, const plan *p, const run_control *c, arena *mem,
+                   result *ret, err *er)
+{
+    run r = {.engine = (local *)e,
+             .plan = p,
+             .control = c,
+             .shows_partial = true,
+             .started_ns = clock_mono_ns()};
+    r.budget.max_bytes = r.engine->o.query_memory_max;
+    lock_init(&r.error_guard, RANK_LEAF);
+    sk_code code = open_run(&r, environment, er);
+    if (code == SK_OK)
+        code = run_passes(&r, er);
+    if (code == SK_OK)
+        code = answer(&r, &r.slots[0].feeder->groups, r.mem, mem, ret, er);
+    if (code == SK_OK) {
+        ret->rows_scanned = r.rows_before;
+        ret->bytes_read = r.bytes_read;
+        if (!note_damage(&r, mem, ret))
+            code =
+                err_set(er, SK_TOO_LARGE, "the result passes the memory that one answer may take");
+    }
+    close_run(&r);
+    must(atomic_load(&r.budget.used_bytes) == 0);
+    if (code == SK_OK)
+        ret->elapsed_ns = clock_mono_ns() - r.started_ns;
+    return code;
+}

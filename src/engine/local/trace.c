@@ -1,0 +1,16 @@
+#include "engine/local/local_private.h"
+sk_code local__trace(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns,
+                     arena *mem, trace_result *ret, err *er)
+{
+    return err_set(er, SK_UNIMPLEMENTED, "traces by id are not served yet");
+}
+sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
+                           const run_control *c, arena *mem, service_map *ret, err *er)
+{
+    return err_set(er, SK_UNIMPLEMENTED, "the service map is not served yet");
+}
+sk_code local__fields(engine *e, uint32_t environment, const fields_query *q, arena *mem,
+                      fields_result *ret, err *er)
+{
+    return err_set(er, SK_UNIMPLEMENTED, "fields are not served yet");
+}

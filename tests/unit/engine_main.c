@@ -1,0 +1,6 @@
+/*
+ * tests/unit/engine_main.c: the unit tests of layer engine.
+ */
+#include "check.h"
+
+TEST_MAIN(engine_questions)

@@ -1,4 +1,0 @@
-/* tests/unit/receive_main.c: the groups of layer receive. */
-#include "check.h"
-
-TEST_MAIN(receive_golden, receive_traces)
