@@ -155,11 +155,11 @@ static sk_code open_dir(skep *s, err *e)
         return code;
     s->path_store = join_path(s, "store");
     s->path_journal = join_path(s, "journal");
-    s->path_meta = join_path(s, "meta");
+    s->path_meta = join_path(s, ".");
     char *lock_path = join_path(s, "lock");
     if (arena_failed(s->mem))
         return err_set(e, SK_NO_MEMORY, "out of memory");
-    const char *folders[] = {s->path_store, s->path_journal, s->path_meta};
+    const char *folders[] = {s->path_store, s->path_journal};
     for (size_t i = 0; i < COUNT_OF(folders) && code == SK_OK; i++)
         code = file_make_dir(folders[i], e);
     if (code == SK_OK)
