@@ -51,7 +51,7 @@ typedef struct release {
 typedef struct skep {
     config config;
     arena *mem;
-    char *path_store, *path_journal, *path_meta;
+    char *path_store, *path_journal;
     file *dir_lock;
     memory *memory;
     meta *meta;
@@ -155,7 +155,6 @@ static sk_code open_dir(skep *s, err *e)
         return code;
     s->path_store = join_path(s, "store");
     s->path_journal = join_path(s, "journal");
-    s->path_meta = join_path(s, ".");
     char *lock_path = join_path(s, "lock");
     if (arena_failed(s->mem))
         return err_set(e, SK_NO_MEMORY, "out of memory");
@@ -225,7 +224,7 @@ static sk_code read_preset_key(skep *s, err *e)
 static sk_code open_meta(skep *s, err *e)
 {
     sk_code code = read_preset_key(s, e);
-    meta_options options = {.dir = s->path_meta, .preset_ingest_key = s->config.preset_ingest_key};
+    meta_options options = {.dir = s->config.data_dir, .preset_ingest_key = s->config.preset_ingest_key};
     if (code == SK_OK)
         code = meta_open(&options, &s->meta, &s->first, e);
     return code == SK_OK ? choose_disk_max(s, e) : code;
@@ -368,7 +367,7 @@ static void print_welcome(const skep *s, const char *url)
     fprintf(stderr, "  data: %s (at most %.1f GiB; --disk-max)\n", s->config.data_dir,
             (double)s->config.disk_max_bytes / (double)GIB);
     if (s->first.is_first_start)
-        fprintf(stderr, "  keys: %s/keys.json (kept for local skep commands)\n", s->path_meta);
+        fprintf(stderr, "  keys: %s/keys.json (kept for local skep commands)\n", s->config.data_dir);
     fprintf(stderr,
             "\nYour own first span: paste what this prints into the shell that runs your program\n "
             " skep env --shell python%s%s\n",
@@ -393,7 +392,7 @@ static void start_demo(skep *s, const char *url)
     if (len < 0)
         return;
     self[len] = 0;
-    snprintf(keys, sizeof keys, "%s/keys.json", s->path_meta);
+    snprintf(keys, sizeof keys, "%s/keys.json", s->config.data_dir);
     pid_t parent = getpid();
     s->demo_pid = fork();
     if (s->demo_pid != 0)
