@@ -1,0 +1,105 @@
+/*
+ * intake/intake_private.h: what the files of this folder share. Locks: `lock` (RANK_INTAKE) guards the recent requests
+ * and the counters, `tap_lock` the taps while they run, each of the two books has its own.
+ */
+#ifndef INTAKE_INTAKE_PRIVATE_H
+#define INTAKE_INTAKE_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "base/thread.h"
+#include "intake/intake.h"
+
+/* ---- policy.c: which rows may stay, and at which time ---- */
+typedef struct policy {
+    int64_t arrival_ns;
+    int64_t retention_ns; /* 0 = none */
+} policy;
+
+/* Fills refused_rows, refused_items, moved_times and text. Changes nothing. */
+void intake__judge(const batch *b, const policy *p, intake_report *ret);
+/* Takes refused rows out and moves times. Needed only when judge found some. SK_NO_MEMORY. */
+sk_code intake__apply(batch *b, const policy *p, err *e) must_use;
+
+/* ---- recent.c: the hashes of the last hour's requests ---- */
+#define RECENT_NS (3600 * NS_PER_S)
+
+typedef struct flight flight;
+
+typedef struct recent_entry {
+    hash128 hash;
+    int64_t arrival_ns;
+    flight *flight;       /* on its way to the disk; NULL: durable */
+    uint32_t environment; /* 0 = an empty place */
+    uint32_t next;        /* 1 + the next in the bucket; 0 = none */
+} recent_entry;
+
+typedef struct recent {
+    recent_entry *entries; /* a ring; the oldest is overwritten */
+    uint32_t *buckets;     /* 1 + first entry */
+    uint32_t capacity, bucket_mask, head;
+    uint64_t seed;
+} recent;
+
+bool recent_init(recent *r, uint32_t capacity); /* false when memory is short */
+void recent_done(recent *r);
+/* The entry of a request that arrived within the hour before `now_ns`, or NULL. */
+recent_entry *recent_find(recent *r, uint32_t environment, hash128 hash, int64_t now_ns);
+recent_entry *recent_add(recent *r, uint32_t environment, hash128 hash, int64_t arrival_ns);
+void recent_remove(recent *r, recent_entry *entry);
+
+/* ---- books.c: refusals, reasons, senders ---- */
+#define SENDERS_KEPT 1024u
+#define REASONS_KEPT 64u
+
+typedef struct refusal_book {
+    lock lock;
+    uint64_t *ids; /* hash of what a refusal is coalesced by */
+    refusal *items;
+    uint32_t count;
+    reason_count reasons[REASONS_KEPT]; /* the last is "other" once all are taken */
+    uint32_t reason_count;
+} refusal_book;
+
+typedef struct sender_book {
+    lock lock;
+    uint64_t *ids;
+    sender *items;
+    uint32_t count;
+} sender_book;
+
+bool books_init(intake *i);
+void books_done(intake *i);
+
+/* ---- the whole ---- */
+typedef struct
+    skipped { /* a replayed record that was not published: released once the journal runs */
+    uint32_t environment;
+    family family;
+    uint64_t seq;
+} skipped;
+
+struct intake {
+    intake_options o;
+    _Atomic(journal *) journal; /* NULL before intake_start; release when set, acquire when read */
+    lock lock;
+    recent recent;
+    intake_stats stats;
+    skipped *skipped;
+    uint32_t skipped_count, skipped_capacity;
+
+    /* Sampled, so that not every request asks the engine. Relaxed: a stale value admits a few more. */
+    atomic_llong sampled_at_ns;
+    atomic_ullong unsealed_bytes;
+
+    lock tap_lock;
+    tap *taps; /* a list */
+
+    refusal_book refusals;
+    sender_book senders;
+};
+
+/* ---- taps.c ---- */
+void intake__tell_taps(intake *i, uint32_t environment_id, const batch *b);
+
+#endif

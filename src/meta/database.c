@@ -1,0 +1,133 @@
+/*
+ * meta/database.c: the SQLite connection: opening, schema and its version, errors as our codes. Called by the other files
+ * of this folder with the writer's lock held. Never: sees a secret of a key.
+ */
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "meta/meta_private.h"
+
+#define SCHEMA_VERSION 1
+#define BUSY_WAIT_MS   2000
+
+static const char schema[] =
+    "CREATE TABLE environments (id INTEGER PRIMARY KEY AUTOINCREMENT, slug TEXT NOT NULL UNIQUE,"
+    " name TEXT NOT NULL, created_ns INTEGER NOT NULL, retention_ns INTEGER NOT NULL DEFAULT 0) "
+    "STRICT;"
+    "CREATE TABLE keys (id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,"
+    " kind INTEGER NOT NULL, permissions INTEGER NOT NULL,"
+    " environment INTEGER NOT NULL REFERENCES environments (id) ON DELETE CASCADE,"
+    " created_ns INTEGER NOT NULL, last_used_ns INTEGER NOT NULL DEFAULT 0,"
+    " revoked_ns INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX keys_by_environment ON keys (environment);"
+    "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE audit (id INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, actor TEXT NOT NULL,"
+    " action TEXT NOT NULL, subject TEXT NOT NULL) STRICT;"
+    "PRAGMA user_version = 1;";
+
+sk_code meta__error(meta *m, const char *what, err *e)
+{
+    int result = m->db ? sqlite3_errcode(m->db) : SQLITE_NOMEM;
+    sk_code code = SK_INTERNAL;
+    switch (result & 0xff) {
+    case SQLITE_CONSTRAINT: code = SK_CONFLICT; break;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: code = SK_BUSY; break;
+    case SQLITE_NOMEM: code = SK_NO_MEMORY; break;
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN: code = SK_IO; break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: code = SK_CORRUPT; break;
+    default: break;
+    }
+    return err_set(e, code, "%s/meta.db: cannot %s: %s", m->dir, what,
+                   m->db ? sqlite3_errmsg(m->db) : "no memory");
+}
+
+sk_code meta__execute(meta *m, const char *sql, err *e)
+{
+    return sqlite3_exec(m->db, sql, NULL, NULL, NULL) == SQLITE_OK ? SK_OK
+                                                                   : meta__error(m, "write", e);
+}
+
+sk_code meta__prepare(meta *m, const char *sql, sqlite3_stmt **ret, err *e)
+{
+    return sqlite3_prepare_v2(m->db, sql, -1, ret, NULL) == SQLITE_OK ? SK_OK
+                                                                      : meta__error(m, "read", e);
+}
+
+sk_code meta__finish(meta *m, sqlite3_stmt *take_statement, err *e)
+{
+    sk_code code = sqlite3_step(take_statement) == SQLITE_DONE ? SK_OK : meta__error(m, "write", e);
+    sqlite3_finalize(take_statement);
+    return code;
+}
+
+void meta__bind_text(sqlite3_stmt *s, int at, const char *text)
+{
+    sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT);
+}
+
+void meta__column_text(sqlite3_stmt *s, int at, char *out, size_t size)
+{
+    const unsigned char *text = sqlite3_column_text(s, at);
+    snprintf(out, size, "%s", text ? (const char *)text : "");
+}
+
+static sk_code check_version(meta *m, err *e)
+{
+    sqlite3_stmt *s;
+    sk_code code = meta__prepare(m, "PRAGMA user_version", &s, e);
+    if (code != SK_OK)
+        return code;
+    bool has_row = sqlite3_step(s) == SQLITE_ROW;
+    int version = has_row ? sqlite3_column_int(s, 0) : 0;
+    if (!has_row)
+        code = meta__error(m, "read", e);
+    sqlite3_finalize(s);
+    if (code != SK_OK || version == SCHEMA_VERSION)
+        return code;
+    if (version > SCHEMA_VERSION)
+        return err_set(e, SK_UNSUPPORTED,
+                       "%s/meta.db has format %d, newer than the %d this version reads", m->dir,
+                       version, SCHEMA_VERSION);
+    code = meta__execute(m, "BEGIN IMMEDIATE", e);
+    if (code == SK_OK)
+        code = meta__execute(m, schema, e);
+    return code == SK_OK ? meta__execute(m, "COMMIT", e) : code;
+}
+
+sk_code meta__database_open(meta *m, err *e)
+{
+    static const char settings[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                                   "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
+                                   "PRAGMA cache_size = -512;";
+    buf path;
+    file *f;
+    buf_init(&path, 8 * KIB);
+    buf_print(&path, "%s/meta.db", m->dir);
+    buf_add_u8(&path, 0);
+    if (path.failed) {
+        buf_done(&path);
+        return err_set(e, SK_NO_MEMORY, "no memory to open %s/meta.db", m->dir);
+    }
+    const char *name = (const char *)path.at;
+    sk_code code = file_open(name, FILE_WRITE, &f, e); /* so that it is nobody else's: mode 0600 */
+    if (code == SK_OK) {
+        file_close(f);
+        int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+        if (sqlite3_open_v2(name, &m->db, flags, NULL) != SQLITE_OK)
+            code = meta__error(m, "open", e);
+    }
+    buf_done(&path);
+    if (code != SK_OK)
+        return code;
+    sqlite3_extended_result_codes(m->db, 1);
+    sqlite3_busy_timeout(m->db, BUSY_WAIT_MS);
+    code = meta__execute(m, settings, e);
+    return code == SK_OK ? check_version(m, e) : code;
+}
