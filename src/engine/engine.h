@@ -45,9 +45,12 @@ typedef struct trace_row {
 
 typedef struct trace_result {
     trace_id id;
-    uint32_t row_count; /* spans, span events, links, logs, by time; identical repeats of a span folded */
+    /* Spans, span events, links, logs, metric points: by time, then span id, parent id, dataset and content. Repeats of a
+     * span (a span id, and all else equal, sample rate too) are folded into one. */
+    uint32_t row_count;
     const trace_row *rows;
     uint32_t folded_rows;
+    uint32_t damaged_blocks; /* left out */
     tree tree; /* over all rows; annotations have no place in its order */
 } trace_result;
 
@@ -70,11 +73,14 @@ typedef struct service_map {
     uint32_t node_count, edge_count;
     const map_node *nodes; /* by name */
     const map_edge *edges; /* by from, to, kind */
+    uint32_t damaged_blocks; /* left out */
 } service_map;
 
 /* ---- fields ---- */
+/* Fields of the rows in [start, end) that a query would read (query/aggregate/aggregate.h "families"). The id fields are
+ * listed as strings when a row has them, without top values. Counts are weighted by sample rate. */
 typedef struct field_top {
-    value value;
+    value value; /* one canonical text; a number (or bool) when any row held one */
     uint64_t count; /* weighted */
 } field_top;
 
@@ -91,16 +97,18 @@ typedef struct fields_query {
     int64_t start_ns, end_ns;
     span prefix;       /* only names that start so */
     uint32_t top_max;  /* 0: no values */
-    uint32_t limit;
+    uint32_t limit;    /* of fields, the first by name; 0: all */
 } fields_query;
 
 typedef struct fields_result {
     uint32_t count;
     const field_info *fields; /* by name */
+    /* Every dataset with rows in [start, end), of all families, whatever dataset and prefix were asked. */
     uint32_t dataset_count;
-    const span *datasets;     /* by name */
-    const uint64_t *dataset_rows;
+    const span *datasets;         /* by name */
+    const uint64_t *dataset_rows; /* weighted */
     bool is_sampled; /* top values come from a sample of the blocks */
+    uint32_t damaged_blocks; /* left out */
 } fields_result;
 
 typedef struct drop_query { /* exactly one of the forms */

@@ -3,4 +3,5 @@
  */
 #include "check.h"
 
-TEST_MAIN(query_json, query_text, query_round, query_plan, query_filter, query_result, query_aggregate)
+TEST_MAIN(query_json, query_text, query_round, query_plan, query_filter, query_result,
+          query_aggregate)
