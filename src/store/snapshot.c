@@ -1,6 +1,6 @@
 /*
  * store/snapshot.c: immutable snapshots over an environment's tables, and the calls of snapshot.h handed on to the two kinds
- * of part. Called by engine/local. Never: decodes anything; knows a file.
+ * of part. Called by engine/local. Never: decodes anything.
  */
 #include "base/must.h"
 #include "store/store_private.h"
@@ -9,6 +9,8 @@ struct snapshot {
     table_view tables[FAMILY_COUNT];
     uint32_t part_count;
     const part **parts;
+    uint32_t pinned_count;
+    segment **pinned;
 };
 
 static bool overlaps(const part *p, int64_t start_ns, int64_t end_ns)
@@ -18,16 +20,31 @@ static bool overlaps(const part *p, int64_t start_ns, int64_t end_ns)
     return i.row_count && i.min_time_ns < end_ns && i.max_time_ns >= start_ns;
 }
 
-static void add_parts(snapshot *s, const table_view *v, int64_t start_ns, int64_t end_ns)
+/* A segment whose directory is damaged is left out: it was told and counted. */
+static sk_code add_segment(snapshot *s, segment *g, err *e)
 {
-    for (uint32_t i = 0; v->segments && i < v->segments->count; i++) {
-        const part *p = segment_part(v->segments->at[i]);
-        if (overlaps(p, start_ns, end_ns))
-            s->parts[s->part_count++] = p;
+    sk_code code = segment_pin(g, e);
+    if (code == SK_CORRUPT) {
+        segment_set_damaged(g, e ? e->text : "a segment's directory is damaged");
+        return SK_OK;
     }
-    for (uint32_t i = 0; i < v->open_count; i++)
+    if (code != SK_OK)
+        return code;
+    s->pinned[s->pinned_count++] = g;
+    s->parts[s->part_count++] = segment_part(g);
+    return SK_OK;
+}
+
+static sk_code add_parts(snapshot *s, const table_view *v, int64_t start_ns, int64_t end_ns, err *e)
+{
+    sk_code code = SK_OK;
+    for (uint32_t i = 0; code == SK_OK && v->segments && i < v->segments->count; i++)
+        if (overlaps(segment_part(v->segments->at[i]), start_ns, end_ns))
+            code = add_segment(s, v->segments->at[i], e);
+    for (uint32_t i = 0; code == SK_OK && i < v->open_count; i++)
         if (overlaps(&v->open[i].base, start_ns, end_ns))
             s->parts[s->part_count++] = &v->open[i].base;
+    return code;
 }
 
 sk_code store_snapshot(store *s, uint32_t environment, uint32_t family_mask, int64_t start_ns,
@@ -48,22 +65,28 @@ sk_code store_snapshot(store *s, uint32_t environment, uint32_t family_mask, int
         count += n->tables[f].segments ? n->tables[f].segments->count : 0;
     }
     n->parts = base_alloc_zero(count + 1, sizeof n->parts[0]);
-    if (!n->parts) {
+    n->pinned = base_alloc_zero(count + 1, sizeof n->pinned[0]);
+    sk_code code = SK_OK;
+    if (!n->parts || !n->pinned)
+        code = err_set(e, SK_NO_MEMORY, "no memory for a snapshot of %zu parts", count);
+    for (uint32_t f = 0; code == SK_OK && f < FAMILY_COUNT; f++)
+        code = add_parts(n, &n->tables[f], start_ns, end_ns, e);
+    if (code == SK_OK)
+        *ret = n;
+    else
         snapshot_release(n);
-        return err_set(e, SK_NO_MEMORY, "no memory for a snapshot of %zu parts", count);
-    }
-    for (uint32_t f = 0; f < FAMILY_COUNT; f++)
-        add_parts(n, &n->tables[f], start_ns, end_ns);
-    *ret = n;
-    return SK_OK;
+    return code;
 }
 
 void snapshot_release(snapshot *take_s)
 {
     if (!take_s)
         return;
+    for (uint32_t i = 0; i < take_s->pinned_count; i++)
+        segment_unpin(take_s->pinned[i]);
     for (uint32_t f = 0; f < FAMILY_COUNT; f++)
         table__view_done(&take_s->tables[f]);
+    base_free(take_s->pinned);
     base_free(take_s->parts);
     base_free(take_s);
 }

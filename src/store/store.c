@@ -20,6 +20,7 @@
 #define SEAL_AGE_ROWS  (64u * 1024)
 #define IDLE_SEAL_NS   (15 * 60 * NS_PER_S)
 #define MERGE_ROWS_MAX (16u << 20)
+#define CACHE_BYTES    (96 * MIB) /* directories, indexes and texts of sealed segments */
 
 static void set_defaults(store_options *o)
 {
@@ -38,6 +39,14 @@ static char *copy_text(const char *text)
     return copy ? memcpy(copy, text, len + 1) : NULL;
 }
 
+static void note_damage(void *ctx, segment *damaged, const char *what)
+{
+    store *s = ctx;
+    atomic_fetch_add_explicit(&s->damaged, 1, memory_order_relaxed);
+    store__notice(s, "%s (the rest of the file stays readable; it is left out of merges)", what);
+    (void)damaged;
+}
+
 sk_code store_open(const store_options *o, store **ret, err *e)
 {
     store *s = base_alloc_zero(1, sizeof *s);
@@ -45,6 +54,10 @@ sk_code store_open(const store_options *o, store **ret, err *e)
         return err_set(e, SK_NO_MEMORY, "no memory to open the store");
     s->o = *o;
     set_defaults(&s->o);
+    atomic_init(&s->next_number, 1);
+    segment_cache_init(&s->cache, CACHE_BYTES);
+    s->cache.damaged = note_damage;
+    s->cache.ctx = s;
     lock_init(&s->lock, RANK_STORE);
     lock_init(&s->work_lock, RANK_STORE);
     condition_init(&s->work);
@@ -54,6 +67,8 @@ sk_code store_open(const store_options *o, store **ret, err *e)
     s->o.data_dir = s->data_dir;
     sk_code code =
         s->dir && s->data_dir ? SK_OK : err_set(e, SK_NO_MEMORY, "no memory to open the store");
+    if (code == SK_OK)
+        code = catalog__open(s, e);
     if (code != SK_OK) {
         store_close(s);
         return code;
@@ -70,6 +85,7 @@ void store_close(store *take_s)
     for (uint32_t i = 0; i < s->table_count; i++)
         table__free(s->tables[i]);
     base_free(s->tables);
+    segment_cache_done(&s->cache);
     condition_done(&s->work);
     lock_done(&s->work_lock);
     lock_done(&s->lock);
@@ -174,12 +190,6 @@ bool store_is_sealed(store *s, uint32_t environment, family f, uint64_t seq)
 uint64_t store_unsealed_bytes(const store *s)
 {
     return atomic_load_explicit(&s->unsealed_bytes, memory_order_relaxed);
-}
-
-sk_code store_seal(store *s, err *e)
-{
-    (void)s, (void)e;
-    return SK_OK;
 }
 
 sk_code store_merge(store *s, err *e)

@@ -17,7 +17,7 @@
 /* What a table's sealed rows are: by creation number, ascending. Immutable; a change makes a new list. */
 typedef struct segment_list {
     _Atomic uint32_t refs;
-    uint32_t count;
+    uint32_t count, capacity;
     segment *at[]; /* a reference each */
 } segment_list;
 
@@ -33,8 +33,10 @@ typedef struct table {
     condition changed; /* is_sealing or a segment's is_busy was cleared */
     open_set **sets;   /* oldest first: being sealed, waiting to be, accepting */
     uint32_t set_count, set_capacity;
-    bool is_sealing, is_dropped;
+    bool is_sealing;
+    bool is_stuck; /* a seal could not be taken back: none more until the store is opened again */
     segment_list *segments; /* NULL when empty */
+    bool has_folder;        /* the sealer's: one at a time */
     uint64_t sealed_seq;    /* every record of this table up to here is in segments, or dropped */
 } table;
 
@@ -47,7 +49,7 @@ struct store {
     _Atomic uint64_t next_number; /* of segments: unique over the store's files */
     _Atomic uint64_t unsealed_bytes;
     _Atomic uint64_t seals, merges, damaged, rows_dropped_retention, rows_dropped_disk_max;
-    segment_cache *cache;
+    segment_cache cache;
     atomic_bool is_stopped; /* a table could not be made: nothing more is shown until a restart */
     lock work_lock;         /* RANK_STORE: for work and is_closing */
     condition work;         /* the sealer's and merger's bell */
@@ -72,9 +74,11 @@ void table__end_set(table *t, bool even_if_young);
 /* The oldest set that accepts no more, referenced, and is_sealing set; NULL when there is none or one is being sealed.
  * `wait`: first waits for another sealing to end. */
 open_set *table__begin_seal(table *t, bool wait);
-/* Ends it. With `added` (count of them): they and the set change places in one step, and the set's records are sealed. */
-sk_code table__end_seal(table *t, open_set *take_s, bool is_sealed, segment **take_added,
-                        uint32_t count, err *e) must_use;
+/* Ends it: the segments take the set's place in one step, and its records are sealed. The caller keeps its reference. */
+void table__end_seal(table *t, open_set *s, segment *const *take_added, uint32_t count,
+                     segment_list *take_room);
+void table__fail_seal(table *t, open_set *take_s); /* the set stays as it is, for another try */
+void table__stop_sealing(table *t);
 
 /* What the table holds at one moment: every shown row once, open or sealed. */
 typedef struct table_view {
@@ -88,10 +92,23 @@ void table__view_done(table_view *v); /* zeroed is fine */
 /* Lists of segments. */
 segment_list *segment_list_ref(segment_list *l); /* NULL is fine */
 void segment_list_unref(segment_list *l);        /* NULL is fine */
-/* Under the table's lock: without `removed`, with `added`. SK_NO_MEMORY leaves all as it was; otherwise `added` are the
- * list's. The old list is put into *ret_old for unref after the lock. */
-sk_code table__swap_segments(table *t, segment *const *removed, uint32_t removed_count,
-                             segment *const *take_added, uint32_t added_count,
-                             segment_list **ret_old, err *e) must_use;
+/* An empty list with room for what the table has and `more`: made before, so that the swap cannot fail. */
+sk_code table__room(table *t, uint32_t more, segment_list **ret, err *e) must_use;
+/* Under the table's lock: without `removed`, with `added`. Returns the old list, for unref after the lock. */
+segment_list *table__swap_segments(table *t, segment *const *removed, uint32_t removed_count,
+                                   segment *const *take_added, uint32_t added_count,
+                                   segment_list *take_room) must_use;
+
+/* ---- catalog.c ---- */
+/* Names: base_free them; NULL: no memory. */
+char *catalog__folder(const table *t);
+char *catalog__path(const table *t, int64_t day, uint64_t number, bool is_temporary);
+sk_code catalog__make_folder(table *t, err *e) must_use; /* durably; once */
+/* All segments of all tables; what is left of unfinished seals and merges is finished or removed. */
+sk_code catalog__open(store *s, err *e) must_use;
+
+/* ---- seal.c ---- */
+/* Seals the oldest ended set, if there is one. */
+sk_code seal__oldest(table *t, bool wait, bool *ret_did, err *e) must_use;
 
 #endif

@@ -3,6 +3,7 @@
  * Called by store.c (publish), seal.c and merge.c. Never: touches a file; holds a lock while it does work that grows
  * with the data.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -63,25 +64,45 @@ static bool is_among(const segment *s, segment *const *list, uint32_t count)
     return false;
 }
 
-sk_code table__swap_segments(table *t, segment *const *removed, uint32_t removed_count,
-                             segment *const *take_added, uint32_t added_count,
-                             segment_list **ret_old, err *e)
+sk_code table__room(table *t, uint32_t more, segment_list **ret, err *e)
 {
-    segment_list *old = t->segments;
-    uint32_t old_count = old ? old->count : 0;
-    segment_list *l = base_alloc(sizeof *l + (old_count + added_count) * sizeof l->at[0]);
+    lock_take(&t->lock);
+    uint32_t capacity = (t->segments ? t->segments->count : 0) + more;
+    lock_drop(&t->lock);
+    segment_list *l = base_alloc(sizeof *l + capacity * sizeof l->at[0]);
     if (!l)
-        return err_set(e, SK_NO_MEMORY, "no memory for a list of %u segments", old_count);
+        return err_set(e, SK_NO_MEMORY, "no memory for a list of %u segments", capacity);
     atomic_init(&l->refs, 1);
     l->count = 0;
-    for (uint32_t i = 0; i < old_count; i++)
-        if (!is_among(old->at[i], removed, removed_count))
-            l->at[l->count++] = segment_ref(old->at[i]);
-    for (uint32_t i = 0; i < added_count; i++)
-        l->at[l->count++] = take_added[i];
-    t->segments = l;
-    *ret_old = old;
+    l->capacity = capacity;
+    *ret = l;
     return SK_OK;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint64_t x = (*(segment *const *)a)->facts.number, y = (*(segment *const *)b)->facts.number;
+    return (x > y) - (x < y);
+}
+
+segment_list *table__swap_segments(table *t, segment *const *removed, uint32_t removed_count,
+                                   segment *const *take_added, uint32_t added_count,
+                                   segment_list *take_room)
+{
+    segment_list *old = t->segments, *l = take_room;
+    for (uint32_t i = 0; old && i < old->count; i++)
+        if (!is_among(old->at[i], removed, removed_count)) {
+            must(l->count < l->capacity);
+            l->at[l->count++] = segment_ref(old->at[i]);
+        }
+    for (uint32_t i = 0; i < added_count; i++) {
+        must(l->count < l->capacity);
+        l->at[l->count++] = take_added[i];
+    }
+    if (l->count)
+        qsort(l->at, l->count, sizeof l->at[0], compare_numbers);
+    t->segments = l;
+    return old;
 }
 
 /* ---- publishing ---- */
@@ -177,7 +198,7 @@ open_set *table__begin_seal(table *t, bool wait)
     lock_take(&t->lock);
     while (wait && t->is_sealing)
         condition_wait(&t->changed, &t->lock);
-    if (!t->is_sealing && t->set_count && t->sets[0]->is_ended) {
+    if (!t->is_sealing && !t->is_stuck && t->set_count && t->sets[0]->is_ended) {
         s = t->sets[0];
         open_set_ref(s);
         t->is_sealing = true;
@@ -186,31 +207,41 @@ open_set *table__begin_seal(table *t, bool wait)
     return s;
 }
 
-sk_code table__end_seal(table *t, open_set *take_s, bool is_sealed, segment **take_added,
-                        uint32_t count, err *e)
+static void leave_seal(table *t)
 {
-    segment_list *old = NULL;
-    sk_code code = SK_OK;
-    lock_take(&t->lock);
-    if (is_sealed)
-        code = table__swap_segments(t, NULL, 0, take_added, count, &old, e);
-    if (is_sealed && code == SK_OK) {
-        must(t->set_count && t->sets[0] == take_s);
-        t->set_count--;
-        memmove(t->sets, t->sets + 1, t->set_count * sizeof t->sets[0]);
-        t->sealed_seq = take_s->last_seq;
-    }
     t->is_sealing = false;
     condition_wake_all(&t->changed);
+}
+
+void table__end_seal(table *t, open_set *s, segment *const *take_added, uint32_t count,
+                     segment_list *take_room)
+{
+    lock_take(&t->lock);
+    segment_list *old = table__swap_segments(t, NULL, 0, take_added, count, take_room);
+    must(t->set_count && t->sets[0] == s);
+    t->set_count--;
+    memmove(t->sets, t->sets + 1, t->set_count * sizeof t->sets[0]);
+    t->sealed_seq = s->last_seq;
+    leave_seal(t);
     lock_drop(&t->lock);
     segment_list_unref(old);
-    if (is_sealed && code == SK_OK) {
-        atomic_fetch_sub_explicit(&t->store->unsealed_bytes, take_s->shown.bytes,
-                                  memory_order_relaxed);
-        open_set_unref(take_s); /* the table's */
-    }
+    atomic_fetch_sub_explicit(&t->store->unsealed_bytes, s->shown.bytes, memory_order_relaxed);
+    open_set_unref(s); /* the table's reference */
+}
+
+void table__fail_seal(table *t, open_set *take_s)
+{
+    lock_take(&t->lock);
+    leave_seal(t);
+    lock_drop(&t->lock);
     open_set_unref(take_s);
-    return code;
+}
+
+void table__stop_sealing(table *t)
+{
+    lock_take(&t->lock);
+    t->is_stuck = true;
+    lock_drop(&t->lock);
 }
 
 /* ---- what a snapshot takes ---- */

@@ -1,0 +1,383 @@
+/*
+ * store/catalog.c: which files there are: names, folders, and what they mean when a store is opened. No manifest: a table's
+ * segments are the files with a final name, less those that another one replaces.
+ *
+ *   DIR/env-<id>/<family>/<yyyymmdd>-<number>.seg       a segment
+ *                         ….seg.tmp                     being written; or part 2 … n of a seal that counts already
+ *                         ….seg.damaged                 set aside: not whole, or its footer is damaged
+ *                         sealed                        the last sequence number sealed or dropped, when no segment says so
+ *
+ * Called by store_open, seal.c, merge.c and retain.c. Never: reads more of a file than its header, trailer and footer.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/must.h"
+#include "base/reader.h"
+#include "store/store_private.h"
+
+#define SUFFIX           ".seg"
+#define SUFFIX_TEMPORARY ".seg.tmp"
+#define SUFFIX_DAMAGED   ".damaged"
+#define SEALED_NAME      "sealed"
+#define SEALED_BYTES     16 /* number, checksum */
+#define HASHES_KEPT_NS   (3600 * NS_PER_S)
+
+/* ---- names ---- */
+
+static char *print(const char *format, ...) format_like(1, 2);
+static char *print(const char *format, ...)
+{
+    va_list list, again;
+    va_start(list, format);
+    va_copy(again, list);
+    int len = vsnprintf(NULL, 0, format, list);
+    va_end(list);
+    char *text = len >= 0 ? base_alloc((size_t)len + 1) : NULL;
+    if (text)
+        vsnprintf(text, (size_t)len + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+char *catalog__folder(const table *t)
+{
+    return print("%s/env-%u/%s", t->store->dir, t->environment, family_name(t->family));
+}
+
+char *catalog__path(const table *t, int64_t day, uint64_t number, bool is_temporary)
+{
+    char date[36];
+    clock_print_rfc3339(day * 86400 * NS_PER_S, date); /* a day of int64 ns: no overflow */
+    return print("%s/env-%u/%s/%.4s%.2s%.2s-%012llu%s", t->store->dir, t->environment,
+                 family_name(t->family), date, date + 5, date + 8, (unsigned long long)number,
+                 is_temporary ? SUFFIX_TEMPORARY : SUFFIX);
+}
+
+sk_code catalog__make_folder(table *t, err *e)
+{
+    if (t->has_folder)
+        return SK_OK;
+    char *environment = print("%s/env-%u", t->store->dir, t->environment);
+    char *folder = catalog__folder(t);
+    sk_code code = environment && folder ? file_make_dir(t->store->dir, e)
+                                         : err_set(e, SK_NO_MEMORY, "no memory for a name");
+    if (code == SK_OK)
+        code = file_make_dir(environment, e);
+    if (code == SK_OK)
+        code = file_make_dir(folder, e);
+    if (code == SK_OK)
+        code = file_sync_dir(environment, e);
+    if (code == SK_OK)
+        code = file_sync_dir(t->store->dir, e);
+    t->has_folder = code == SK_OK;
+    base_free(environment);
+    base_free(folder);
+    return code;
+}
+
+static bool ends_with(const char *name, const char *suffix)
+{
+    return span_ends_with(span_text(name), span_text(suffix));
+}
+
+/* ---- one table's folder ---- */
+
+typedef struct found {
+    segment *segment;
+    bool is_temporary, goes;
+} found;
+
+typedef struct folder {
+    store *store;
+    uint32_t environment;
+    family family;
+    const char *path;
+    found *list;
+    uint32_t count, capacity;
+    uint64_t sealed_seq;
+    bool is_changed; /* names came or went: sync it */
+} folder;
+
+/* A file that cannot be opened is kept under another name: whoever wants to look at it can. */
+static sk_code set_aside(folder *f, const char *path, const err *why, err *e)
+{
+    char *aside = print("%s%s", path, SUFFIX_DAMAGED);
+    if (!aside)
+        return err_set(e, SK_NO_MEMORY, "no memory for a name");
+    sk_code code = file_rename(path, aside, e);
+    base_free(aside);
+    atomic_fetch_add_explicit(&f->store->damaged, 1, memory_order_relaxed);
+    f->is_changed = true;
+    store__notice(f->store, "set aside a damaged file: %s", why->text);
+    return code;
+}
+
+static sk_code remove_name(folder *f, const char *path, err *e)
+{
+    f->is_changed = true;
+    return file_remove(path, e);
+}
+
+/* Numbers count up past every file ever seen, whole or not: names are not used twice. */
+static void pass_number(store *s, const char *name)
+{
+    const char *dash = strchr(name, '-');
+    uint64_t number = dash ? strtoull(dash + 1, NULL, 10) : 0;
+    if (number < UINT64_MAX && number >= atomic_load(&s->next_number))
+        atomic_store(&s->next_number, number + 1);
+}
+
+static sk_code read_sealed(folder *f, const char *path, err *e)
+{
+    uint8_t *bytes;
+    size_t len;
+    sk_code code = file_read_all(path, SEALED_BYTES, &bytes, &len, e);
+    if (code != SK_OK)
+        return code;
+    reader r = reader_of(span_of(bytes, len));
+    uint64_t seq = reader_u64(&r), check = reader_u64(&r);
+    if (r.failed || check != hash64(span_of(bytes, 8)))
+        store__notice(f->store, "%s is damaged: records of dropped segments may come back", path);
+    else if (seq > f->sealed_seq)
+        f->sealed_seq = seq;
+    base_free(bytes);
+    return SK_OK;
+}
+
+static sk_code open_file(folder *f, const char *path, bool is_temporary, err *e)
+{
+    if (!base_reserve(&f->list, &f->capacity, f->count + 1, sizeof f->list[0]))
+        return err_set(e, SK_NO_MEMORY, "no memory for a list of segments");
+    err why;
+    segment *s;
+    sk_code code = segment_open(path, true, &f->store->cache, &s, &why);
+    if (code == SK_OK && (s->facts.environment != f->environment || s->facts.family != f->family)) {
+        segment_unref(s);
+        code = err_set(&why, SK_CORRUPT, "%s: it belongs to another table", path);
+    }
+    if (code == SK_OK)
+        f->list[f->count++] = (found){s, is_temporary, false};
+    else if (code == SK_CORRUPT && is_temporary)
+        code = remove_name(f, path, e); /* never finished */
+    else if (code == SK_CORRUPT)
+        code = set_aside(f, path, &why, e);
+    else if (e)
+        *e = why;
+    return code;
+}
+
+static sk_code visit_file(void *ctx, const char *name, bool is_dir, err *e)
+{
+    folder *f = ctx;
+    bool is_temporary = ends_with(name, SUFFIX_TEMPORARY),
+         is_sealed = span_is(span_text(name), SEALED_NAME);
+    if (is_dir)
+        return SK_OK;
+    pass_number(f->store, name);
+    if (!is_temporary && !is_sealed && !ends_with(name, SUFFIX))
+        return SK_OK;
+    char *path = print("%s/%s", f->path, name);
+    if (!path)
+        return err_set(e, SK_NO_MEMORY, "no memory for a name");
+    sk_code code = is_sealed ? read_sealed(f, path, e) : open_file(f, path, is_temporary, e);
+    base_free(path);
+    return code;
+}
+
+/* ---- what the files mean together ---- */
+
+static bool seal_counts(const folder *f, const segment *s)
+{
+    for (uint32_t i = 0; i < f->count; i++) {
+        const segment_facts *x = &f->list[i].segment->facts;
+        if (!f->list[i].is_temporary && x->seal_id == s->facts.seal_id && x->seal_part == 1)
+            return true;
+    }
+    return false;
+}
+
+/* Temporary files: part 2 … n of a seal whose part 1 has its name get theirs, others go. */
+static sk_code settle_temporary(folder *f, found *x, err *e)
+{
+    const char *path = x->segment->path;
+    if (!x->segment->facts.seal_id || !seal_counts(f, x->segment)) {
+        x->goes = true;
+        return remove_name(f, path, e);
+    }
+    char *final = print("%.*s", (int)(strlen(path) - strlen(".tmp")), path);
+    if (!final)
+        return err_set(e, SK_NO_MEMORY, "no memory for a name");
+    f->is_changed = true;
+    sk_code code = file_rename(path, final, e);
+    segment_rename(x->segment, final);
+    x->is_temporary = false;
+    return code;
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Inputs of a merge that has its final name are not needed any more. */
+static sk_code remove_replaced(folder *f, err *e)
+{
+    uint64_t *numbers = NULL;
+    uint32_t count = 0, capacity = 0;
+    sk_code code = SK_OK;
+    for (uint32_t i = 0; i < f->count; i++) {
+        const segment_facts *x = &f->list[i].segment->facts;
+        for (uint32_t k = 0; !f->list[i].goes && k < x->replaces_count; k++) {
+            if (!base_reserve(&numbers, &capacity, count + 1, sizeof numbers[0])) {
+                base_free(numbers);
+                return err_set(e, SK_NO_MEMORY, "no memory for a list of segments");
+            }
+            numbers[count++] = x->replaces[k];
+        }
+    }
+    if (count)
+        qsort(numbers, count, sizeof numbers[0], compare_u64);
+    for (uint32_t i = 0; code == SK_OK && count && i < f->count; i++) {
+        found *x = &f->list[i];
+        if (x->goes ||
+            !bsearch(&x->segment->facts.number, numbers, count, sizeof numbers[0], compare_u64))
+            continue;
+        x->goes = true;
+        code = remove_name(f, x->segment->path, e);
+    }
+    base_free(numbers);
+    return code;
+}
+
+static sk_code settle(folder *f, err *e)
+{
+    sk_code code = SK_OK;
+    for (uint32_t i = 0; code == SK_OK && i < f->count; i++)
+        if (f->list[i].is_temporary)
+            code = settle_temporary(f, &f->list[i], e);
+    if (code == SK_OK)
+        code = remove_replaced(f, e);
+    return code == SK_OK && f->is_changed ? file_sync_dir(f->path, e) : code;
+}
+
+/* ---- into the store ---- */
+
+static sk_code give_hashes(folder *f, segment *s, int64_t now_ns, err *e)
+{
+    const store_options *o = &f->store->o;
+    if (!o->recent_hash || s->facts.newest_arrival_ns < now_ns - HASHES_KEPT_NS)
+        return SK_OK;
+    segment_hash *list;
+    uint32_t count;
+    sk_code code = segment_hashes(s, &list, &count, e);
+    if (code == SK_CORRUPT) {
+        /* A sender's retry may be stored twice then; its events are all there. */
+        segment_set_damaged(s, e ? e->text : "request hashes are damaged");
+        return SK_OK;
+    }
+    for (uint32_t i = 0; code == SK_OK && i < count; i++)
+        if (list[i].arrival_ns >= now_ns - HASHES_KEPT_NS)
+            o->recent_hash(o->ctx, f->environment, list[i].body_hash, list[i].arrival_ns);
+    base_free(list);
+    return code;
+}
+
+static sk_code adopt(folder *f, err *e)
+{
+    table *t = store__table(f->store, f->environment, f->family, true);
+    segment_list *room = NULL;
+    sk_code code =
+        t ? table__room(t, f->count, &room, e) : err_set(e, SK_NO_MEMORY, "no memory for a table");
+    if (code != SK_OK)
+        return code;
+    t->has_folder = true;
+    segment **list = base_alloc((f->count + 1ul) * sizeof list[0]);
+    if (!list) {
+        segment_list_unref(room);
+        return err_set(e, SK_NO_MEMORY, "no memory for a list of segments");
+    }
+    uint32_t count = 0;
+    int64_t now_ns = clock_wall_ns();
+    t->sealed_seq = f->sealed_seq;
+    for (uint32_t i = 0; code == SK_OK && i < f->count; i++) {
+        if (f->list[i].goes)
+            continue;
+        segment *s = f->list[i].segment;
+        if (s->facts.last_seq > t->sealed_seq)
+            t->sealed_seq = s->facts.last_seq;
+        code = give_hashes(f, s, now_ns, e);
+        list[count++] = segment_ref(s);
+    }
+    lock_take(&t->lock);
+    segment_list *old = table__swap_segments(t, NULL, 0, list, count, room);
+    lock_drop(&t->lock);
+    segment_list_unref(old);
+    base_free(list);
+    return code;
+}
+
+static sk_code open_folder(store *s, uint32_t environment, family of, const char *path, err *e)
+{
+    folder f = {.store = s, .environment = environment, .family = of, .path = path};
+    sk_code code = file_list_dir(path, visit_file, &f, e);
+    if (code == SK_OK)
+        code = settle(&f, e);
+    if (code == SK_OK)
+        code = adopt(&f, e);
+    for (uint32_t i = 0; i < f.count; i++)
+        segment_unref(f.list[i].segment);
+    base_free(f.list);
+    return code;
+}
+
+/* ---- all folders ---- */
+
+typedef struct visit {
+    store *store;
+    const char *path;
+    uint32_t environment;
+} visit;
+
+static sk_code visit_family(void *ctx, const char *name, bool is_dir, err *e)
+{
+    visit *v = ctx;
+    for (uint32_t f = 0; is_dir && f < FAMILY_COUNT; f++) {
+        if (!span_is(span_text(name), family_name(f)))
+            continue;
+        char *path = print("%s/%s", v->path, name);
+        sk_code code = path ? open_folder(v->store, v->environment, f, path, e)
+                            : err_set(e, SK_NO_MEMORY, "no memory for a name");
+        base_free(path);
+        return code;
+    }
+    return SK_OK;
+}
+
+static sk_code visit_environment(void *ctx, const char *name, bool is_dir, err *e)
+{
+    visit *v = ctx;
+    span rest = span_text(name);
+    uint64_t id;
+    if (!is_dir || !span_starts_with(rest, SPAN("env-")) || !span_to_u64(span_from(rest, 4), &id) ||
+        id > UINT32_MAX)
+        return SK_OK;
+    char *path = print("%s/%s", v->path, name);
+    if (!path)
+        return err_set(e, SK_NO_MEMORY, "no memory for a name");
+    visit inner = {v->store, path, (uint32_t)id};
+    sk_code code = file_list_dir(path, visit_family, &inner, e);
+    base_free(path);
+    return code;
+}
+
+sk_code catalog__open(store *s, err *e)
+{
+    sk_code code = file_make_dir(s->dir, e);
+    visit v = {.store = s, .path = s->dir};
+    return code == SK_OK ? file_list_dir(s->dir, visit_environment, &v, e) : code;
+}

@@ -1,0 +1,759 @@
+/*
+ * store/segment_part.c: a sealed segment as a part: decoding blocks into vectors, resolving parents, finding traces.
+ * Called through part_ops by snapshot.c and build.c, on any thread; a reader belongs to one.
+ * Never: gives out a code, row or length that was not checked against what it indexes.
+ */
+#include "store/segment.h"
+
+#include "base/alloc.h"
+#include "base/must.h"
+
+#define PRESENCE_CACHE 4
+
+typedef struct presence_page {
+    uint64_t place; /* 0 = empty: no page starts there */
+    uint64_t words[VECTOR_WORDS];
+} presence_page;
+
+/* Span ids of one block, for parents. */
+typedef struct id_block {
+    uint32_t block; /* UINT32_MAX: empty */
+    uint64_t ids[VECTOR_ROWS];
+} id_block;
+
+typedef struct parent_scratch {
+    id_block own, other;
+    int64_t distances[VECTOR_ROWS];
+    uint64_t orphans[VECTOR_ROWS];
+} parent_scratch;
+
+typedef struct segment_reader {
+    part_reader base;
+    segment *segment;
+    directory *directory;
+    decoder *decoder;
+    buf scratch, page;
+    presence_page presences[PRESENCE_CACHE];
+    uint32_t next_presence;
+    parent_scratch *parents; /* made when first needed */
+    union {                  /* values of the present rows, before they are spread */
+        uint32_t codes[VECTOR_ROWS + 1];
+        uint64_t bits[VECTOR_ROWS + 1];
+        trace_id trace_ids[VECTOR_ROWS + 1];
+    } dense;
+} segment_reader;
+
+static const segment *of(const part *p)
+{
+    return (const segment *)p;
+}
+
+static directory_column *column_at(const part *p, uint32_t col)
+{
+    directory *d = segment_directory(of(p));
+    must(d && col < d->column_count);
+    return &d->columns[col];
+}
+
+/* The column's index, or NULL when it is rare or cannot be loaded (reading a block says why). */
+static const column_index *index_of(const part *p, uint32_t col)
+{
+    directory_column *c = column_at(p, col);
+    column_index *x;
+    err e;
+    return c->form == COLUMN_BLOCKS && segment_load_index(of(p), c, &x, &e) == SK_OK ? x : NULL;
+}
+
+static const rare_column *rare_of(const part *p, uint32_t col)
+{
+    directory_column *c = column_at(p, col);
+    rare_column *x;
+    err e;
+    return c->form == COLUMN_RARE && segment_load_rare(of(p), c, &x, &e) == SK_OK ? x : NULL;
+}
+
+/* ---- facts ---- */
+
+static void get_info(const part *p, part_info *ret)
+{
+    const segment_facts *f = &of(p)->facts;
+    *ret = (part_info){.id = f->number,
+                       .family = f->family,
+                       .row_count = f->row_count,
+                       .block_count = block_count_of(f->row_count),
+                       .column_count = f->column_count,
+                       .min_time_ns = f->min_time_ns,
+                       .max_time_ns = f->max_time_ns,
+                       .bytes = of(p)->file_bytes};
+}
+
+static void get_block(const part *p, uint32_t block, part_block *ret)
+{
+    const segment_facts *f = &of(p)->facts;
+    must(block < block_count_of(f->row_count));
+    *ret = (part_block){block * VECTOR_ROWS, block_rows_of(f->row_count, block), f->min_time_ns,
+                        f->max_time_ns};
+    const column_index *x = index_of(p, PART_TIME);
+    if (x && (x->blocks[block].tag & BLOCK_HAS_RANGE)) {
+        ret->min_time_ns = (int64_t)x->blocks[block].min;
+        ret->max_time_ns = (int64_t)x->blocks[block].max;
+    }
+}
+
+static part_column get_column(const part *p, uint32_t col)
+{
+    const directory_column *c = column_at(p, col);
+    return (part_column){c->name, c->type, c->value_count};
+}
+
+static uint32_t find(const part *p, span name, uint32_t ret_columns[FIELD_TYPE_COUNT])
+{
+    const directory *d = segment_directory(of(p));
+    uint32_t hash = (uint32_t)hash64(name), count = 0;
+    for (uint32_t i = PART_COLUMNS; i < d->column_count && count < FIELD_TYPE_COUNT; i++)
+        if (d->columns[i].hash == hash && span_equal(d->columns[i].name, name))
+            ret_columns[count++] = i;
+    return count;
+}
+
+static const dictionary *dictionary_of(const part *p, uint32_t col)
+{
+    static const dictionary none = {0};
+    const column_index *x = index_of(p, col);
+    const rare_column *r = x ? NULL : rare_of(p, col);
+    return x ? &x->dictionary : r ? &r->dictionary : &none;
+}
+
+/* ---- skipping ---- */
+
+/* The first of a rare column's values at or after a row. */
+static uint32_t rare_from(const rare_column *c, uint64_t row)
+{
+    uint32_t low = 0, high = c->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (c->rows[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool block_has_column(const part *p, uint32_t col, uint32_t block)
+{
+    const column_index *x = index_of(p, col);
+    if (x)
+        return block < x->block_count && x->blocks[block].tag != BLOCK_ABSENT;
+    const rare_column *r = rare_of(p, col);
+    uint32_t from = r ? rare_from(r, block * (uint64_t)VECTOR_ROWS) : 0;
+    return !r || (from < r->count && r->rows[from] / VECTOR_ROWS == block);
+}
+
+static bool number_range(const part *p, uint32_t col, uint32_t block, double *ret_min,
+                         double *ret_max)
+{
+    const directory_column *c = column_at(p, col);
+    const column_index *x = index_of(p, col);
+    bool is_float = col >= PART_COLUMNS && c->type == FIELD_FLOAT;
+    bool is_int = col == PART_TIME || col == PART_RATE || c->type == FIELD_INT;
+    if (!x || (!is_float && !is_int) || block >= x->block_count ||
+        !(x->blocks[block].tag & BLOCK_HAS_RANGE))
+        return false;
+    const block_entry *b = &x->blocks[block];
+    if (is_float) {
+        memcpy(ret_min, &b->min, 8);
+        memcpy(ret_max, &b->max, 8);
+    } else {
+        *ret_min = (double)(int64_t)b->min;
+        *ret_max = (double)(int64_t)b->max;
+    }
+    return true;
+}
+
+/* Whether any of the bits [first, last] is set. */
+static bool any_bit(const uint64_t *words, uint64_t first, uint64_t last)
+{
+    for (uint64_t w = first / 64; w <= last / 64; w++) {
+        uint64_t bits = words[w];
+        if (w == first / 64)
+            bits &= ~0ull << (first & 63);
+        if (w == last / 64)
+            bits &= ~0ull >> (63 - (last & 63));
+        if (bits)
+            return true;
+    }
+    return false;
+}
+
+static bool may_hold(const part *p, uint32_t col, uint32_t block, const uint64_t *wanted)
+{
+    const column_index *x = index_of(p, col);
+    if (!x || block >= x->block_count)
+        return block_has_column(p, col, block);
+    const block_entry *b = &x->blocks[block];
+    if (b->tag == BLOCK_ABSENT)
+        return false;
+    if (b->tag & BLOCK_HAS_BITMAP) {
+        for (uint64_t w = 0; w <= b->max / 64; w++)
+            if (x->bitmaps[b->bitmap + w] & wanted[w])
+                return true;
+        return false;
+    }
+    return !(b->tag & BLOCK_HAS_RANGE) || any_bit(wanted, b->min, b->max);
+}
+
+/* ---- readers ---- */
+
+static void reader_free(part_reader *take_r)
+{
+    segment_reader *r = (segment_reader *)take_r;
+    if (r->decoder)
+        segment_cache_return(r->segment->cache, r->decoder);
+    buf_done(&r->scratch);
+    buf_done(&r->page);
+    base_free(r->parents);
+    base_free(r);
+}
+
+static sk_code reader_new(const part *p, part_reader **ret, err *e)
+{
+    segment_reader *r = base_alloc_zero(1, sizeof *r);
+    if (!r)
+        return err_set(e, SK_NO_MEMORY, "no memory for a reader");
+    r->base.part = p;
+    r->segment = of(p)->self;
+    r->directory = segment_directory(r->segment);
+    must(r->directory); /* pinned */
+    r->decoder = segment_cache_decoder(r->segment->cache);
+    buf_init(&r->scratch, PAGE_BYTES_MAX + 64);
+    buf_init(&r->page, PAGE_BYTES_MAX + 64);
+    if (!r->decoder) {
+        reader_free(&r->base);
+        return err_set(e, SK_NO_MEMORY, "no memory for a reader");
+    }
+    *ret = &r->base;
+    return SK_OK;
+}
+
+static sk_code corrupt(segment_reader *r, uint32_t col, uint32_t block, err *e)
+{
+    span name = col < r->directory->column_count ? r->directory->columns[col].name : (span){0};
+    return err_set(e, SK_CORRUPT, "%s: block %u of column %u \"%.*s\" is damaged", r->segment->path,
+                   block, col, SPAN_FMT(name));
+}
+
+/* A block's raw page of this length. */
+static sk_code read_page(segment_reader *r, uint64_t place, uint32_t len, err *e)
+{
+    page_ref ref = {.offset = place, .len = len, .raw_len = len, .method = METHOD_RAW};
+    r->base.bytes += len;
+    return segment_page(r->segment, r->directory->file, &ref, r->decoder->unsqueezer, &r->scratch,
+                        &r->page, e);
+}
+
+static sk_code read_presence(segment_reader *r, uint32_t col, uint32_t block, const block_entry *b,
+                             const uint64_t **ret, err *e)
+{
+    for (uint32_t i = 0; i < PRESENCE_CACHE; i++)
+        if (r->presences[i].place == b->presence_place && b->presence_place) {
+            *ret = r->presences[i].words;
+            return SK_OK;
+        }
+    presence_page *p = &r->presences[r->next_presence++ % PRESENCE_CACHE];
+    p->place = 0;
+    sk_code code = read_page(r, b->presence_place, b->presence_len, e);
+    if (code != SK_OK)
+        return code;
+    reader bytes = reader_of(buf_span(&r->page));
+    if (!presence_decode(r->decoder, &bytes, block_rows_of(r->segment->facts.row_count, block),
+                         b->value_count, p->words))
+        return corrupt(r, col, block, e);
+    p->place = b->presence_place;
+    *ret = p->words;
+    return SK_OK;
+}
+
+/* ---- spreading dense values over the rows that have one ---- */
+
+#define SPREAD(type)                                                                               \
+    for (uint32_t w = 0, base = 0; base < row_count; w++, base += 64) {                            \
+        uint64_t bits = present[w];                                                                \
+        if (bits == ~0ull) {                                                                       \
+            memcpy(out + base, in, 64 * sizeof(type));                                             \
+            in += 64;                                                                              \
+            continue;                                                                              \
+        }                                                                                          \
+        for (uint32_t i = 0; i < 64; i++) {                                                        \
+            type has = (type)(bits >> i & 1);                                                      \
+            out[base + i] = *in & ((type)0 - has);                                                 \
+            in += has;                                                                             \
+        }                                                                                          \
+    }
+
+static void spread_u64(const uint64_t *present, uint32_t row_count, const uint64_t *in,
+                       uint64_t *out)
+{
+    SPREAD(uint64_t)
+}
+
+static void spread_u32(const uint64_t *present, uint32_t row_count, const uint32_t *in,
+                       uint32_t *out)
+{
+    SPREAD(uint32_t)
+}
+
+static void spread_traces(const uint64_t *present, uint32_t row_count, const trace_id *in,
+                          trace_id *out)
+{
+    for (uint32_t i = 0; i < row_count; i++)
+        out[i] = present[i / 64] >> (i & 63) & 1 ? *in++ : (trace_id){0, 0};
+}
+
+/* ---- a block of a column ---- */
+
+static void fill_constant(vector *v, uint64_t bits)
+{
+    bool is_code = v->kind == VECTOR_CODES || v->kind == VECTOR_BOOLS;
+    for (uint32_t i = 0; i < v->row_count; i++)
+        if (is_code)
+            v->codes[i] = (uint32_t)bits;
+        else
+            v->ids[i] = bits;
+    v->is_constant = true;
+}
+
+static bool codes_below(const uint32_t *codes, uint32_t count, uint32_t limit)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < count; i++)
+        most = codes[i] > most ? codes[i] : most;
+    return count == 0 || most < limit;
+}
+
+static bool decode_codes(segment_reader *r, reader *bytes, const block_entry *b,
+                         const uint64_t *present, uint32_t limit, vector *out)
+{
+    uint32_t *to = present ? r->dense.codes : out->codes;
+    if (!ints_decode_u32(&r->decoder->ints, bytes, b->value_count, to) ||
+        !codes_below(to, b->value_count, limit))
+        return false;
+    if (present)
+        spread_u32(present, out->row_count, to, out->codes);
+    return true;
+}
+
+static bool decode_words(segment_reader *r, reader *bytes, const block_entry *b,
+                         const uint64_t *present, vector *out)
+{
+    uint64_t *to = present ? r->dense.bits : out->ids;
+    bool is_good = out->kind == VECTOR_FLOATS ? floats_decode(r->decoder, bytes, b->value_count, to)
+                   : out->kind == VECTOR_IDS
+                       ? span_ids_decode(bytes, b->value_count, to)
+                       : ints_decode_u64(&r->decoder->ints, bytes, b->value_count, to);
+    if (is_good && present)
+        spread_u64(present, out->row_count, to, out->ids);
+    return is_good;
+}
+
+static bool decode_traces(segment_reader *r, reader *bytes, const block_entry *b,
+                          const uint64_t *present, vector *out)
+{
+    trace_id *to = present ? r->dense.trace_ids : out->trace_ids;
+    if (!trace_ids_decode(r->decoder, bytes, b->value_count, to))
+        return false;
+    if (present)
+        spread_traces(present, out->row_count, to, out->trace_ids);
+    return true;
+}
+
+static vector_kind kind_of(uint32_t col, field_type type)
+{
+    static const vector_kind of_pseudo[] = {
+        [PART_TIME] = VECTOR_INTS,     [PART_RATE] = VECTOR_INTS,
+        [PART_DATASET] = VECTOR_CODES, [PART_TRACE_ID] = VECTOR_TRACE_IDS,
+        [PART_SPAN_ID] = VECTOR_IDS,   [PART_PARENT_ID] = VECTOR_IDS};
+    static const vector_kind of_type[] = {[FIELD_STRING] = VECTOR_CODES,
+                                          [FIELD_INT] = VECTOR_INTS,
+                                          [FIELD_FLOAT] = VECTOR_FLOATS,
+                                          [FIELD_BOOL] = VECTOR_BOOLS,
+                                          [FIELD_HISTOGRAM] = VECTOR_CODES};
+    return col < PART_COLUMNS ? of_pseudo[col] : of_type[type];
+}
+
+/* Presence into the vector; *ret_present is NULL when every row has a value. */
+static sk_code take_presence(segment_reader *r, uint32_t col, uint32_t block, const block_entry *b,
+                             vector *out, const uint64_t **ret_present, err *e)
+{
+    uint32_t words = (out->row_count + 63) / 64;
+    *ret_present = NULL;
+    if (b->tag & BLOCK_ALL_PRESENT) {
+        memset(out->present, 0xff, words * 8ul);
+        if (out->row_count & 63)
+            out->present[words - 1] = (1ull << (out->row_count & 63)) - 1;
+        out->all_present = true;
+        return SK_OK;
+    }
+    sk_code code = read_presence(r, col, block, b, ret_present, e);
+    if (code == SK_OK)
+        memcpy(out->present, *ret_present, words * 8ul);
+    return code;
+}
+
+static sk_code read_values(segment_reader *r, uint32_t col, uint32_t block, const block_entry *b,
+                           const uint64_t *present, vector *out, err *e)
+{
+    sk_code code = read_page(r, b->place, b->len, e);
+    if (code != SK_OK)
+        return code;
+    reader bytes = reader_of(buf_span(&r->page));
+    bool is_good = false;
+    switch (out->kind) {
+    case VECTOR_CODES:
+        is_good = decode_codes(r, &bytes, b, present, r->directory->columns[col].text_count, out);
+        break;
+    case VECTOR_BOOLS: is_good = decode_codes(r, &bytes, b, present, 2, out); break;
+    case VECTOR_TRACE_IDS: is_good = decode_traces(r, &bytes, b, present, out); break;
+    case VECTOR_INTS:
+    case VECTOR_FLOATS:
+    case VECTOR_IDS: is_good = decode_words(r, &bytes, b, present, out); break;
+    case VECTOR_ABSENT: break;
+    }
+    return is_good ? SK_OK : corrupt(r, col, block, e);
+}
+
+static sk_code read_blocks(segment_reader *r, uint32_t col, uint32_t block, vector *out, err *e)
+{
+    directory_column *c = &r->directory->columns[col];
+    column_index *x;
+    sk_code code = segment_load_index(r->segment, c, &x, e);
+    if (code != SK_OK)
+        return code;
+    const block_entry *b = &x->blocks[block];
+    vector_start(out, kind_of(col, c->type), col < PART_COLUMNS ? FIELD_INT : c->type,
+                 block_rows_of(r->segment->facts.row_count, block));
+    if (out->kind == VECTOR_CODES) {
+        out->dictionary = &x->dictionary;
+        out->type = col == PART_DATASET ? FIELD_STRING : c->type;
+    }
+    if (b->tag == BLOCK_ABSENT) {
+        out->kind = VECTOR_ABSENT;
+        memset(out->present, 0, sizeof out->present);
+        return SK_OK;
+    }
+    const uint64_t *present;
+    code = take_presence(r, col, block, b, out, &present, e);
+    /* Texts first: so that a dictionary's page that cannot be had is an error here and not an empty text later. */
+    if (code == SK_OK && out->kind == VECTOR_CODES)
+        code = segment_load_texts(x, (uint32_t)b->min, (uint32_t)b->max, e);
+    if (code != SK_OK)
+        return code;
+    if (b->tag & BLOCK_CONSTANT) {
+        if (out->kind == VECTOR_TRACE_IDS || (out->kind == VECTOR_BOOLS && b->place > 1))
+            return corrupt(r, col, block, e);
+        fill_constant(out, b->place);
+        return SK_OK;
+    }
+    return read_values(r, col, block, b, present, out, e);
+}
+
+static sk_code read_rare(segment_reader *r, uint32_t col, uint32_t block, vector *out, err *e)
+{
+    directory_column *c = &r->directory->columns[col];
+    rare_column *x;
+    sk_code code = segment_load_rare(r->segment, c, &x, e);
+    if (code != SK_OK)
+        return code;
+    uint32_t row_count = block_rows_of(r->segment->facts.row_count, block);
+    vector_start(out, kind_of(col, c->type), c->type, row_count);
+    memset(out->present, 0, sizeof out->present);
+    uint32_t from = rare_from(x, block * (uint64_t)VECTOR_ROWS);
+    uint32_t to = rare_from(x, (block + 1) * (uint64_t)VECTOR_ROWS);
+    if (from == to) {
+        out->kind = VECTOR_ABSENT;
+        return SK_OK;
+    }
+    bool is_code = out->kind == VECTOR_CODES || out->kind == VECTOR_BOOLS;
+    memset(out->ids, 0, row_count * (is_code ? sizeof out->codes[0] : sizeof out->ids[0]));
+    if (out->kind == VECTOR_CODES)
+        out->dictionary = &x->dictionary;
+    for (uint32_t i = from; i < to; i++) {
+        uint32_t row = x->rows[i] % VECTOR_ROWS;
+        out->present[row / 64] |= 1ull << (row & 63);
+        if (is_code)
+            out->codes[row] = (uint32_t)x->bits[i];
+        else
+            out->ids[row] = x->bits[i];
+    }
+    out->all_present = to - from == row_count;
+    return SK_OK;
+}
+
+/* ---- parents ---- */
+
+/* Distances and orphans of a block's rows that have a parent: dense, with their presence. */
+static sk_code read_distances(segment_reader *r, uint32_t block, vector *shape, err *e)
+{
+    if (!r->parents && !(r->parents = base_alloc(sizeof *r->parents)))
+        return err_set(e, SK_NO_MEMORY, "no memory for parents");
+    column_index *x;
+    sk_code code = segment_load_index(r->segment, &r->directory->columns[PART_PARENT_ID], &x, e);
+    if (code != SK_OK)
+        return code;
+    const block_entry *b = &x->blocks[block];
+    shape->row_count = block_rows_of(r->segment->facts.row_count, block);
+    shape->all_present = false;
+    memset(shape->present, 0, sizeof shape->present);
+    if (b->tag == BLOCK_ABSENT)
+        return SK_OK;
+    const uint64_t *present;
+    code = take_presence(r, PART_PARENT_ID, block, b, shape, &present, e);
+    if (code == SK_OK)
+        code = b->tag & BLOCK_PAGE ? read_page(r, b->place, b->len, e)
+                                   : corrupt(r, PART_PARENT_ID, block, e);
+    if (code != SK_OK)
+        return code;
+    reader bytes = reader_of(buf_span(&r->page));
+    return parents_decode(r->decoder, &bytes, b->value_count, r->parents->distances,
+                          r->parents->orphans)
+               ? SK_OK
+               : corrupt(r, PART_PARENT_ID, block, e);
+}
+
+/* The row `distance` before `row`, or PART_NO_PARENT when there is none such. */
+static uint32_t parent_row(const segment_reader *r, uint32_t row, int64_t distance)
+{
+    int64_t parent;
+    if (distance == 0 || __builtin_sub_overflow((int64_t)row, distance, &parent) || parent < 0 ||
+        parent >= r->segment->facts.row_count)
+        return PART_NO_PARENT;
+    return (uint32_t)parent;
+}
+
+typedef struct present_rows {
+    uint32_t word, row_count;
+    uint64_t bits;
+    const uint64_t *words;
+} present_rows;
+
+static present_rows rows_of(const vector *v)
+{
+    return (present_rows){0, v->row_count, v->present[0], v->present};
+}
+
+/* The next row that has a value; false at the end. */
+static bool next_row(present_rows *p, uint32_t *ret)
+{
+    while (p->bits == 0) {
+        if ((++p->word) * 64 >= p->row_count)
+            return false;
+        p->bits = p->words[p->word];
+    }
+    *ret = p->word * 64 + (uint32_t)__builtin_ctzll(p->bits);
+    p->bits &= p->bits - 1;
+    return true;
+}
+
+static sk_code read_parents(part_reader *base, uint32_t block, uint32_t out[VECTOR_ROWS], err *e)
+{
+    segment_reader *r = (segment_reader *)base;
+    must(block < block_count_of(r->segment->facts.row_count));
+    vector *shape = base_alloc(sizeof *shape);
+    if (!shape)
+        return err_set(e, SK_NO_MEMORY, "no memory for parents");
+    sk_code code = read_distances(r, block, shape, e);
+    if (code == SK_OK) {
+        memset(out, 0xff, shape->row_count * sizeof out[0]);
+        present_rows rows = rows_of(shape);
+        uint32_t row;
+        for (uint32_t i = 0; next_row(&rows, &row); i++)
+            out[row] = parent_row(r, block * VECTOR_ROWS + row, r->parents->distances[i]);
+    }
+    base_free(shape);
+    return code;
+}
+
+static sk_code read_ids(segment_reader *r, uint32_t block, id_block *into, vector *scratch, err *e)
+{
+    into->block = UINT32_MAX;
+    sk_code code = read_blocks(r, PART_SPAN_ID, block, scratch, e);
+    if (code != SK_OK)
+        return code;
+    if (scratch->kind == VECTOR_ABSENT)
+        memset(into->ids, 0, sizeof into->ids);
+    else
+        memcpy(into->ids, scratch->ids, scratch->row_count * sizeof into->ids[0]);
+    into->block = block;
+    return SK_OK;
+}
+
+/* Parent ids: orphans' as they are, the others from the span ids of the rows they point to, which lie in this block or, for
+ * traces that were cut by its edge, in another one at a time. */
+static sk_code resolve(segment_reader *r, uint32_t block, const vector *shape, vector *scratch,
+                       uint64_t *ids, err *e)
+{
+    parent_scratch *p = r->parents;
+    sk_code code = read_ids(r, block, &p->own, scratch, e);
+    p->other.block = UINT32_MAX;
+    present_rows rows = rows_of(shape);
+    uint32_t row, orphan = 0;
+    for (uint32_t i = 0; code == SK_OK && next_row(&rows, &row); i++) {
+        if (p->distances[i] == 0) {
+            ids[row] = p->orphans[orphan++];
+            continue;
+        }
+        uint32_t parent = parent_row(r, block * VECTOR_ROWS + row, p->distances[i]);
+        if (parent == PART_NO_PARENT)
+            return corrupt(r, PART_PARENT_ID, block, e);
+        bool is_own = parent / VECTOR_ROWS == block;
+        if (!is_own && p->other.block != parent / VECTOR_ROWS)
+            code = read_ids(r, parent / VECTOR_ROWS, &p->other, scratch, e);
+        ids[row] = (is_own ? p->own.ids : p->other.ids)[parent % VECTOR_ROWS];
+    }
+    return code;
+}
+
+static sk_code read_parent_ids(segment_reader *r, uint32_t block, vector *out, err *e)
+{
+    vector *scratch = base_alloc(sizeof *scratch);
+    if (!scratch)
+        return err_set(e, SK_NO_MEMORY, "no memory for parents");
+    vector_start(out, VECTOR_IDS, FIELD_INT, 0);
+    sk_code code = read_distances(r, block, out, e);
+    if (code == SK_OK) {
+        memset(out->ids, 0, out->row_count * sizeof out->ids[0]);
+        code = resolve(r, block, out, scratch, out->ids, e);
+    }
+    base_free(scratch);
+    return code;
+}
+
+/* ---- the door ---- */
+
+/* Damage is counted once per file; a disk that fails to answer is not damage. */
+static sk_code judge(segment_reader *r, sk_code code, const err *e)
+{
+    if (code == SK_CORRUPT)
+        segment_set_damaged(r->segment, e ? e->text : "a block is damaged");
+    return code;
+}
+
+static sk_code read(part_reader *base, uint32_t col, uint32_t block, vector *out, err *e)
+{
+    segment_reader *r = (segment_reader *)base;
+    must(col < r->directory->column_count && block < block_count_of(r->segment->facts.row_count));
+    sk_code code;
+    if (col == PART_PARENT_ID)
+        code = read_parent_ids(r, block, out, e);
+    else if (r->directory->columns[col].form == COLUMN_RARE)
+        code = read_rare(r, col, block, out, e);
+    else
+        code = read_blocks(r, col, block, out, e);
+    return judge(r, code, e);
+}
+
+static sk_code read_parents_judged(part_reader *base, uint32_t block, uint32_t out[VECTOR_ROWS],
+                                   err *e)
+{
+    return judge((segment_reader *)base, read_parents(base, block, out, e), e);
+}
+
+/* ---- traces ---- */
+
+typedef struct trace_search {
+    segment_reader *reader;
+    vector *v;
+    trace_id id;
+    sk_code (*each)(void *ctx, const part *p, uint32_t first_row, uint32_t end_row);
+    void *ctx;
+} trace_search;
+
+/* The run that starts at `first`, if its id is the one asked for: over as many blocks as it takes. */
+static sk_code follow_run(trace_search *t, uint32_t first, err *e)
+{
+    segment_reader *r = t->reader;
+    uint32_t row_count = r->segment->facts.row_count, row = first;
+    for (bool goes_on = true; goes_on && row < row_count;) {
+        sk_code code = read(&r->base, PART_TRACE_ID, row / VECTOR_ROWS, t->v, e);
+        if (code != SK_OK)
+            return code;
+        uint32_t i = row % VECTOR_ROWS, start = i;
+        while (t->v->kind == VECTOR_TRACE_IDS && i < t->v->row_count &&
+               trace_id_equal(t->v->trace_ids[i], t->id))
+            i++;
+        row += i - start;
+        goes_on = i == VECTOR_ROWS;
+    }
+    return row == first ? SK_OK : t->each(t->ctx, r->base.part, first, row);
+}
+
+static sk_code search_page(trace_search *t, const trace_page *page, uint32_t hash, err *e)
+{
+    uint32_t low = 0, high = page->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (page->entries[middle] < hash)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    sk_code code = SK_OK;
+    for (; code == SK_OK && low < page->count && page->entries[low] == hash; low++)
+        code = follow_run(t, page->entries[page->count + low], e);
+    return code;
+}
+
+static sk_code search_index(trace_search *t, const part *p, err *e)
+{
+    const segment *s = of(p);
+    trace_index *index;
+    sk_code code = segment_load_traces(s, &index, e);
+    if (code != SK_OK)
+        return code;
+    uint32_t hash = trace_index_hash(t->id), page = 0;
+    /* The first page that may hold it: equal hashes may begin in the page before the one that starts with them. */
+    while (page + 1 < index->page_count && index->first_hash[page + 1] < hash)
+        page++;
+    for (; code == SK_OK && page < index->page_count && index->first_hash[page] <= hash; page++) {
+        trace_page *entries;
+        code = segment_load_trace_page(s, index, page, &entries, e);
+        if (code == SK_OK && !t->reader)
+            code = reader_new(p, (part_reader **)&t->reader, e);
+        if (code == SK_OK)
+            code = search_page(t, entries, hash, e);
+    }
+    return code;
+}
+
+static sk_code find_trace(const part *p, trace_id id,
+                          sk_code (*each)(void *ctx, const part *p, uint32_t first_row,
+                                          uint32_t end_row),
+                          void *ctx, err *e)
+{
+    if (!segment_directory(of(p))->has_trace_index)
+        return SK_OK;
+    trace_search t = {.id = id, .each = each, .ctx = ctx, .v = base_alloc(sizeof(vector))};
+    if (!t.v)
+        return err_set(e, SK_NO_MEMORY, "no memory to look for a trace");
+    sk_code code = search_index(&t, p, e);
+    if (code == SK_CORRUPT)
+        segment_set_damaged(of(p)->self, e ? e->text : "the trace index is damaged");
+    if (t.reader)
+        reader_free(&t.reader->base);
+    base_free(t.v);
+    return code;
+}
+
+const part_ops segment_part_ops = {.info = get_info,
+                                   .block = get_block,
+                                   .column = get_column,
+                                   .find = find,
+                                   .dictionary = dictionary_of,
+                                   .block_has_column = block_has_column,
+                                   .number_range = number_range,
+                                   .may_hold = may_hold,
+                                   .reader_new = reader_new,
+                                   .reader_free = reader_free,
+                                   .read = read,
+                                   .read_parents = read_parents_judged,
+                                   .find_trace = find_trace};

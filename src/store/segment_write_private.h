@@ -1,0 +1,43 @@
+/*
+ * store/segment_write_private.h: the writer's insides, shared by segment_write.c, column_write.c and rare_write.c.
+ */
+#ifndef STORE_SEGMENT_WRITE_PRIVATE_H
+#define STORE_SEGMENT_WRITE_PRIVATE_H
+
+#include "store/segment_write.h"
+
+/* A presence page that several columns of a block share: fields of one kind of span come and go together. */
+typedef struct presence_slot {
+    uint64_t key; /* of block and bitmap, seeded at random; 0 = free */
+    uint64_t offset;
+    uint32_t len;
+} presence_slot;
+
+typedef struct index_entry {
+    uint32_t hash, row; /* of a trace id, the first row of a run of it */
+} index_entry;
+
+struct segment_writer {
+    file *file;
+    encoder *encoder;
+    uint64_t file_id, flushed;
+    buf pending; /* not written yet: whole pages */
+    buf payload; /* of the page in the making */
+    buf directory;
+    uint32_t column_count; /* pseudo columns included */
+    buf pack;              /* rare columns in the making */
+    page_ref *packs;
+    uint32_t pack_count, pack_capacity;
+    presence_slot *presences;
+    uint32_t presence_count, presence_mask;
+    uint64_t presence_seed;
+    index_entry *entries; /* of the trace index */
+    uint32_t entry_count, entry_capacity;
+    trace_id last_trace; /* of the row before */
+    page_ref trace_index;
+    bool has_trace_index;
+};
+
+void page_ref_add(buf *out, const page_ref *ref);
+
+#endif
