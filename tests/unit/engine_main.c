@@ -3,4 +3,4 @@
  */
 #include "check.h"
 
-TEST_MAIN(engine_questions)
+TEST_MAIN(engine_questions, engine_structure)

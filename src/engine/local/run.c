@@ -401,16 +401,16 @@ static sk_code has_dataset(local *l, uint32_t environment, uint32_t families, sp
     return code;
 }
 
-static sk_code choose_families(local *l, uint32_t environment, const plan *p, uint32_t *ret, err *e)
+sk_code local__families(local *l, uint32_t environment, span dataset, uint32_t *ret, err *e)
 {
     *ret = FAMILIES_EVENTS;
-    if (!p->dataset.at)
+    if (!dataset.at)
         return SK_OK;
     bool is_there = false;
-    sk_code code = has_dataset(l, environment, FAMILIES_EVENTS, p->dataset, &is_there, e);
+    sk_code code = has_dataset(l, environment, FAMILIES_EVENTS, dataset, &is_there, e);
     if (code != SK_OK || is_there)
         return code;
-    code = has_dataset(l, environment, FAMILY_BIT(FAMILY_METRIC), p->dataset, &is_there, e);
+    code = has_dataset(l, environment, FAMILY_BIT(FAMILY_METRIC), dataset, &is_there, e);
     if (is_there)
         *ret = FAMILY_BIT(FAMILY_METRIC);
     return code;
@@ -437,7 +437,7 @@ static sk_code open_run(run *r, uint32_t environment, err *e)
     r->buckets = (agg_buckets){p->start_ns, p->end_ns, p->granularity_ns, p->bucket_count};
     if (!p->wants_series && !has_rate)
         r->buckets = (agg_buckets){p->start_ns, p->end_ns, p->end_ns - p->start_ns, 1};
-    sk_code code = choose_families(r->engine, environment, p, &families, e);
+    sk_code code = local__families(r->engine, environment, p->dataset, &families, e);
     if (code == SK_OK)
         code = store_snapshot(r->engine->store, environment, families, p->start_ns, p->end_ns,
                               &r->snapshot, e);
