@@ -46,19 +46,30 @@ bool alloc_did_fail(void)
     return atomic_load_explicit(&did_fail, memory_order_relaxed);
 }
 
+/* No object is larger than PTRDIFF_MAX; sanitizers stop at such a request instead of refusing it. */
+static bool is_refused(size_t size_bytes)
+{
+    return alloc__must_fail() || size_bytes > PTRDIFF_MAX;
+}
+
 void *base_alloc(size_t size_bytes)
 {
-    return alloc__must_fail() ? NULL : malloc(size_bytes ? size_bytes : 1);
+    return is_refused(size_bytes) ? NULL : malloc(size_bytes ? size_bytes : 1);
 }
 
 void *base_alloc_zero(size_t count, size_t size_bytes)
 {
-    return alloc__must_fail() ? NULL : calloc(count ? count : 1, size_bytes ? size_bytes : 1);
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size_bytes, &bytes))
+        bytes = SIZE_MAX;
+    if (is_refused(bytes))
+        return NULL;
+    return calloc(1, bytes ? bytes : 1);
 }
 
 void *base_realloc(void *old, size_t size_bytes)
 {
-    return alloc__must_fail() ? NULL : realloc(old, size_bytes ? size_bytes : 1);
+    return is_refused(size_bytes) ? NULL : realloc(old, size_bytes ? size_bytes : 1);
 }
 
 void base_free(void *take_p)

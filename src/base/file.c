@@ -72,7 +72,7 @@ sk_code file__open(const char *path, file_mode mode, file **ret, err *e)
 
 sk_code file_open(const char *path, file_mode mode, file **ret, err *e)
 {
-    return file__open(path, mode, ret, e);
+    return faults__watch(path) ? faults__open(path, mode, ret, e) : file__open(path, mode, ret, e);
 }
 
 void file_close(file *take_f)
@@ -123,7 +123,8 @@ sk_code file__write(file *f, uint64_t offset, span bytes, err *e)
 
 sk_code file_write_at(file *f, uint64_t offset, span bytes, err *e)
 {
-    return file__write(f, offset, bytes, e);
+    return faults__watch(f->path) ? faults__write(f, offset, bytes, e)
+                                  : file__write(f, offset, bytes, e);
 }
 
 sk_code file_size(file *f, uint64_t *ret, err *e)
@@ -146,7 +147,7 @@ sk_code file__truncate(file *f, uint64_t size, err *e)
 
 sk_code file_truncate(file *f, uint64_t size, err *e)
 {
-    return file__truncate(f, size, e);
+    return faults__watch(f->path) ? faults__truncate(f, size, e) : file__truncate(f, size, e);
 }
 
 sk_code file_allocate(file *f, uint64_t size, err *e)
@@ -176,7 +177,7 @@ sk_code file__sync(file *f, err *e)
 
 sk_code file_sync(file *f, err *e)
 {
-    return file__sync(f, e);
+    return faults__watch(f->path) ? faults__sync(f, e) : file__sync(f, e);
 }
 
 void file_write_behind(file *f, uint64_t offset, uint64_t len)
@@ -209,7 +210,7 @@ sk_code file__rename(const char *from, const char *to, err *e)
 
 sk_code file_rename(const char *from, const char *to, err *e)
 {
-    return file__rename(from, to, e);
+    return faults__watch(from) ? faults__rename(from, to, e) : file__rename(from, to, e);
 }
 
 sk_code file__remove(const char *path, bool is_dir, err *e)
@@ -221,12 +222,12 @@ sk_code file__remove(const char *path, bool is_dir, err *e)
 
 sk_code file_remove(const char *path, err *e)
 {
-    return file__remove(path, false, e);
+    return faults__watch(path) ? faults__remove(path, false, e) : file__remove(path, false, e);
 }
 
 sk_code file__remove_dir(const char *path, err *e)
 {
-    return file__remove(path, true, e);
+    return faults__watch(path) ? faults__remove(path, true, e) : file__remove(path, true, e);
 }
 
 sk_code file__make_dir(const char *path, err *e)
@@ -242,7 +243,7 @@ sk_code file__make_dir(const char *path, err *e)
 
 sk_code file_make_dir(const char *path, err *e)
 {
-    return file__make_dir(path, e);
+    return faults__watch(path) ? faults__make_dir(path, e) : file__make_dir(path, e);
 }
 
 sk_code file__sync_dir(const char *path, err *e)
@@ -260,5 +261,5 @@ sk_code file__sync_dir(const char *path, err *e)
 
 sk_code file_sync_dir(const char *path, err *e)
 {
-    return file__sync_dir(path, e);
+    return faults__watch(path) ? faults__sync_dir(path, e) : file__sync_dir(path, e);
 }

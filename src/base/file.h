@@ -52,10 +52,14 @@ sk_code file_lock(file *f, err *e) must_use;
 
 /*
  * Tests. While faults are installed every write and sync below `root` is counted and remembered. `fail_at` n fails the
- * n-th write, sync, truncate, rename, remove or directory sync (0-based) with `error`, once or from then on.
+ * n-th write, sync, truncate, rename, remove, directory sync, or making of a file or folder (0-based) with `error`, once
+ * or from then on; a write that fails has written its first half. Paths are compared with `root` as text.
  * file_faults_power_loss closes nothing but rewrites the files below root as the disk could hold them after power was
- * cut now: everything synced stays; each unsynced 4 KiB page of each write is kept, dropped or torn, and each unsynced
- * name change kept or undone, as the seeded generator decides. Not thread-safe against concurrent writers: stop them first.
+ * cut now: everything synced stays; each unsynced 4 KiB page of each write is kept, dropped or torn (its first sectors of
+ * 512 bytes are new), the size is any the file had or a page's end between, and each unsynced name change is kept or
+ * undone, as the seeded generator decides. After a failed sync a later one that succeeds makes only those pages durable
+ * that were wholly written in between. What is on the disk then counts as durable; the faults stay installed.
+ * Not thread-safe against concurrent writers: stop them first.
  */
 typedef struct file_faults {
     const char *root;
