@@ -9,7 +9,11 @@
 #include "base/err.h"
 #include "event/batch.h"
 
-typedef enum receive_form { FORM_PROTOBUF, FORM_JSON, FORM_COUNT } receive_form; /* msgpack … with their protocols */
+typedef enum receive_form {
+    FORM_PROTOBUF,
+    FORM_JSON,
+    FORM_COUNT
+} receive_form; /* msgpack … with their protocols */
 
 typedef struct receive_input {
     span body; /* inflated */
@@ -28,7 +32,7 @@ typedef struct receive_drop {
 } receive_drop;
 
 typedef struct receive_output {
-    batch *batch; /* frozen; row_count may be 0. Caller's to free */
+    batch *batch;        /* frozen; row_count may be 0. Caller's to free */
     uint64_t item_count; /* spans, log records or data points in the request */
     uint64_t rejected;   /* of them */
     uint32_t drop_count;
@@ -36,11 +40,13 @@ typedef struct receive_output {
 } receive_output;
 
 typedef struct receive_row {
-    const char *name;        /* "otlp-traces": golden inputs in tests/data/<name>/, fuzz target, docs/ingest page */
-    const char *http_path;   /* "/v1/traces" */
-    const char *grpc_method; /* "/opentelemetry.proto.collector.trace.v1.TraceService/Export", or NULL */
+    const char *
+        name; /* "otlp-traces": golden inputs in tests/data/<name>/, fuzz target, docs/ingest page */
+    const char *http_path; /* "/v1/traces" */
+    const char
+        *grpc_method; /* "/opentelemetry.proto.collector.trace.v1.TraceService/Export", or NULL */
     family family;
-    uint32_t forms;          /* bit per receive_form */
+    uint32_t forms;                /* bit per receive_form */
     const char *rejected_json_key; /* "rejectedSpans" */
     /* SK_BAD_INPUT when the body as a whole cannot be decoded (offset, field path), SK_TOO_LARGE / SK_NO_MEMORY. */
     sk_code (*decode)(const receive_input *in, receive_output *ret, err *e);

@@ -1,0 +1,4 @@
+/* tests/unit/receive_main.c: the groups of layer receive. */
+#include "check.h"
+
+TEST_MAIN(receive_golden, receive_traces)
