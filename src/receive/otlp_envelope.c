@@ -49,7 +49,7 @@ static void read_attributes(otlp *o, otlp_list *list, reader r, uint32_t attribu
 {
     for (uint32_t tag; (tag = pb_tag(&r));)
         if (tag == attribute_tag)
-            otlp_read_attribute(o, list, pb_bytes(&r));
+            otlp_read_attributes(o, list, &r, (uint8_t)attribute_tag);
         else
             pb_skip(&r, tag);
     if (r.failed)
@@ -237,10 +237,8 @@ static otlp *open_decode(const otlp_signal *signal, const receive_input *in, rec
     o->wire = in->body;
     buf_init(&o->clean, TEXT_CAP_BYTES);
     buf_init(&o->json, TEXT_CAP_BYTES);
-    for (uint32_t m = 0; m < M_COUNT; m++) {
+    for (uint32_t m = 0; m < M_COUNT; m++)
         o->column[m] = COLUMN_NONE;
-        o->mapped_text[m].code = INTERN_NONE;
-    }
     return o;
 }
 

@@ -26,7 +26,7 @@ static void read_record(otlp *o, record *rec, span message)
         case PB(2, VAR): rec->severity = pb_var(&r); break;
         case PB(3, LEN): rec->severity_text = pb_bytes(&r); break;
         case PB(5, LEN): rec->body = otlp_read_value(o, pb_bytes(&r)); break;
-        case PB(6, LEN): otlp_read_attribute(o, &o->item, pb_bytes(&r)); break;
+        case PB(6, LEN): otlp_read_attributes(o, &o->item, &r, PB(6, LEN)); break;
         case PB(8, I32): rec->flags = pb_i32(&r); break;
         case PB(9, LEN): rec->trace_id = pb_bytes(&r); break;
         case PB(10, LEN): rec->span_id = pb_bytes(&r); break;

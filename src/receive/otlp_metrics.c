@@ -100,7 +100,7 @@ static bool put_exemplar(otlp *o, const metric *m, const otlp_point *p, span mes
         case PB(4, LEN): span_bytes = pb_bytes(&r); break;
         case PB(5, LEN): trace_bytes = pb_bytes(&r); break;
         case PB(6, I64): number.kind = VALUE_INT, number.i = (int64_t)pb_i64(&r); break;
-        case PB(7, LEN): otlp_read_attribute(o, &o->part, pb_bytes(&r)); break;
+        case PB(7, LEN): otlp_read_attributes(o, &o->part, &r, PB(7, LEN)); break;
         default: pb_skip(&r, tag); break;
         }
     if (r.failed)

@@ -83,7 +83,7 @@ void otlp_read_histogram(otlp *o, otlp_point *p, span message)
         case PB(7, LEN):
         case PB(7, I64): read_fixed(o, &bounds, &r, tag == PB(7, LEN)); break;
         case PB(8, LEN): p->exemplar_count++, pb_bytes(&r); break;
-        case PB(9, LEN): otlp_read_attribute(o, &o->item, pb_bytes(&r)); break;
+        case PB(9, LEN): otlp_read_attributes(o, &o->item, &r, PB(9, LEN)); break;
         case PB(10, VAR): p->flags = pb_var(&r); break;
         case PB(11, I64): h->min = double_field(&r, &h->has_min); break;
         case PB(12, I64): h->max = double_field(&r, &h->has_max); break;
@@ -155,7 +155,7 @@ void otlp_read_exponential(otlp *o, otlp_point *p, span message)
     reader r = reader_of(message);
     for (uint32_t tag; (tag = pb_tag(&r));)
         switch (tag) {
-        case PB(1, LEN): otlp_read_attribute(o, &o->item, pb_bytes(&r)); break;
+        case PB(1, LEN): otlp_read_attributes(o, &o->item, &r, PB(1, LEN)); break;
         case PB(2, I64): p->start_ns = pb_i64(&r); break;
         case PB(3, I64): p->time_ns = pb_i64(&r); break;
         case PB(4, I64): h->count = pb_i64(&r); break;
@@ -223,7 +223,7 @@ void otlp_read_summary(otlp *o, otlp_point *p, span message)
         case PB(4, I64): h->count = pb_i64(&r); break;
         case PB(5, I64): h->sum = double_field(&r, &h->has_sum); break;
         case PB(6, LEN): read_quantile(o, &quantiles, &values, pb_bytes(&r)); break;
-        case PB(7, LEN): otlp_read_attribute(o, &o->item, pb_bytes(&r)); break;
+        case PB(7, LEN): otlp_read_attributes(o, &o->item, &r, PB(7, LEN)); break;
         case PB(8, VAR): p->flags = pb_var(&r); break;
         case PB(OTLP_REFUSED_FIELD, LEN): p->refused = pb_bytes(&r); break;
         default: pb_skip(&r, tag); break;
@@ -253,7 +253,7 @@ void otlp_read_number(otlp *o, otlp_point *p, span message)
         case PB(4, I64): p->number.kind = VALUE_DOUBLE, p->number.f = pb_double(&r); break;
         case PB(5, LEN): p->exemplar_count++, pb_bytes(&r); break;
         case PB(6, I64): p->number.kind = VALUE_INT, p->number.i = (int64_t)pb_i64(&r); break;
-        case PB(7, LEN): otlp_read_attribute(o, &o->item, pb_bytes(&r)); break;
+        case PB(7, LEN): otlp_read_attributes(o, &o->item, &r, PB(7, LEN)); break;
         case PB(8, VAR): p->flags = pb_var(&r); break;
         case PB(OTLP_REFUSED_FIELD, LEN): p->refused = pb_bytes(&r); break;
         default: pb_skip(&r, tag); break;

@@ -127,20 +127,24 @@ typedef enum otlp_mapped {
 } otlp_mapped;
 _Static_assert(M_COUNT <= 64, "one bit each in otlp.hidden");
 
-/* ---- where values go: a cache in front of batch_column and batch_string ---- */
+/* ---- where values go: caches in front of batch_column and batch_string, direct-mapped ---- */
 #define OTLP_SLOTS           256u
-#define OTLP_CACHED_TEXT_MAX 256u /* longer texts are not worth comparing */
-typedef struct otlp_text {        /* the last string of a column and its code */
+#define OTLP_TEXTS           512u
+#define OTLP_CACHED_TEXT_MAX 64u /* longer texts seldom repeat */
+#define OTLP_MISSES_MAX      16u
+
+typedef struct otlp_slot { /* by key and type */
+    span key;              /* the column's own name */
+    uint32_t column;
+    uint16_t type;
+    uint16_t next;   /* the slot that was asked for after this one last time */
+    uint32_t misses; /* in a row, of the texts: a column of ever new texts passes the cache by */
+} otlp_slot;
+
+typedef struct otlp_text { /* a string that was seen and its code */
     span text;
     uint32_t code;
 } otlp_text;
-
-typedef struct otlp_slot { /* direct-mapped by key and type */
-    span key;              /* the column's own name */
-    otlp_text last;
-    uint32_t column;
-    uint8_t type;
-} otlp_slot;
 
 struct otlp;
 typedef struct otlp_signal { /* what differs between traces, logs and metrics */
@@ -183,8 +187,8 @@ typedef struct otlp {
     uint8_t name[EVENT_FIELD_NAME_MAX + 1];
 
     uint32_t column[M_COUNT];
-    otlp_text mapped_text[M_COUNT];
     otlp_slot slots[OTLP_SLOTS];
+    otlp_text texts[OTLP_TEXTS];
 } otlp;
 
 /* otlp_envelope.c */
@@ -218,7 +222,8 @@ void otlp_path(const otlp *o, char *out, size_t size);
 /* otlp_value.c */
 void otlp_list_clear(otlp_list *list, bool takes_rate);
 otlp_attribute otlp_read_key_value(otlp *o, span key_value);
-void otlp_read_attribute(otlp *o, otlp_list *list, span key_value);
+/* The KeyValue whose tag was just taken from r, and those that follow it with the same (one-byte) tag. */
+void otlp_read_attributes(otlp *o, otlp_list *list, reader *r, uint8_t tag);
 otlp_value otlp_read_value(otlp *o, span any_value);
 /* Is the value well formed (else o->failed), within OTLP_NEST_MAX, with short enough dotted names below a name of
  * `name_len` bytes? Adds how many fields it will make. REASON_NONE when it may be put. */

@@ -1,8 +1,8 @@
 /*
  * receive/otlp_row.c: values into the batch: mapped columns, attributes, and the same as ranges over the rows of a
  * resource or scope. Called by the OTLP decoders; the hot end of ingest.
- * A direct-mapped cache of keys stands before batch_column, and the last string of each key before batch_string: SDKs
- * repeat both from span to span. Measured by bench/decode_bench.
+ * Direct-mapped caches of keys and texts stand before batch_column and batch_string: SDKs repeat both from span to span.
+ * Measured by bench/decode_bench.
  */
 #include "receive/otlp_private.h"
 
@@ -41,6 +41,11 @@ static bool is_ascii(span s)
         memcpy(&word, s.at + i, 8);
         bits |= word;
     }
+    if (s.len >= 8) { /* the rest, some of it once more */
+        memcpy(&word, s.at + s.len - 8, 8);
+        bits |= word;
+        i = s.len;
+    }
     for (; i < s.len; i++)
         bits |= s.at[i];
     return (bits & 0x8080808080808080ull) == 0;
@@ -70,18 +75,83 @@ static span clean_text(otlp *o, span s)
     return buf_span(&o->clean);
 }
 
-/* The text's code, by way of the last text and code of the same column. `*last` may keep pointing at `s`, so
- * only texts in the request or in static memory come here. */
-static uint32_t text_code(otlp *o, span s, otlp_text *last)
+/* ---- caches ---- */
+
+/* memcmp for the short and mostly equal: keys and repeated values. */
+static inline bool is_same(span a, span b)
 {
-    if (span_equal(s, last->text) && last->code != INTERN_NONE)
-        return last->code;
+    if (a.len != b.len)
+        return false;
+    const uint8_t *x = a.at, *y = b.at;
+    size_t len = a.len;
+    if (len >= 16)
+        return memcmp(x, y, 16) == 0 && memcmp(x + len - 16, y + len - 16, 16) == 0 &&
+               (len <= 32 || memcmp(x, y, len) == 0);
+    if (len >= 8)
+        return memcmp(x, y, 8) == 0 && memcmp(x + len - 8, y + len - 8, 8) == 0;
+    if (len >= 4)
+        return memcmp(x, y, 4) == 0 && memcmp(x + len - 4, y + len - 4, 4) == 0;
+    return len == 0 || (x[0] == y[0] && x[len / 2] == y[len / 2] && x[len - 1] == y[len - 1]);
+}
+
+/* A cheap hash of both ends and the length: a collision costs only a miss of a cache. */
+static inline uint32_t place_of(span s, uint32_t salt)
+{
+    uint64_t first = 0, last = 0;
+    uint32_t half;
+    if (s.len >= 8) {
+        memcpy(&first, s.at, 8);
+        memcpy(&last, s.at + s.len - 8, 8);
+    } else if (s.len >= 4) {
+        memcpy(&half, s.at, 4);
+        first = half;
+        memcpy(&half, s.at + s.len - 4, 4);
+        last = half;
+    } else if (s.len > 0) {
+        first = s.at[0] | (uint64_t)s.at[s.len / 2] << 8 | (uint64_t)s.at[s.len - 1] << 16;
+    }
+    uint64_t mix =
+        first * 0x9e3779b97f4a7c15ull + (last ^ s.len << 32 ^ salt) * 0xbf58476d1ce4e5b9ull;
+    return (uint32_t)(mix >> 40);
+}
+
+/* A text that is not in the cache. It may be kept there, so only texts in the request or in static memory come here. */
+static uint32_t new_text_code(otlp *o, otlp_text *seen, span s)
+{
     span clean = clean_text(o, s);
     o->truncated += clean.len > EVENT_STRING_MAX;
     uint32_t code = batch_string(o->b, clean);
-    if (clean.at == s.at && s.len < OTLP_CACHED_TEXT_MAX)
-        *last = (otlp_text){s, code};
+    if (seen && clean.at == s.at && s.len > 0 && s.len <= OTLP_CACHED_TEXT_MAX &&
+        code != INTERN_NONE)
+        *seen = (otlp_text){s, code};
     return code;
+}
+
+static inline otlp_text *seen_text(otlp *o, span s)
+{
+    return &o->texts[place_of(s, 0) & (OTLP_TEXTS - 1)];
+}
+
+static uint32_t text_code(otlp *o, span s)
+{
+    otlp_text *seen = seen_text(o, s);
+    if (likely(s.len > 0 && is_same(seen->text, s)))
+        return seen->code;
+    return new_text_code(o, seen, s);
+}
+
+/* As text_code, but leaves the cache to the columns whose texts repeat. */
+static inline uint32_t slot_text_code(otlp *o, otlp_slot *slot, span s)
+{
+    if (slot->misses >= OTLP_MISSES_MAX && slot->misses++ % 64 != 0)
+        return new_text_code(o, NULL, s);
+    otlp_text *seen = seen_text(o, s);
+    if (likely(s.len > 0 && is_same(seen->text, s))) {
+        slot->misses = 0;
+        return seen->code;
+    }
+    slot->misses++;
+    return new_text_code(o, seen, s);
 }
 
 /* ---- cells ---- */
@@ -132,7 +202,7 @@ void otlp_map_code(otlp *o, otlp_mapped m, uint32_t code)
 void otlp_map_text(otlp *o, otlp_mapped m, span text)
 {
     if (likely(!is_hidden(o, m)))
-        put_code(o, mapped_column(o, m), text_code(o, text, &o->mapped_text[m]));
+        put_code(o, mapped_column(o, m), text_code(o, text));
 }
 
 void otlp_map_int(otlp *o, otlp_mapped m, int64_t v)
@@ -198,50 +268,60 @@ static otlp_slot *fill_slot(otlp *o, otlp_slot *slot, span name, const otlp_valu
     uint32_t index = batch_column(o->b, clean, type, NULL);
     if (index == COLUMN_NONE)
         return NULL;
-    *slot = (otlp_slot){.column = index, .type = (uint8_t)type, .last.code = INTERN_NONE};
+    *slot = (otlp_slot){.column = index, .type = (uint16_t)type};
     bool is_cacheable = clean.at == name.at && !span_starts_with(name, SPAN("trace."));
     slot->key = is_cacheable ? o->b->columns[index].name : (span){NULL, 0};
     return slot;
 }
 
-static otlp_slot *slot_of(otlp *o, span name, field_type type)
+/* The column's slot: first where the sequence of keys led last time, then by hash. */
+static inline otlp_slot *slot_of(otlp *o, otlp_slot *before, span name, const otlp_value *v)
 {
-    uint64_t first = 0, last = 0;
-    if (likely(name.len >= 8)) {
-        memcpy(&first, name.at, 8);
-        memcpy(&last, name.at + name.len - 8, 8);
-    } else {
-        memcpy(&first, name.at, name.len);
-    }
-    uint64_t mix =
-        (first ^ (last << 23 | last >> 41) ^ name.len << 8 ^ type) * 0x9e3779b97f4a7c15ull;
-    return &o->slots[mix >> 32 & (OTLP_SLOTS - 1)];
+    field_type type = type_of(v->kind);
+    otlp_slot *slot = &o->slots[before->next];
+    if (likely(is_same(slot->key, name) && slot->type == type))
+        return slot;
+    slot = &o->slots[place_of(name, type) & (OTLP_SLOTS - 1)];
+    before->next = (uint16_t)(slot - o->slots);
+    if (is_same(slot->key, name) && slot->type == type)
+        return slot;
+    return fill_slot(o, slot, name, v);
 }
 
 static void put_kvlist(otlp *o, span name, span message, uint32_t level);
 
-static void put_at_level(otlp *o, span name, const otlp_value *v, uint32_t level)
+/* What is neither text nor a number: by way of JSON text, or as several fields. */
+static void put_structure(otlp *o, span name, const otlp_value *v, uint32_t level)
 {
-    if (unlikely(v->kind == VALUE_KVLIST && level < OTLP_FLATTEN_MAX)) {
+    if (v->kind == VALUE_KVLIST && level < OTLP_FLATTEN_MAX) {
         put_kvlist(o, name, v->text, level);
         return;
     }
-    field_type type = type_of(v->kind);
-    otlp_slot *slot = slot_of(o, name, type);
-    if (unlikely(!span_equal(slot->key, name) || slot->type != type)) {
-        slot = fill_slot(o, slot, name, v);
-        if (!slot)
-            return;
+    otlp_slot *slot = slot_of(o, &o->slots[0], name, v);
+    if (!slot)
+        return;
+    uint32_t to = slot->column;
+    span text = otlp_value_json(o, v);
+    o->truncated += text.len > EVENT_STRING_MAX;
+    put_code(o, to, batch_string(o->b, text));
+}
+
+/* Returns the slot of the column that it went to, for the next one's prediction. */
+static inline otlp_slot *put_after(otlp *o, otlp_slot *before, span name, const otlp_value *v,
+                                   uint32_t level)
+{
+    if (unlikely(v->kind >= VALUE_BYTES)) {
+        put_structure(o, name, v, level);
+        return before;
     }
-    if (likely(v->kind == VALUE_STRING)) {
-        put_code(o, slot->column, text_code(o, v->text, &slot->last));
-    } else if (unlikely(v->kind >= VALUE_BYTES)) {
-        span text = otlp_value_json(o, v);
-        o->truncated += text.len > EVENT_STRING_MAX;
-        put_code(o, slot->column, batch_string(o->b, text));
-    } else {
+    otlp_slot *slot = slot_of(o, before, name, v);
+    if (unlikely(!slot))
+        return before;
+    if (v->kind == VALUE_STRING)
+        put_code(o, slot->column, slot_text_code(o, slot, v->text));
+    else
         put_scalar(o, slot->column, v);
-    }
+    return slot;
 }
 
 /* `name` may stand in o->name already: the members' names are built behind it. */
@@ -250,6 +330,7 @@ static void put_kvlist(otlp *o, span name, span message, uint32_t level)
     if (name.at != o->name)
         memcpy(o->name, name.at, name.len);
     o->name[name.len] = '.';
+    otlp_slot *slot = &o->slots[0];
     reader r = reader_of(message);
     for (uint32_t tag; (tag = pb_tag(&r));) {
         if (tag != PB(1, LEN)) {
@@ -261,19 +342,20 @@ static void put_kvlist(otlp *o, span name, span message, uint32_t level)
         if (a.key.len == 0 || a.value.kind == VALUE_NONE || len > EVENT_FIELD_NAME_MAX)
             continue;
         memcpy(o->name + name.len + 1, a.key.at, a.key.len);
-        put_at_level(o, span_of(o->name, len), &a.value, level + 1);
+        slot = put_after(o, slot, span_of(o->name, len), &a.value, level + 1);
     }
 }
 
 void otlp_put_value(otlp *o, span name, const otlp_value *v)
 {
-    put_at_level(o, name, v, 0);
+    put_after(o, &o->slots[0], name, v, 0);
 }
 
 void otlp_put_list(otlp *o, const otlp_list *list)
 {
+    otlp_slot *slot = &o->slots[0];
     for (uint32_t i = 0; i < list->count; i++)
-        put_at_level(o, list->at[i].key, &list->at[i].value, 0);
+        slot = put_after(o, slot, list->at[i].key, &list->at[i].value, 0);
 }
 
 /* ---- rows and ranges ---- */

@@ -56,7 +56,7 @@ static void read_span(otlp *o, span_parts *p, span message)
         case PB(6, VAR): p->kind = pb_var(&r); break;
         case PB(7, I64): p->start_ns = pb_i64(&r); break;
         case PB(8, I64): p->end_ns = pb_i64(&r); break;
-        case PB(9, LEN): otlp_read_attribute(o, &o->item, pb_bytes(&r)); break;
+        case PB(9, LEN): otlp_read_attributes(o, &o->item, &r, PB(9, LEN)); break;
         case PB(11, LEN): p->event_count++, pb_bytes(&r); break;
         case PB(13, LEN): p->link_count++, pb_bytes(&r); break;
         case PB(15, LEN): read_status(o, p, pb_bytes(&r)); break;
@@ -99,7 +99,7 @@ static bool put_event(otlp *o, span_known *s, span message)
         switch (tag) {
         case PB(1, I64): time_ns = pb_i64(&r); break;
         case PB(2, LEN): name = pb_bytes(&r); break;
-        case PB(3, LEN): otlp_read_attribute(o, &o->part, pb_bytes(&r)); break;
+        case PB(3, LEN): otlp_read_attributes(o, &o->part, &r, PB(3, LEN)); break;
         default: pb_skip(&r, tag); break;
         }
     if (unlikely(r.failed))
@@ -141,7 +141,7 @@ static bool put_link(otlp *o, const span_known *s, span message)
         switch (tag) {
         case PB(1, LEN): linked_trace = pb_bytes(&r); break;
         case PB(2, LEN): linked_span = pb_bytes(&r); break;
-        case PB(4, LEN): otlp_read_attribute(o, &o->part, pb_bytes(&r)); break;
+        case PB(4, LEN): otlp_read_attributes(o, &o->part, &r, PB(4, LEN)); break;
         default: pb_skip(&r, tag); break;
         }
     if (unlikely(r.failed))

@@ -37,6 +37,40 @@ otlp_value otlp_read_value(otlp *o, span any_value)
     return v;
 }
 
+/* The form that every SDK writes: key, then a value of one scalar field, all lengths below 128. False: read it the
+ * long way. */
+static inline bool read_plain_key_value(span key_value, otlp_attribute *ret)
+{
+    const uint8_t *at = key_value.at, *end = at + key_value.len;
+    if (key_value.len < 6 || at[0] != PB(1, LEN) || at[1] >= 0x80 || at[1] + 6u > key_value.len ||
+        at[1] == 0)
+        return false;
+    ret->key = span_of(at + 2, at[1]);
+    at += 2 + at[1];
+    if (at[0] != PB(2, LEN) || at[1] >= 0x80 || at + 2 + at[1] != end)
+        return false;
+    uint8_t len = at[1];
+    at += 2;
+    if (at[0] == PB(1, LEN) && at[1] + 2 == len) {
+        ret->value = (otlp_value){.kind = VALUE_STRING, .text = span_of(at + 2, at[1])};
+    } else if (at[0] == PB(3, VAR) && len >= 2) {
+        uint64_t bits = 0;
+        unsigned shift = 0;
+        for (at++; at < end - 1 && at[0] >= 0x80 && shift < 56; shift += 7)
+            bits |= (uint64_t)(*at++ & 0x7F) << shift;
+        if (at != end - 1 || at[0] >= 0x80)
+            return false;
+        ret->value =
+            (otlp_value){.kind = VALUE_INT, .i = (int64_t)(bits | (uint64_t)at[0] << shift)};
+    } else if (at[0] == PB(4, I64) && len == 9) {
+        ret->value.kind = VALUE_DOUBLE;
+        memcpy(&ret->value.f, at + 1, 8);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 otlp_attribute otlp_read_key_value(otlp *o, span key_value)
 {
     otlp_attribute a = {.value.kind = VALUE_NONE};
@@ -107,6 +141,8 @@ static bool list_reserve(otlp *o, otlp_list *list)
     return true;
 }
 
+#define RATE_KEY_LEN (sizeof("sampleRate") - 1)
+
 /* sampleRate (preferred) and SampleRate leave the list. */
 static bool take_rate(otlp_list *list, const otlp_attribute *a)
 {
@@ -117,30 +153,54 @@ static bool take_rate(otlp_list *list, const otlp_attribute *a)
     return true;
 }
 
-void otlp_read_attribute(otlp *o, otlp_list *list, span key_value)
+static void read_attribute(otlp *o, otlp_list *list, span key_value)
 {
     otlp_attribute a = otlp_read_key_value(o, key_value);
     uint32_t index = list->seen++;
-    if (unlikely(a.key.len == 0 || a.value.kind == VALUE_NONE || o->failed))
+    if (a.key.len == 0 || a.value.kind == VALUE_NONE || o->failed)
         return;
-    if (a.key.len == 10 && list->takes_rate && take_rate(list, &a))
+    if (list->takes_rate && take_rate(list, &a))
         return;
     otlp_reason bad = REASON_NONE;
-    if (unlikely(a.key.len > EVENT_FIELD_NAME_MAX))
+    if (a.key.len > EVENT_FIELD_NAME_MAX)
         bad = REASON_NAME;
-    else if (unlikely(a.value.kind >= VALUE_ARRAY))
+    else if (a.value.kind >= VALUE_ARRAY)
         bad = otlp_check_value(o, &a.value, a.key.len, &list->fields);
     else
         list->fields++;
-    if (unlikely(list->fields > EVENT_FIELDS_MAX))
+    if (list->fields > EVENT_FIELDS_MAX)
         bad = REASON_FIELDS;
-    if (unlikely(bad != REASON_NONE)) {
-        if (list->bad == REASON_NONE)
-            list->bad = bad, list->bad_index = index;
-        return;
-    }
-    if (list_reserve(o, list))
+    if (bad == REASON_NONE && list_reserve(o, list))
         list->at[list->count++] = a;
+    if (bad != REASON_NONE && list->bad == REASON_NONE)
+        list->bad = bad, list->bad_index = index;
+}
+
+/* SDKs write a message's attributes one behind the other: one turn of this loop for each is the hot path of ingest. */
+void otlp_read_attributes(otlp *o, otlp_list *list, reader *r, uint8_t tag)
+{
+    const uint8_t *at = r->at, *end = r->end;
+    do {
+        span key_value;
+        if (likely(at < end && at[0] < 0x80 && end - at > at[0])) {
+            key_value = span_of(at + 1, at[0]);
+            at += 1 + key_value.len;
+        } else {
+            r->at = at;
+            key_value = pb_bytes(r);
+            at = r->at;
+        }
+        otlp_attribute *next = &list->at[list->count];
+        if (likely(list->count < list->capacity && list->fields < EVENT_FIELDS_MAX) &&
+            likely(read_plain_key_value(key_value, next)) && next->key.len != RATE_KEY_LEN) {
+            list->count++;
+            list->seen++;
+            list->fields++;
+        } else {
+            read_attribute(o, list, key_value);
+        }
+    } while (at < end && *at == tag && at++);
+    r->at = at;
 }
 
 const otlp_value *otlp_list_find(const otlp_list *list, span key)
