@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define JSON_DEPTH_MAX 64
+#define JSON_DEPTH_MAX 256 /* OTLP nests AnyValue 32 deep, four levels of JSON each */
 
 typedef enum json_kind {
     JSON_END, /* the document is complete (only white space was left) or has failed */

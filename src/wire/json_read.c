@@ -220,7 +220,7 @@ static json_kind read_word(json *j, span word, json_kind kind)
 static json_kind open_container(json *j, bool is_object)
 {
     if (j->depth == JSON_DEPTH_MAX)
-        return fail_at(j, j->token, "nesting deeper than 64");
+        return fail_at(j, j->token, "nesting deeper than 256");
     uint64_t bit = (uint64_t)1 << (j->depth % 64);
     uint64_t *word = &j->in_object[j->depth / 64];
     *word = is_object ? *word | bit : *word & ~bit;
