@@ -107,7 +107,7 @@ static sk_code check_compare(int64_t offset_s, int64_t range_s, err *e)
 
 sk_code plan__time(plan *p, int64_t now_ns, err *e)
 {
-    int64_t start_s, end_s;
+    int64_t start_s = 0, end_s = 0;
     sk_code code = resolve_range(&p->spec, now_ns, &start_s, &end_s, e);
     if (!code)
         code = resolve_granularity(&p->spec, end_s - start_s, &p->granularity_ns, e);

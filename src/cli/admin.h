@@ -1,0 +1,12 @@
+/*
+ * cli/admin.h: what commands share about keys.
+ */
+#ifndef CLI_ADMIN_H
+#define CLI_ADMIN_H
+
+#include "cli/api.h"
+
+/* Makes a key of the asked environment; the reply holds its secret, which no one can show again. */
+int admin_key_create(cli *c, const char *name, const char *kind, span *ret_text, const node **ret);
+
+#endif

@@ -1,0 +1,329 @@
+/*
+ * cli/admin_commands.c: skep keys and skep environments: list, make, take away. A key's secret is printed once, alone on
+ * stdout, so that it can be piped into a secret store; everything else about it goes to stderr.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/admin.h"
+#include "cli/table.h"
+#include "query/suggest.h"
+
+static table_form form_of(const cli *c)
+{
+    return c->plain ? TABLE_PLAIN : TABLE_ALIGNED;
+}
+
+static int print_json(cli *c, span text)
+{
+    buf_add_span(&c->out.text, text);
+    buf_add_text(&c->out.text, "\n");
+    return EXIT_OK;
+}
+
+/* ---- words after the command ---- */
+
+typedef struct action {
+    const char *name;
+    uint32_t words; /* that follow it: exactly */
+    const char *takes;
+    int (*run)(cli *c, void *own, const char *word);
+} action;
+
+static const char *action_name_at(size_t index, const void *ctx)
+{
+    const action *actions = ctx;
+    return actions[index].name;
+}
+
+/* The first action is what happens when none is named. */
+static int run_action(cli *c, void *own, const action *actions)
+{
+    const char *word = c->word_count ? c->words[0] : actions[0].name;
+    for (const action *a = actions; a->name; a++) {
+        if (strcmp(a->name, word) != 0)
+            continue;
+        uint32_t given = c->word_count ? c->word_count - 1 : 0;
+        if (given != a->words)
+            return cli_fail(c, EXIT_USAGE, "skep %s %s takes %s", c->command->name, a->name,
+                            a->words ? a->takes : "nothing more");
+        return a->run(c, own, given ? c->words[1] : NULL);
+    }
+    const char *near = suggest_nearest(span_text(word), action_name_at, actions);
+    if (near)
+        return cli_fail(c, EXIT_USAGE, "skep %s cannot \"%s\"; did you mean %s?", c->command->name,
+                        word, near);
+    return cli_fail(c, EXIT_USAGE, "skep %s cannot \"%s\"; skep %s --help lists what it can",
+                    c->command->name, word, c->command->name);
+}
+
+/* Asks on the terminal; without one, or with --no-input, only --yes will do. */
+static bool is_agreed(cli *c, bool yes, const char *question)
+{
+    char answer[16];
+    if (yes)
+        return true;
+    if (c->no_input || !isatty(STDIN_FILENO)) {
+        cli_fail(c, EXIT_USAGE, "%s Say so with --yes", question);
+        return false;
+    }
+    term_flush(&c->out);
+    term_print(&c->talk, "%s [y/N] ", question);
+    term_flush(&c->talk);
+    ssize_t got = read(STDIN_FILENO, answer, sizeof answer - 1);
+    return got > 0 && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+/* ---- keys ---- */
+
+typedef struct keys_own {
+    const char *name, *kind;
+    bool all;
+} keys_own;
+
+static const cli_option keys_options[] = {
+    {"name", 0, OPTION_TEXT, offsetof(keys_own, name), "NAME", "what the key is for"},
+    {"kind", 0, OPTION_TEXT, offsetof(keys_own, kind), "KIND",
+     "ingest (writes only, the default) or configuration"},
+    {"all", 0, OPTION_FLAG, offsetof(keys_own, all), NULL, "list revoked ones too"},
+    {NULL, 0, OPTION_FLAG, 0, NULL, NULL}};
+
+static int keys_list(cli *c, void *own, const char *word)
+{
+    const keys_own *o = own;
+    api_path path;
+    span text;
+    const node *reply;
+    api_path_init(&path, "/skep/v1/keys");
+    api_path_environment(&path, c);
+    int code = api_get(c, &path, &text, &reply);
+    if (code || c->json)
+        return code ? code : print_json(c, text);
+    table *t = table_new(c->mem, 6);
+    if (!t)
+        return cli_fail(c, EXIT_FAILED, "no memory");
+    static const char *const names[] = {"id", "name", "kind", "environment", "last used", "state"};
+    for (uint32_t i = 0; i < COUNT_OF(names); i++)
+        table_column(t, i, span_text(names[i]), false);
+    for (const node *k = node_first(node_get(reply, "keys")); k; k = k->next) {
+        bool is_revoked = node_is_true(node_get(k, "revoked"));
+        if (is_revoked && !o->all)
+            continue;
+        span used = node_text(node_get(k, "last_used"));
+        table_cell(t, node_text(node_get(k, "id")), COLOR_NONE);
+        table_cell(t, node_text(node_get(k, "name")), COLOR_NONE);
+        table_cell(t, node_text(node_get(k, "kind")), COLOR_NONE);
+        table_cell(t, node_text(node_get(k, "environment")), COLOR_NONE);
+        table_cell(t, used.len ? used : SPAN("never"), used.len ? COLOR_NONE : COLOR_DIM);
+        table_cell(t, is_revoked ? SPAN("revoked") : SPAN("works"),
+                   is_revoked ? COLOR_RED : COLOR_GREEN);
+    }
+    table_print(t, form_of(c), &c->out);
+    return EXIT_OK;
+}
+
+static void add_member(json_writer *w, const char *key, const char *text)
+{
+    if (!text)
+        return;
+    jw_key_text(w, key);
+    jw_text(w, text);
+}
+
+int admin_key_create(cli *c, const char *name, const char *kind, span *ret_text, const node **ret)
+{
+    api_path path;
+    buf body;
+    buf_init(&body, 64 * KIB);
+    json_writer w = {.out = &body};
+    jw_object(&w);
+    add_member(&w, "name", name);
+    add_member(&w, "kind", kind);
+    add_member(&w, "environment", c->env);
+    jw_object_end(&w);
+    api_path_init(&path, "/skep/v1/keys");
+    int code = api_send(c, "POST", &path, buf_span(&body), ret_text, ret);
+    buf_done(&body);
+    return code;
+}
+
+static int keys_create(cli *c, void *own, const char *word)
+{
+    const keys_own *o = own;
+    span text;
+    const node *reply;
+    int code = admin_key_create(c, o->name ? o->name : "made by skep keys create",
+                                o->kind ? o->kind : "ingest", &text, &reply);
+    if (code || c->json)
+        return code ? code : print_json(c, text);
+    cli_talk(c, "%.*s key %.*s of environment %.*s; its secret, shown only now:",
+             SPAN_FMT(node_text(node_get(reply, "kind"))),
+             SPAN_FMT(node_text(node_get(reply, "id"))),
+             SPAN_FMT(node_text(node_get(reply, "environment"))));
+    term_text(&c->out, node_text(node_get(reply, "secret")));
+    term_print(&c->out, "\n");
+    return EXIT_OK;
+}
+
+static int keys_revoke(cli *c, void *own, const char *id)
+{
+    api_path path;
+    api_path_init(&path, "/skep/v1/keys");
+    api_path_segment(&path, span_text(id));
+    int code = api_send(c, "DELETE", &path, (span){NULL, 0}, NULL, NULL);
+    if (!code)
+        cli_talk(c, "key %s no longer works", id);
+    return code;
+}
+
+static int keys_adopt(cli *c, void *own, const char *fingerprint)
+{
+    const keys_own *o = own;
+    api_path path;
+    buf body;
+    span text;
+    const node *reply;
+    buf_init(&body, 64 * KIB);
+    json_writer w = {.out = &body};
+    jw_object(&w);
+    add_member(&w, "fingerprint", fingerprint);
+    add_member(&w, "environment", c->env);
+    add_member(&w, "name", o->name);
+    jw_object_end(&w);
+    api_path_init(&path, "/skep/v1/keys/adopt");
+    int code = api_send(c, "POST", &path, buf_span(&body), &text, &reply);
+    buf_done(&body);
+    if (code || c->json)
+        return code ? code : print_json(c, text);
+    cli_talk(
+        c, "the refused key is now ingest key %.*s of environment %.*s: its sender needs no change",
+        SPAN_FMT(node_text(node_get(reply, "id"))),
+        SPAN_FMT(node_text(node_get(reply, "environment"))));
+    return EXIT_OK;
+}
+
+static int run_keys(cli *c, void *own)
+{
+    static const action actions[] = {
+        {"list", 0, NULL, keys_list},
+        {"create", 0, NULL, keys_create},
+        {"revoke", 1, "the id of a key", keys_revoke},
+        {"adopt", 1, "a fingerprint, which skep doctor shows", keys_adopt},
+        {NULL, 0, NULL, NULL}};
+    return run_action(c, own, actions);
+}
+
+const command command_keys = {
+    .name = "keys",
+    .summary = "list, create, revoke; adopt a key that was refused",
+    .usage = "[list | create | revoke ID | adopt FINGERPRINT] [OPTIONS]",
+    .examples = "  skep keys\n"
+                "  skep keys create --name ci --env dev\n"
+                "  skep keys create --kind configuration --name laptop\n"
+                "  skep keys revoke hcxik_01abc…\n"
+                "  skep keys adopt 3f9ac2 --env dev        (the fingerprint is in skep doctor)\n",
+    .options = keys_options,
+    .own_bytes = sizeof(keys_own),
+    .run = run_keys,
+};
+
+/* ---- environments ---- */
+
+typedef struct environments_own {
+    bool yes;
+} environments_own;
+
+static const cli_option environments_options[] = {
+    {"yes", 'y', OPTION_FLAG, offsetof(environments_own, yes), NULL, "delete without asking"},
+    {NULL, 0, OPTION_FLAG, 0, NULL, NULL}};
+
+static int environments_list(cli *c, void *own, const char *word)
+{
+    api_path path;
+    span text;
+    const node *reply;
+    api_path_init(&path, "/skep/v1/environments");
+    int code = api_get(c, &path, &text, &reply);
+    if (code || c->json)
+        return code ? code : print_json(c, text);
+    table *t = table_new(c->mem, 5);
+    if (!t)
+        return cli_fail(c, EXIT_FAILED, "no memory");
+    table_column(t, 0, SPAN("environment"), false);
+    table_column(t, 1, SPAN("name"), false);
+    table_column(t, 2, SPAN("events"), true);
+    table_column(t, 3, SPAN("on disk"), true);
+    table_column(t, 4, SPAN("created"), false);
+    for (const node *n = node_first(node_get(reply, "environments")); n; n = n->next) {
+        char rows[FORM_MAX], bytes[FORM_MAX];
+        form_count(node_count(node_get(n, "rows")), rows);
+        form_bytes(node_count(node_get(n, "bytes")), bytes);
+        table_cell(t, node_text(node_get(n, "slug")), COLOR_NONE);
+        table_cell(t, node_text(node_get(n, "name")), COLOR_NONE);
+        table_printf(t, COLOR_NONE, "%s", rows);
+        table_printf(t, COLOR_NONE, "%s", bytes);
+        table_cell(t, node_text(node_get(n, "created")), COLOR_DIM);
+    }
+    table_print(t, form_of(c), &c->out);
+    return EXIT_OK;
+}
+
+static int environments_create(cli *c, void *own, const char *name)
+{
+    api_path path;
+    buf body;
+    span text;
+    const node *reply;
+    buf_init(&body, 64 * KIB);
+    json_writer w = {.out = &body};
+    jw_object(&w);
+    add_member(&w, "name", name);
+    jw_object_end(&w);
+    api_path_init(&path, "/skep/v1/environments");
+    int code = api_send(c, "POST", &path, buf_span(&body), &text, &reply);
+    buf_done(&body);
+    if (code || c->json)
+        return code ? code : print_json(c, text);
+    span slug = node_text(node_get(reply, "slug"));
+    cli_talk(c, "environment %.*s is there; skep keys create --env %.*s makes a key for it",
+             SPAN_FMT(slug), SPAN_FMT(slug));
+    return EXIT_OK;
+}
+
+static int environments_delete(cli *c, void *own, const char *slug)
+{
+    const environments_own *o = own;
+    char question[200];
+    snprintf(question, sizeof question,
+             "Delete environment %.80s with all its events and keys? This cannot be undone.", slug);
+    if (!is_agreed(c, o->yes, question))
+        return EXIT_USAGE;
+    api_path path;
+    api_path_init(&path, "/skep/v1/environments");
+    api_path_segment(&path, span_text(slug));
+    int code = api_send(c, "DELETE", &path, (span){NULL, 0}, NULL, NULL);
+    if (!code)
+        cli_talk(c, "environment %s is gone", slug);
+    return code;
+}
+
+static int run_environments(cli *c, void *own)
+{
+    static const action actions[] = {{"list", 0, NULL, environments_list},
+                                     {"create", 1, "a name", environments_create},
+                                     {"delete", 1, "the environment's name", environments_delete},
+                                     {NULL, 0, NULL, NULL}};
+    return run_action(c, own, actions);
+}
+
+const command command_environments = {
+    .name = "environments",
+    .summary = "list, create, delete: each has its own data and keys",
+    .usage = "[list | create NAME | delete NAME] [OPTIONS]",
+    .examples = "  skep environments\n"
+                "  skep environments create staging\n"
+                "  skep environments delete staging\n",
+    .options = environments_options,
+    .own_bytes = sizeof(environments_own),
+    .run = run_environments,
+};

@@ -1,0 +1,40 @@
+/*
+ * cli/chart.h: numbers over time as braille lines, distributions over time as shaded blocks, one distribution as a row of
+ * bars. Without Unicode the same in ASCII. Pure: what they are given, printed.
+ */
+#ifndef CLI_CHART_H
+#define CLI_CHART_H
+
+#include "base/arena.h"
+#include "cli/term.h"
+
+typedef struct chart_line {
+    span name;
+    const double *values; /* one per bucket; NaN: nothing there */
+} chart_line;
+
+typedef struct chart_time {
+    int64_t start_ns, end_ns;
+    uint32_t bucket_count;
+} chart_time;
+
+/* All lines in one frame when there is color to tell them apart, else one frame each. */
+void chart_lines(term *t, arena *mem, span title, const chart_line *lines, uint32_t count,
+                 const chart_time *time);
+
+typedef struct chart_cell {
+    uint32_t bucket;
+    double low, high, count;
+} chart_cell;
+
+void chart_heatmap(term *t, arena *mem, span title, const chart_cell *cells, size_t count,
+                   const chart_time *time);
+
+/* A distribution in `columns` characters, low values left; lives in `mem`. */
+span chart_spark(const chart_cell *cells, size_t count, uint32_t columns, bool has_unicode,
+                 arena *mem);
+
+/* A number in at most seven characters or so: 12, 0.034, 1.2k, 3.4M. */
+size_t form_number(double v, char out[FORM_MAX]);
+
+#endif

@@ -1,0 +1,156 @@
+/*
+ * cli/trace_command.c: skep trace: one trace by its id, or by the beginning of it.
+ */
+#include <stdio.h>
+
+#include "cli/api.h"
+#include "cli/waterfall.h"
+#include "event/fields.h"
+
+#define MATCHES_MAX 5u
+
+typedef struct trace_own {
+    int64_t min_ns;
+    uint64_t depth;
+    bool errors;
+    const char *service, *view;
+} trace_own;
+
+static const cli_option options[] = {
+    {"min", 0, OPTION_DURATION, offsetof(trace_own, min_ns), "TIME",
+     "hide shorter spans, errors excepted"},
+    {"errors", 0, OPTION_FLAG, offsetof(trace_own, errors), NULL,
+     "only failed spans and what led to them"},
+    {"depth", 0, OPTION_COUNT, offsetof(trace_own, depth), "N", "only so many levels"},
+    {"service", 0, OPTION_TEXT, offsetof(trace_own, service), "NAME",
+     "only this service's spans and what led to them"},
+    {"view", 0, OPTION_TEXT, offsetof(trace_own, view), "VIEW",
+     "waterfall (the default), table or critical"},
+    {NULL, 0, OPTION_FLAG, 0, NULL, NULL}};
+
+static bool is_hex(span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t b = text.at[i];
+        if (!((b >= '0' && b <= '9') || (b >= 'a' && b <= 'f') || (b >= 'A' && b <= 'F')))
+            return false;
+    }
+    return text.len > 0;
+}
+
+/* A shortened id, as people copy it from a table: asked among the traces of the last day (or --since). */
+static int find_by_beginning(cli *c, span beginning, span *ret)
+{
+    api_path path;
+    buf body;
+    const node *reply;
+    char since[40] = "1d";
+    if (c->since)
+        snprintf(since, sizeof since, "%.38s", c->since);
+    span text =
+        arena_print(c->mem,
+                    "COUNT WHERE trace.trace_id starts-with \"%.*s\" GROUP BY trace.trace_id "
+                    "LIMIT %u SINCE %s",
+                    SPAN_FMT(beginning), MATCHES_MAX, since);
+    buf_init(&body, 64 * KIB);
+    json_writer w = {.out = &body};
+    jw_object(&w);
+    jw_key_text(&w, "text");
+    jw_string(&w, text);
+    jw_key_text(&w, "disable_series");
+    jw_bool(&w, true);
+    if (c->env) {
+        jw_key_text(&w, "environment");
+        jw_text(&w, c->env);
+    }
+    jw_object_end(&w);
+    api_path_init(&path, "/skep/v1/query");
+    int code = api_send(c, "POST", &path, buf_span(&body), NULL, &reply);
+    buf_done(&body);
+    if (code)
+        return code;
+    const node *rows = node_get(node_get(reply, "data"), "results");
+    if (!node_first(rows))
+        return cli_fail(c, c->fail_empty ? EXIT_NOTHING : EXIT_FAILED,
+                        "no trace of the last %s begins with %.*s; --since looks further back",
+                        since, SPAN_FMT(beginning));
+    *ret = node_text(node_get(node_get(node_first(rows), "data"), F_TRACE_ID));
+    if (rows->count == 1)
+        return EXIT_OK;
+    cli_fail(c, EXIT_USAGE, "several traces begin with %.*s:", SPAN_FMT(beginning));
+    for (const node *r = node_first(rows); r; r = r->next)
+        cli_talk(c, "  %.*s", SPAN_FMT(node_text(node_get(node_get(r, "data"), F_TRACE_ID))));
+    return EXIT_USAGE;
+}
+
+static int show(cli *c, const trace_own *o, const node *reply)
+{
+    trace_view v;
+    err e;
+    trace_filter f = {o->min_ns, o->depth < UINT32_MAX ? (uint32_t)o->depth : 0, o->errors,
+                      o->service};
+    table_form form = c->plain ? TABLE_PLAIN : TABLE_ALIGNED;
+    if (trace_view_read(reply, c->mem, &v, &e) != SK_OK)
+        return cli_fail_err(c, &e);
+    if (o->view && strcmp(o->view, "critical") == 0)
+        waterfall_print_critical(&v, form, c->mem, &c->out);
+    else if (c->plain || (o->view && strcmp(o->view, "table") == 0))
+        waterfall_print_table(&v, &f, form, c->mem, &c->out);
+    else
+        waterfall_print(&v, &f, c->mem, &c->out);
+    return EXIT_OK;
+}
+
+static int run(cli *c, void *own)
+{
+    const trace_own *o = own;
+    api_path path;
+    span text, id;
+    const node *reply;
+    if (c->word_count != 1)
+        return cli_fail(c, EXIT_USAGE,
+                        "which trace? skep trace ID, and skep query 'COUNT GROUP BY "
+                        "trace.trace_id' lists some");
+    if (o->view && strcmp(o->view, "waterfall") != 0 && strcmp(o->view, "table") != 0 &&
+        strcmp(o->view, "critical") != 0)
+        return cli_fail(c, EXIT_USAGE, "--view takes waterfall, table or critical, not \"%s\"",
+                        o->view);
+    id = span_trim(span_text(c->words[0]));
+    if (!is_hex(id) || id.len > 32)
+        return cli_fail(c, EXIT_USAGE,
+                        "\"%.*s\" is not a trace id: 32 (or 16) hex digits, or how it begins",
+                        SPAN_FMT(id));
+    if (id.len != 32 && id.len != 16) {
+        int code = find_by_beginning(c, id, &id);
+        if (code)
+            return code;
+    }
+    api_path_init(&path, "/skep/v1/traces");
+    api_path_segment(&path, id);
+    api_path_environment(&path, c);
+    int code = api_path_times(&path, c);
+    if (code) {
+        api_path_done(&path);
+        return code;
+    }
+    if ((code = api_get(c, &path, &text, &reply)))
+        return code;
+    if (!c->json)
+        return show(c, o, reply);
+    buf_add_span(&c->out.text, text);
+    buf_add_text(&c->out.text, "\n");
+    return EXIT_OK;
+}
+
+const command command_trace = {
+    .name = "trace",
+    .summary = "one trace: tree, bars, errors, critical path, self time",
+    .usage = "ID [OPTIONS]      (the first digits of an id do)",
+    .examples = "  skep trace 9f2c4e\n"
+                "  skep trace 4bf92f3577b34da6a3ce929d0e0e4736 --min 5ms\n"
+                "  skep trace 9f2c4e --errors --depth 4\n"
+                "  skep trace 9f2c4e --view critical\n",
+    .options = options,
+    .own_bytes = sizeof(trace_own),
+    .run = run,
+};
