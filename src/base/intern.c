@@ -228,6 +228,12 @@ uint32_t intern_put(intern *t, span s)
     return intern_put_hashed(t, s, hash64_seeded(s, t->seed));
 }
 
+void intern_prefetch(const intern *t, uint64_t hash)
+{
+    if (likely(t->mask))
+        __builtin_prefetch(&t->slots[(uint32_t)(hash >> 32) & t->mask]);
+}
+
 uint64_t intern_seed(const intern *t)
 {
     return t->seed;
