@@ -55,7 +55,7 @@ static bool next_share(const open_part *p, block_batches *b, share *ret)
             return false;
         b->batch++;
         uint32_t block_first = b->end_row - 1 - (b->end_row - 1) % VECTOR_ROWS;
-        uint32_t end = ob->first_row + ob->batch->row_count;
+        uint32_t end = ob->first_row + ob->row_count;
         uint32_t from = ob->first_row > block_first ? ob->first_row : block_first;
         uint32_t to = end < b->end_row ? end : b->end_row;
         if (from >= to)
@@ -121,7 +121,7 @@ static bool block_has_column(const part *p, uint32_t col, uint32_t block)
         return true;
     block_batches b = batches_of(of(p), block);
     for (share s; next_share(of(p), &b, &s);)
-        if (open_batch_column(s.ob, col - PART_COLUMNS) != COLUMN_NONE)
+        if (open_batch_column(s.ob, col - PART_COLUMNS))
             return true;
     return false;
 }
@@ -168,40 +168,40 @@ static void set_present_range(vector *v, uint32_t from, uint32_t to)
 
 static void read_ids(const share *s, uint32_t col, vector *out)
 {
-    const uint64_t *ids =
-        (col == PART_SPAN_ID ? s->ob->batch->span_id : s->ob->batch->parent_id) + s->from;
+    const uint64_t *ids = col == PART_SPAN_ID ? s->ob->span_id : s->ob->parent_id;
     for (uint32_t i = 0; i < s->to - s->from; i++) {
-        out->ids[s->at + i] = ids[i];
-        if (ids[i])
+        out->ids[s->at + i] = ids ? ids[s->from + i] : 0;
+        if (out->ids[s->at + i])
             set_present(out, s->at + i);
     }
 }
 
 static void read_trace_ids(const share *s, vector *out)
 {
-    const trace_id *ids = s->ob->batch->trace_id + s->from;
+    const trace_id *ids = s->ob->trace_id;
     for (uint32_t i = 0; i < s->to - s->from; i++) {
-        out->trace_ids[s->at + i] = ids[i];
-        if (trace_id_is_set(ids[i]))
+        out->trace_ids[s->at + i] = ids ? ids[s->from + i] : (trace_id){0, 0};
+        if (trace_id_is_set(out->trace_ids[s->at + i]))
             set_present(out, s->at + i);
     }
 }
 
 static void read_dataset(const share *s, vector *out)
 {
-    const uint32_t *codes = s->ob->batch->dataset + s->from;
+    const uint32_t *codes = s->ob->dataset;
     for (uint32_t i = 0; i < s->to - s->from; i++)
-        out->codes[s->at + i] = s->ob->codes[codes[i]];
+        out->codes[s->at + i] = codes ? codes[s->from + i] : s->ob->one_dataset;
 }
 
 static void read_numbers(const share *s, uint32_t col, vector *out)
 {
     uint32_t count = s->to - s->from;
+    const uint32_t *rates = s->ob->rate;
     if (col == PART_TIME)
-        memcpy(out->ints + s->at, s->ob->batch->time_ns + s->from, count * sizeof(int64_t));
+        memcpy(out->ints + s->at, s->ob->time_ns + s->from, count * sizeof(int64_t));
     else
         for (uint32_t i = 0; i < count; i++)
-            out->ints[s->at + i] = s->ob->batch->rate[s->from + i];
+            out->ints[s->at + i] = rates ? rates[s->from + i] : s->ob->one_rate;
 }
 
 static void read_pseudo(part_reader *r, uint32_t col, block_batches b, vector *out)
@@ -234,14 +234,14 @@ static void read_pseudo(part_reader *r, uint32_t col, block_batches b, vector *o
 /* ---- reading named columns ---- */
 
 /* The first of the column's points at or after `row`. */
-static uint32_t first_point(const column *c, uint32_t row)
+static uint32_t first_point(const open_values *v, uint32_t row)
 {
-    if (!c->rows)
+    if (!v->rows)
         return row;
-    uint32_t low = 0, high = c->count;
+    uint32_t low = 0, high = v->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (c->rows[middle] < row)
+        if (v->rows[middle] < row)
             low = middle + 1;
         else
             high = middle;
@@ -249,29 +249,24 @@ static uint32_t first_point(const column *c, uint32_t row)
     return low;
 }
 
-static void put_value(const share *s, const column *c, uint32_t point, uint32_t row, vector *out)
+static void put_points(const share *s, const open_values *v, vector *out)
 {
-    if (out->kind == VECTOR_CODES)
-        out->codes[row] = s->ob->codes[c->codes[point]];
-    else if (out->kind == VECTOR_BOOLS)
-        out->codes[row] = c->codes[point];
-    else
-        out->ids[row] = c->bits[point];
-}
-
-static void put_points(const share *s, const column *c, vector *out)
-{
-    uint32_t from = first_point(c, s->from);
-    if (!c->rows) {
-        set_present_range(out, s->at, s->at + s->to - s->from);
-        for (uint32_t i = 0; i < s->to - s->from; i++)
-            put_value(s, c, from + i, s->at + i, out);
+    uint32_t from = first_point(v, s->from), count = s->to - s->from;
+    if (!v->rows) {
+        set_present_range(out, s->at, s->at + count);
+        if (v->codes)
+            memcpy(out->codes + s->at, v->codes + from, count * sizeof v->codes[0]);
+        else
+            memcpy(out->ids + s->at, v->bits + from, count * sizeof v->bits[0]);
         return;
     }
-    for (uint32_t i = from; i < c->count && c->rows[i] < s->to; i++) {
-        uint32_t row = s->at + c->rows[i] - s->from;
+    for (uint32_t i = from; i < v->count && v->rows[i] < s->to; i++) {
+        uint32_t row = s->at + v->rows[i] - s->from;
         set_present(out, row);
-        put_value(s, c, i, row, out);
+        if (v->codes)
+            out->codes[row] = v->codes[i];
+        else
+            out->ids[row] = v->bits[i];
     }
 }
 
@@ -283,16 +278,13 @@ static void put_range(const share *s, const column_range *range, vector *out)
         return;
     uint32_t at = s->at + from - s->from, end = at + to - from;
     set_present_range(out, at, end);
-    if (out->kind == VECTOR_INTS || out->kind == VECTOR_FLOATS) {
-        for (uint32_t i = at; i < end; i++)
+    bool is_number = out->kind == VECTOR_INTS || out->kind == VECTOR_FLOATS;
+    for (uint32_t i = at; i < end; i++) {
+        if (is_number)
             out->ids[i] = range->bits;
-        return;
+        else
+            out->codes[i] = (uint32_t)range->bits;
     }
-    uint32_t code = (uint32_t)range->bits;
-    if (out->kind == VECTOR_CODES)
-        code = s->ob->codes[code];
-    for (uint32_t i = at; i < end; i++)
-        out->codes[i] = code;
 }
 
 static vector_kind kind_of(field_type t)
@@ -325,20 +317,19 @@ static void read_named(part_reader *r, uint32_t col, block_batches b, vector *ou
         out->dictionary = &of(r->part)->dictionary;
     bool is_cleared = false;
     for (share s; next_share(of(r->part), &b, &s);) {
-        uint32_t number = open_batch_column(s.ob, col - PART_COLUMNS);
-        if (number == COLUMN_NONE)
+        const open_values *v = open_batch_column(s.ob, col - PART_COLUMNS);
+        if (!v)
             continue;
         if (!is_cleared && (kind == VECTOR_CODES || kind == VECTOR_BOOLS))
             memset(out->codes, 0, out->row_count * sizeof out->codes[0]);
         else if (!is_cleared)
             memset(out->ids, 0, out->row_count * sizeof out->ids[0]);
         is_cleared = true;
-        const column *from = &s.ob->batch->columns[number];
         /* Later ranges hide earlier ones, points hide ranges: in this order. */
-        for (uint32_t i = 0; i < from->range_count; i++)
-            put_range(&s, &from->ranges[i], out);
-        if (from->count)
-            put_points(&s, from, out);
+        for (uint32_t i = 0; i < v->range_count; i++)
+            put_range(&s, &v->ranges[i], out);
+        if (v->count)
+            put_points(&s, v, out);
     }
     uint32_t present = count_present(out);
     r->bytes += (uint64_t)present * 8;
@@ -384,11 +375,10 @@ static sk_code find_trace(const part *p, trace_id id,
         const open_batch *ob = open_set_batch(o->set, i);
         if (!open_batch_may_have_trace(ob, id))
             continue;
-        const trace_id *ids = ob->batch->trace_id;
-        for (uint32_t row = 0, end; row < ob->batch->row_count; row = end) {
+        const trace_id *ids = ob->trace_id;
+        for (uint32_t row = 0, end; row < ob->row_count; row = end) {
             bool is_wanted = trace_id_equal(ids[row], id);
-            for (end = row + 1;
-                 end < ob->batch->row_count && trace_id_equal(ids[end], id) == is_wanted;)
+            for (end = row + 1; end < ob->row_count && trace_id_equal(ids[end], id) == is_wanted;)
                 end++;
             if (!is_wanted)
                 continue;

@@ -10,20 +10,32 @@
 #include "store/part.h"
 #include "store/stable.h"
 
-typedef struct open_column_ref {
-    uint32_t set_column, batch_column;
-} open_column_ref;
+/* One column's values in one batch: as struct column of event/batch.h, with the set's codes. */
+typedef struct open_values {
+    uint32_t set_column;
+    uint32_t count;  /* points */
+    uint32_t *rows;  /* NULL: every row has one */
+    uint32_t *codes; /* strings, histograms, bools */
+    uint64_t *bits;  /* numbers */
+    column_range *ranges;
+    uint32_t range_count;
+} open_values;
 
+/* A batch in the form it is scanned in: exact arrays in one piece of memory, a third of what building it took. */
 typedef struct open_batch {
-    batch *batch;
     uint32_t first_row; /* in the set */
-    uint32_t column_count;
-    open_column_ref *columns; /* ascending by set_column */
-    uint32_t *codes;          /* batch code → set code */
-    uint64_t *trace_filter; /* see trace_filter_* in open_set.c; NULL when no row has a trace id */
-    uint32_t trace_filter_words;
-    int64_t min_time_ns, max_time_ns;
+    uint32_t row_count, column_count;
+    uint32_t one_rate, one_dataset; /* of all rows, when there is no array */
+    int64_t arrival_ns, min_time_ns, max_time_ns;
     publish_info info;
+    int64_t *time_ns;         /* where the one piece of memory begins */
+    uint32_t *rate, *dataset; /* NULL: all the same */
+    trace_id *trace_id;       /* NULL: none has one */
+    uint64_t *span_id, *parent_id;
+    open_values *columns;   /* ascending by set_column */
+    uint64_t *trace_filter; /* see open_pack.c */
+    uint32_t trace_filter_words;
+    size_t bytes;
 } open_batch;
 
 typedef struct open_column {
@@ -47,6 +59,8 @@ typedef struct open_set {
     uint32_t *slots; /* (name, type) → column, the publisher's own */
     uint32_t slot_mask;
     uint64_t seed;
+    uint32_t *column_map, *code_map; /* the publisher's own: of the batch in hand */
+    uint32_t column_map_capacity, code_map_capacity;
     open_view written; /* the publisher's own */
     open_view shown;   /* guarded by the table's lock */
     /* guarded by the table's lock once shown */
@@ -60,8 +74,8 @@ typedef struct open_set {
 open_set *open_set_new(family f, memory *account); /* NULL when memory is short */
 void open_set_ref(open_set *s);
 void open_set_unref(open_set *s); /* NULL is fine */
-/* Adds a batch to the written view. On failure (SK_NO_MEMORY) the set is as it was and the caller keeps the batch. */
-sk_code open_set_add(open_set *s, publish_info info, batch *b, err *e) must_use;
+/* Adds what the batch holds to the written view. On failure (SK_NO_MEMORY) the view is as it was. */
+sk_code open_set_add(open_set *s, publish_info info, const batch *b, err *e) must_use;
 /* Under the table's lock: what was written is shown from now on. */
 void open_set_show(open_set *s);
 
@@ -77,11 +91,17 @@ static inline const open_column *open_set_column(const open_set *s, uint32_t ind
 
 /* The batch that holds a row of the set: the last whose first_row is not above it. */
 uint32_t open_set_batch_of(const open_set *s, uint32_t batch_count, uint32_t row);
-/* The column's number in the batch, or COLUMN_NONE. */
-uint32_t open_batch_column(const open_batch *b, uint32_t set_column);
+/* The column's values in the batch, or NULL. */
+const open_values *open_batch_column(const open_batch *b, uint32_t set_column);
 bool open_batch_may_have_trace(const open_batch *b, trace_id id);
 
-/* open_part.c: a part over the set's view; takes a reference. */
+/* ---- open_pack.c ---- */
+/* Copies a batch: `columns` (batch column → set column) and `codes` (batch code → set code) say what its numbers mean here. */
+sk_code open_batch_pack(const batch *b, const uint32_t *columns, const uint32_t *codes,
+                        open_batch *ret, err *e) must_use;
+void open_batch_free(open_batch *b);
+
+/* ---- open_part.c: a part over the set's view; takes a reference ---- */
 typedef struct open_part {
     part base;
     open_set *set;

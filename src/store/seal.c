@@ -56,7 +56,7 @@ static seal_group *group_of(sealing *s, int64_t day, bool is_late)
     return g;
 }
 
-static seal_group *group_of_row(sealing *s, const batch *b, uint32_t row)
+static seal_group *group_of_row(sealing *s, const open_batch *b, uint32_t row)
 {
     int64_t time = b->time_ns[row], off;
     if (__builtin_sub_overflow(time, b->arrival_ns, &off))
@@ -70,7 +70,7 @@ static sk_code divide(sealing *s, err *e)
 {
     const open_view *v = &s->part.view;
     for (uint32_t i = 0; i < v->batch_count; i++) {
-        const batch *b = open_set_batch(s->set, i)->batch;
+        const open_batch *b = open_set_batch(s->set, i);
         for (uint32_t row = 0; row < b->row_count; row++)
             group_of_row(s, b, row)->rows++;
         if (b->arrival_ns > s->newest_arrival_ns || i == 0)
@@ -86,9 +86,9 @@ static sk_code divide(sealing *s, err *e)
     }
     for (uint32_t i = 0; i < v->batch_count; i++) {
         const open_batch *ob = open_set_batch(s->set, i);
-        for (uint32_t row = 0; row < ob->batch->row_count; row++) {
+        for (uint32_t row = 0; row < ob->row_count; row++) {
             uint32_t number = ob->first_row + row;
-            group_of_row(s, ob->batch, row)->selected[number / 64] |= 1ull << (number & 63);
+            group_of_row(s, ob, row)->selected[number / 64] |= 1ull << (number & 63);
         }
     }
     return SK_OK;
@@ -102,7 +102,7 @@ static sk_code list_hashes(sealing *s, err *e)
     for (uint32_t i = 0; i < s->part.view.batch_count; i++) {
         const open_batch *ob = open_set_batch(s->set, i);
         if (ob->info.body_hash.lo | ob->info.body_hash.hi)
-            s->hashes[s->hash_count++] = (segment_hash){ob->info.body_hash, ob->batch->arrival_ns};
+            s->hashes[s->hash_count++] = (segment_hash){ob->info.body_hash, ob->arrival_ns};
     }
     return SK_OK;
 }

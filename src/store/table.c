@@ -124,8 +124,8 @@ static open_set *accepting_set(table *t)
     return has_room ? open_set_new(t->family, t->store->o.memory) : NULL;
 }
 
-/* Under `publish`. On failure the caller keeps the batch. */
-static sk_code publish(table *t, publish_info info, batch *b, bool *ret_ring, err *e)
+/* Under `publish`. */
+static sk_code publish(table *t, publish_info info, const batch *b, bool *ret_ring, err *e)
 {
     open_set *s = accepting_set(t);
     if (!s)
@@ -160,9 +160,8 @@ sk_code table__publish(table *t, publish_info info, batch *take_b, err *e)
     else if (take_b->row_count)
         code = publish(t, info, take_b, &ring, e);
     t->is_stopped = code != SK_OK;
-    if (code != SK_OK || take_b->row_count == 0)
-        batch_free(take_b);
     lock_drop(&t->publish);
+    batch_free(take_b);
     if (ring)
         store__ring(t->store);
     return code;
