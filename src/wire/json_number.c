@@ -121,6 +121,41 @@ static bool find_short(double v, shortest *s)
     return true;
 }
 
+/* 16 or 17 digits by exact arithmetic, for the range that measurements live in: v is m / 2^scale, and m * 10^k has at
+ * most 53 + 70 bits. Half the distance to the next double is 10^k / 2 in the same unit; it is never met exactly,
+ * as halves between such doubles have 19 digits and more. Powers of two, whose neighbours are not equally far, are left to find_long. */
+static bool find_exact(double v, shortest *s)
+{
+    int exponent2;
+    double fraction = frexp(v, &exponent2);
+    if (v < 1e-5 || v >= 1e15 || fraction == 0.5)
+        return false;
+    uint64_t m = (uint64_t)(fraction * 0x1p53);
+    int scale = 53 - exponent2, k = 15 - (int)floor((exponent2 - 1) * 0.30102999566398120);
+    unsigned __int128 power = 1;
+    for (int i = 0; i < k; i++)
+        power *= 10;
+    if ((m * power) >> scale >=
+        10000000000000000u) { /* the estimate was one too many for 16 digits */
+        power /= 10;
+        k--;
+    }
+    for (int digits = 16; digits <= 17; digits++, k++, power *= 10) {
+        unsigned __int128 exact = m * power, half = (unsigned __int128)1 << (scale - 1);
+        unsigned __int128 n = (exact + half) >> scale, rounded = n << scale;
+        if (rounded - exact == half && n % 2) { /* a tie goes to the even digit, as everywhere */
+            n--;
+            rounded = n << scale;
+        }
+        unsigned __int128 off = rounded > exact ? rounded - exact : exact - rounded;
+        if (2 * off < power || digits == 17) {
+            put_whole(s, (uint64_t)n, -k);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* v to `count` digits, correctly rounded. Reads "d.ddde+xx" by its digits, whatever the locale's
  * decimal point is. */
 static void round_to(double v, int count, shortest *s)
@@ -169,7 +204,7 @@ static const shortest *shortest_of(double v, shortest *s)
     if (v <= 0x1p53 && trunc(v) == v)
         put_whole(s, (uint64_t)v,
                   0); /* whole numbers this small lie apart: all their digits are needed */
-    else if (!find_short(v, s))
+    else if (!find_short(v, s) && !find_exact(v, s))
         find_long(v, s);
     return s;
 }

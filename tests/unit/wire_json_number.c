@@ -41,6 +41,8 @@ static const double_row double_rows[] = {
     {"9.5367431640625e-7", 0x1p-20},
     {"4.35", 4.35},
     {"2.5e-323", 2.5e-323},
+    {"562949953421312.2", 562949953421312.25},
+    {"562949953421312.8", 562949953421312.75},
     {"NaN", (double)NAN},
     {"Infinity", (double)INFINITY},
     {"-Infinity", -(double)INFINITY},
@@ -57,31 +59,39 @@ static void prints_known_values(void **state)
     }
 }
 
-static unsigned significant_digits(const char *text)
+/* The significant digits of a number's text, without zeros at either end. */
+static void digits_of(const char *text, char out[40])
 {
-    unsigned count = 0, zeros = 0;
-    for (; *text && *text != 'e'; text++) {
-        if (*text < '0' || *text > '9' || (count == 0 && *text == '0'))
-            continue;
-        count++;
-        zeros = *text == '0' ? zeros + 1 : 0;
-    }
-    return count - zeros;
+    size_t len = 0;
+    for (; *text && *text != 'e'; text++)
+        if (*text >= '0' && *text <= '9' && (len || *text != '0'))
+            out[len++] = *text;
+    while (len && out[len - 1] == '0')
+        len--;
+    out[len] = 0;
 }
 
+/* Nothing shorter reads back, and of the texts of this length that do it is the nearest. */
 static void check_shortest(double v)
 {
-    char out[32], shorter[40];
+    char out[32], other[40], digits[40], other_digits[40];
     size_t len = json_print_double(v, out);
     assert_true(len <= 25);
     double back = 0;
     if (strtod(out, NULL) != v || !span_to_double(span_of(out, len), &back) || back != v)
         fail_msg("%a prints as %s", v, out);
-    int digits = (int)significant_digits(out);
-    if (digits > 1) {
-        snprintf(shorter, sizeof shorter, "%.*e", digits - 2, v);
-        if (strtod(shorter, NULL) == v)
-            fail_msg("%a prints as %s, not as %s", v, out, shorter);
+    digits_of(out, digits);
+    int count = (int)strlen(digits);
+    if (count > 1) {
+        snprintf(other, sizeof other, "%.*e", count - 2, v);
+        if (strtod(other, NULL) == v)
+            fail_msg("%a prints as %s, not as %s", v, out, other);
+    }
+    if (count > 0) {
+        snprintf(other, sizeof other, "%.*e", count - 1, v);
+        digits_of(other, other_digits);
+        if (strtod(other, NULL) == v && strcmp(digits, other_digits) != 0)
+            fail_msg("%a prints as %s, not as %s", v, out, other);
     }
 }
 
@@ -96,6 +106,7 @@ static void random_doubles_read_back_and_nothing_is_shorter(void **state)
             check_shortest(v);
         check_shortest((double)(bits % 1000000) / 1000);
         check_shortest((double)(bits >> 12) * 0x1p-52);
+        check_shortest(ldexp((double)(bits >> 11), (int)(bits % 120) - 90));
         bits &= 0xfffffffffffff; /* a subnormal */
         memcpy(&v, &bits, sizeof v);
         check_shortest(v);
