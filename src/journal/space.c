@@ -257,9 +257,12 @@ static sk_code name_spare(journal *j, log_file *next, err *e)
         code = file_rename(j->spare_path, next->path, e);
     if (code == SK_OK)
         code = file_sync_dir(j->dir, e);
+    if (code == SK_OK)
+        code =
+            file_open(next->path, FILE_WRITE, &next->f, e); /* errors name it as it is called now */
     if (code != SK_OK)
         return code;
-    next->f = j->spare_file;
+    file_close(j->spare_file);
     next->id = j->spare_id;
     next->size = j->spare_bytes;
     next->newest_arrival_ns = clock_wall_ns();

@@ -82,6 +82,8 @@ void track_remove(track *t, uint32_t environment, family f, uint64_t first, uint
     uint32_t from = lower_bound(table, first), to = from;
     while (to < table->count && table->entries[to].seq <= last)
         gone(ctx, &table->entries[to++]);
+    if (to == from)
+        return;
     memmove(table->entries + from, table->entries + to, (table->count - to) * sizeof(track_entry));
     table->count -= to - from;
     if (table->count == 0) { /* an idle table keeps no memory */

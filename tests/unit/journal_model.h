@@ -146,7 +146,7 @@ static maybe_unused sk_code model_send_wait(model *m, uint32_t environment, fami
     return m->items[m->count - 1].result;
 }
 
-/* The store has sealed [first, last] of a table: for good, and the journal is told. */
+/* The store has sealed what it saw of [first, last] of a table: for good, and the journal is told. */
 static maybe_unused void model_release(model *m, uint32_t environment, family f, uint64_t first,
                                        uint64_t last)
 {
@@ -154,7 +154,8 @@ static maybe_unused void model_release(model *m, uint32_t environment, family f,
     for (uint32_t i = 0; i < m->count; i++) {
         sent *item = &m->items[i];
         if (item->r.environment == environment && item->r.family == f && item->r.seq >= first &&
-            item->r.seq <= last && item->is_done && item->result == SK_OK)
+            item->r.seq <= last &&
+            ((item->is_done && item->result == SK_OK) || item->fate == FATE_PRESENT))
             item->is_released = true;
     }
     lock_drop(&m->lock);
