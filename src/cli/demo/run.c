@@ -32,7 +32,7 @@ typedef struct shop {
 
 static bool is_stopped(const shop *s)
 {
-    return s->o->stop && atomic_load(s->o->stop);
+    return s->o->is_stopped && s->o->is_stopped(s->o->ctx);
 }
 
 static void rest_until(int64_t wall_ns, const shop *s)
@@ -182,7 +182,7 @@ static sk_code live(shop *s, err *e)
         snprintf(line, sizeof line, "demo: sent %llu spans of the last %lld min (seed %llu)%s",
                  (unsigned long long)s->spans_sent, (long long)(s->o->past_ns / NS_PER_S / 60),
                  (unsigned long long)s->o->seed, s->o->past_only ? "" : "; the shop is open");
-        s->o->say(line);
+        s->o->say(s->o->ctx, line);
     }
     while (code == SK_OK && !s->o->past_only && !is_stopped(s)) {
         rest_until(at + TICK_NS, s);

@@ -4,8 +4,6 @@
 #ifndef CLI_DEMO_RUN_H
 #define CLI_DEMO_RUN_H
 
-#include <stdatomic.h>
-
 #include "base/err.h"
 #include "cli/demo/fault.h"
 
@@ -17,8 +15,9 @@ typedef struct demo_options {
     int64_t past_ns; /* how much history to send first; the fault begins in the last third of it */
     bool is_quiet;
     bool past_only;
-    const atomic_bool *stop; /* set by a signal */
-    void (*say)(const char *line);
+    bool (*is_stopped)(void *ctx); /* asked often: Ctrl-C, SIGTERM */
+    void (*say)(void *ctx, const char *line);
+    void *ctx;
 } demo_options;
 
 /* Runs until stopped (SK_OK). A server that is gone is tried again every second for a minute, then SK_IO. */

@@ -4,6 +4,7 @@
  */
 #include "cli/load/run.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -24,6 +25,7 @@ typedef struct loader {
     int64_t start_mono_ns, start_wall_ns, newest_ns;
     atomic_uint_fast64_t next, items, bytes, retries, refused;
     atomic_uint running; /* workers */
+    atomic_bool is_stopping;
     lock first_lock;
     char first_refusal[256]; /* guarded by first_lock */
 } loader;
@@ -38,7 +40,7 @@ typedef struct worker {
 
 static bool is_stopped(const loader *l)
 {
-    return l->o->stop && atomic_load(l->o->stop);
+    return atomic_load(&l->is_stopping);
 }
 
 static void rest_until(const loader *l, int64_t mono_ns)
@@ -205,6 +207,8 @@ static void watch(loader *l)
     int64_t next = l->start_mono_ns + NS_PER_S;
     while (atomic_load(&l->running)) {
         nanosleep(&(struct timespec){0, 20 * NS_PER_MS}, NULL);
+        if (l->o->is_stopped && l->o->is_stopped(l->o->ctx))
+            atomic_store(&l->is_stopping, true);
         if (clock_mono_ns() < next)
             continue;
         next += NS_PER_S;

@@ -4,8 +4,6 @@
 #ifndef CLI_LOAD_RUN_H
 #define CLI_LOAD_RUN_H
 
-#include <stdatomic.h>
-
 #include "cli/load/patch.h"
 #include "cli/load/shape.h"
 
@@ -16,9 +14,9 @@ typedef struct load_options {
     double items_per_s; /* 0 = as fast as possible */
     uint32_t connections;
     uint32_t body_count;
-    const load_body *bodies; /* originals; used in turn, each time with new ids and times */
-    bool keep_as_is;         /* send them unchanged */
-    const atomic_bool *stop;
+    const load_body *bodies;       /* originals; used in turn, each time with new ids and times */
+    bool keep_as_is;               /* send them unchanged */
+    bool (*is_stopped)(void *ctx); /* asked often, from the calling thread */
     void (*progress)(void *ctx, uint64_t items, double seconds); /* every second; may be NULL */
     void *ctx;
 } load_options;
