@@ -61,8 +61,8 @@ typedef struct route_match {
     const route *suggested; /* the row the sender may have meant */
 } route_match;
 
-/* `segments` are decoded. A doubled ingest path ("/v1/traces/v1/logs": a full URL set as base)
- * means its last one. */
+/* `segments` are decoded and lie in one text, one byte between them. A doubled ingest path
+ * ("/v1/traces/v1/logs": a full URL set as base) means its last one. */
 void route_find(const route *rows, size_t row_count, http_method method, bool is_grpc,
                 const span *segments, uint32_t segment_count, route_match *ret);
 /* The sentence for what was not found or allowed. */
