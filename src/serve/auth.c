@@ -139,11 +139,10 @@ static const char *permission_words(uint32_t wanted)
     if (wanted & (MAY_CONFIGURE | MAY_ADMINISTER))
         return "change keys, environments or settings";
     return wanted & MAY_QUERY ? "ask questions (it is an ingest key: it only writes)"
-                                  : "send events";
+                              : "send events";
 }
 
-static sk_code authorize_local(const services *s, exchange *x, uint32_t wanted, caller *ret,
-                               err *e)
+static sk_code authorize_local(const services *s, exchange *x, uint32_t wanted, caller *ret, err *e)
 {
     const char *why = why_not_local(s, x);
     environment dev;

@@ -79,9 +79,25 @@ bool exchange__reply_line(span *rest, span *ret_name, span *ret_value)
     return true;
 }
 
+/* "Sun, 06 Nov 1994 08:49:37 GMT", from the RFC 3339 form. */
+static void add_date(exchange *x, int64_t now_ns)
+{
+    static const char days[] = "ThuFriSatSunMonTueWed",
+                      months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    char text[36];
+    clock_print_rfc3339(now_ns - now_ns % NS_PER_S, text);
+    size_t day = (size_t)(clock_day(now_ns) % 7),
+           month = (size_t)((text[5] - '0') * 10 + text[6] - '0' - 1);
+    span date = arena_print(x->mem, "%.3s, %.2s %.3s %.4s %.8s GMT", days + 3 * day, text + 8,
+                            months + 3 * month, text, text + 11);
+    if (date.at)
+        exchange_set_header(x, "date", date);
+}
+
 void exchange__reply_head(exchange *x)
 {
     exchange__add_cors(x);
+    add_date(x, clock_wall_ns());
     if (!x->is_grpc)
         exchange_set_header(x, "x-content-type-options", SPAN("nosniff"));
 }

@@ -3,7 +3,6 @@
  * to the end. Called by conn.c whenever there is room to send. Never: writes a header value that
  * was not checked (exchange_set_header).
  */
-#include "base/clock.h"
 #include "base/must.h"
 #include "serve/http1_private.h"
 
@@ -44,19 +43,6 @@ static const char *reason_of(int status)
     return "Status";
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT", from the RFC 3339 form. */
-static void add_date(buf *out, int64_t now_ns)
-{
-    static const char days[] = "ThuFriSatSunMonTueWed",
-                      months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char text[36];
-    clock_print_rfc3339(now_ns - now_ns % NS_PER_S, text);
-    size_t day = (size_t)(clock_day(now_ns) % 7),
-           month = (size_t)((text[5] - '0') * 10 + text[6] - '0' - 1);
-    buf_print(out, "date: %.3s, %.2s %.3s %.4s %.8s GMT\r\n", days + 3 * day, text + 8,
-              months + 3 * month, text, text + 11);
-}
-
 static void send_head(http1 *h, buf *out)
 {
     exchange *x = h->x;
@@ -70,7 +56,6 @@ static void send_head(http1 *h, buf *out)
         keep = h->keep_alive = false; /* HTTP/1.0: the end of the connection ends the body */
     buf_print(out, "HTTP/1.1 %d %s\r\n", x->status, reason_of(x->status));
     buf_add_span(out, buf_span(&x->reply_head));
-    add_date(out, clock_wall_ns());
     if (is_whole && x->status != 204 && x->status != 304)
         buf_print(out, "content-length: %llu\r\n", (unsigned long long)length);
     if (h->is_chunked_reply)

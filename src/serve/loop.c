@@ -293,8 +293,10 @@ void loop_abort(io_loop *l)
 
 void loop_close(io_loop *l)
 {
-    if (!l->is_open)
+    if (!l->is_open) {
+        tls_context_free(l->tls);
         return;
+    }
     if (l->thread.running) {
         give_order(l, do_stop);
         thread_join(&l->thread);

@@ -64,7 +64,7 @@ static sk_code open_defaults(server *s, err *e)
             snprintf(spec.port, sizeof spec.port, "%s", ports[p]);
             sk_code code = listen_open(&spec, s->listeners, &s->listener_count, e);
             if (code == SK_CONFLICT && s->skipped_count < SKIPPED_MAX) {
-                snprintf(s->skipped[s->skipped_count++], SKIPPED_TEXT, "%s", e->text);
+                snprintf(s->skipped[s->skipped_count++], SKIPPED_TEXT, "%.190s", e->text);
                 loop_note(&s->core, e->text);
             } else if (code && code != SK_UNPROCESSABLE) { /* a machine without IPv6 is no error */
                 return code;
@@ -133,11 +133,11 @@ static sk_code open_loops(server *s, err *e)
         return err_set(e, SK_NO_MEMORY, "no memory for I/O loops");
     s->loop_count = count;
     for (uint32_t i = 0; i < count; i++) {
-        tls_context *tls = NULL;
+        tls_context *keys = NULL;
         sk_code code =
-            needs_tls(s) ? tls_context_new(o->tls_cert_file, o->tls_key_file, &tls, e) : SK_OK;
+            needs_tls(s) ? tls_context_new(o->tls_cert_file, o->tls_key_file, &keys, e) : SK_OK;
         if (!code)
-            code = loop_open(&s->loops[i], &s->core, s->loops, count, tls, e);
+            code = loop_open(&s->loops[i], &s->core, s->loops, count, keys, e);
         if (code)
             return code;
     }
