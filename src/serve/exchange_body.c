@@ -87,3 +87,8 @@ sk_code exchange_body(exchange *x, span *ret, err *e)
     *ret = x->message;
     return SK_OK;
 }
+
+bool exchange_reserve(exchange *x, size_t bytes)
+{
+    return exchange__reserve(x, bytes);
+}

@@ -80,6 +80,9 @@ span exchange_raw_body(const exchange *x);
  * given back when it differs: exchange_raw_body is empty afterwards. */
 sk_code exchange_body(exchange *x, span *ret, err *e) must_use;
 
+/* Accounts `bytes` more to this request until it is answered; false when the bound would be passed. */
+bool exchange_reserve(exchange *x, size_t bytes) must_use;
+
 /* Memory of this request; freed after the reply. Its cap is serve_limits.arena_bytes_max. */
 arena *exchange_arena(exchange *x);
 const struct services *exchange_services(const exchange *x);
