@@ -266,13 +266,13 @@ void exchange__body_end(exchange *x)
 {
     if (exchange__is_answered(x))
         return;
-    pool *p = x->core->pools[x->match.row->pool];
+    handlers *p = x->core->pools[x->match.row->pool];
     x->is_dispatched = true;
     if (!p) {
         exchange__run(x);
         return;
     }
-    if (pool_put(p, x))
+    if (handlers_put(p, x))
         return;
     err e = {0};
     x->is_dispatched = false;

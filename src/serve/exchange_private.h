@@ -14,7 +14,7 @@
 
 #include "receive/receive.h"
 #include "serve/mailbox.h"
-#include "serve/pool.h"
+#include "serve/handlers.h"
 #include "serve/serve.h"
 #include "serve/stats.h"
 #include "serve/url.h"
@@ -24,7 +24,7 @@
 typedef struct core {
     serve_options options; /* limits with defaults filled in */
     stats stats;
-    pool *pools[POOL_COUNT]; /* NULL: handlers run where they are dispatched */
+    handlers *pools[POOL_COUNT]; /* NULL: handlers run where they are dispatched */
     atomic_bool is_ready, is_draining;
     atomic_uint in_flight; /* exchanges that exist */
     lock guard; /* with `idle`: wakes serve_drain and serve_close when in_flight drops to 0 */

@@ -115,11 +115,11 @@ static sk_code open_pools(server *s, err *e)
     uint32_t ingest = o->ingest_count ? o->ingest_count : cores;
     uint32_t query = o->query_count ? o->query_count : (cores > 2 ? cores : 2);
     s->core.pools[POOL_INGEST] =
-        pool_new("decode", ingest, o->limits.ingest_queue_max, 0, exchange__run, e);
+        handlers_new("decode", ingest, o->limits.ingest_queue_max, 0, exchange__run, e);
     if (!s->core.pools[POOL_INGEST])
         return SK_NO_MEMORY;
     s->core.pools[POOL_QUERY] =
-        pool_new("query", query, o->limits.query_queue_max, 10, exchange__run, e);
+        handlers_new("query", query, o->limits.query_queue_max, 10, exchange__run, e);
     return s->core.pools[POOL_QUERY] ? SK_OK : SK_NO_MEMORY;
 }
 
@@ -203,13 +203,13 @@ void serve_close(server *take_s)
         for (uint32_t i = 0; i < s->loop_count; i++)
             loop_abort(&s->loops[i]);
         for (uint32_t p = 0; p < POOL_COUNT; p++) { /* runs what is queued: each must answer */
-            pool_free(s->core.pools[p]);
+            handlers_free(s->core.pools[p]);
             s->core.pools[p] = NULL;
         }
         (void)wait_quiet(s, INT64_MAX);
     }
     for (uint32_t p = 0; p < POOL_COUNT; p++)
-        pool_free(s->core.pools[p]);
+        handlers_free(s->core.pools[p]);
     for (uint32_t i = 0; i < s->loop_count; i++)
         loop_close(&s->loops[i]);
     for (uint32_t i = 0; i < s->listener_count; i++)
@@ -286,7 +286,7 @@ sk_code serve_stats_get(const server *s, arena *mem, serve_stats *ret, err *e)
     if (!(to.routes = ARENA_ARRAY(mem, serve_route_stats, from->route_count)))
         return err_set(e, SK_NO_MEMORY, "no memory for the server's counters");
     for (uint32_t p = 0; p < POOL_COUNT; p++) {
-        to.queue_depth[p] = s->core.pools[p] ? pool_depth(s->core.pools[p]) : 0;
+        to.queue_depth[p] = s->core.pools[p] ? handlers_depth(s->core.pools[p]) : 0;
         to.queue_refused[p] = counter_read(&from->queue_refused[p]);
     }
     for (uint32_t i = 0; i < from->route_count; i++)

@@ -1,13 +1,13 @@
 /*
- * serve/pool.c: see pool.h. Called by I/O loops (put) and by the server (new, free). Never: grows.
+ * serve/handlers.c: see handlers.h. Called by I/O loops (put) and by the server (new, free). Never: grows.
  */
-#include "serve/pool.h"
+#include "serve/handlers.h"
 
 #include "base/alloc.h"
 #include "base/queue.h"
 #include "base/thread.h"
 
-struct pool {
+struct handlers {
     queue *waiting;
     void (*run)(exchange *take_x);
     int niceness;
@@ -17,17 +17,17 @@ struct pool {
 
 static void work(void *ctx)
 {
-    pool *p = ctx;
+    handlers *p = ctx;
     if (p->niceness)
         thread_be_nice(p->niceness);
     for (exchange *x; (x = queue_get(p->waiting));)
         p->run(x);
 }
 
-pool *pool_new(const char *name, uint32_t threads, uint32_t queue_max, int niceness,
+handlers *handlers_new(const char *name, uint32_t threads, uint32_t queue_max, int niceness,
                void (*run)(exchange *take_x), err *e)
 {
-    pool *p = base_alloc_zero(1, sizeof *p + threads * sizeof(thread));
+    handlers *p = base_alloc_zero(1, sizeof *p + threads * sizeof(thread));
     if (!p || !(p->waiting = queue_new(queue_max))) {
         base_free(p);
         err_set(e, SK_NO_MEMORY, "no memory for the %s workers", name);
@@ -39,23 +39,23 @@ pool *pool_new(const char *name, uint32_t threads, uint32_t queue_max, int nicen
         if (!thread_start(&p->threads[p->count], name, work, p)) {
             err_set(e, SK_NO_MEMORY, "cannot start %u %s workers: the system refused a thread",
                     threads, name);
-            pool_free(p);
+            handlers_free(p);
             return NULL;
         }
     return p;
 }
 
-bool pool_put(pool *p, exchange *take_x)
+bool handlers_put(handlers *p, exchange *take_x)
 {
     return queue_try_put(p->waiting, take_x);
 }
 
-uint32_t pool_depth(const pool *p)
+uint32_t handlers_depth(const handlers *p)
 {
     return queue_count(p->waiting);
 }
 
-void pool_free(pool *take_p)
+void handlers_free(handlers *take_p)
 {
     if (!take_p)
         return;
