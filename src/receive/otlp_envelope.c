@@ -21,7 +21,9 @@ void otlp_fail(otlp *o, const reader *r)
     if (o->failed)
         return;
     o->failed = true;
-    o->fail_offset = (size_t)(r->start - o->wire.at);
+    o->fail_start = (size_t)(r->start - o->wire.at);
+    o->fail_end = (size_t)(r->end - o->wire.at);
+    o->fail_level = o->level;
 }
 
 /* ---- scope and resource ---- */
@@ -117,7 +119,9 @@ static void walk_scope(otlp *o, span message)
             pb_skip(&r, tag);
             continue;
         }
+        o->level = OTLP_IN_ITEM;
         o->signal->item(o, pb_bytes(&r));
+        o->level = OTLP_IN_SCOPE;
         if (!o->failed)
             o->item_index++;
     }
@@ -152,7 +156,9 @@ static void walk_resource(otlp *o, span message)
             pb_skip(&r, tag);
             continue;
         }
+        o->level = OTLP_IN_SCOPE;
         walk_scope(o, pb_bytes(&r));
+        o->level = OTLP_IN_RESOURCE;
         if (!o->failed)
             o->scope_index++;
     }
@@ -171,7 +177,9 @@ static void walk_request(otlp *o)
             pb_skip(&r, tag);
             continue;
         }
+        o->level = OTLP_IN_RESOURCE;
         walk_resource(o, pb_bytes(&r));
+        o->level = OTLP_IN_REQUEST;
         if (!o->failed)
             o->resource_index++;
     }
@@ -195,17 +203,17 @@ static sk_code finish(otlp *o, err *e)
 {
     if (o->failed) {
         char path[128];
-        otlp_path(o, path, sizeof(path));
-        sk_code code = err_set(
-            e, SK_BAD_INPUT,
-            "the body is not a whole %s message: it breaks off or is garbled near byte %zu, in %s; "
-            "send it as the exporter made it, with a Content-Type that names its encoding",
-            o->signal->request_name, o->fail_offset, path);
+        otlp_path(o, o->fail_level, path, sizeof(path));
+        sk_code code =
+            err_set(e, SK_BAD_INPUT,
+                    "the body is not a whole %s message: bytes %zu to %zu, %s, cannot be read; "
+                    "send it as the exporter made it, with a Content-Type that names its encoding",
+                    o->signal->request_name, o->fail_start, o->fail_end, path);
         if (e)
-            e->offset = o->fail_offset;
+            e->offset = o->fail_end;
         return code;
     }
-    bool is_short = o->clean.failed || o->json.failed || arena_failed(o->scratch);
+    bool is_short = o->text_failed || arena_failed(o->scratch);
     if (is_short || batch_failed(o->b) || !batch_freeze(o->b)) {
         /* The arena does not say whether its cap or malloc stopped it; one that is far below its cap was not at it. */
         size_t near_cap = o->in->batch_cap_bytes / 4;

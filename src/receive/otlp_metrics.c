@@ -162,6 +162,7 @@ static void decode_point(otlp *o, const metric *m, span message)
     buf_clear(&o->json);
     if (m->form->read != otlp_read_number && !(p.flags & FLAG_NO_RECORDED_VALUE))
         histogram_encode(&p.histogram, &o->json);
+    o->text_failed |= o->json.failed;
     if (o->json.len > EVENT_STRING_MAX) {
         otlp_reject(o, REASON_HISTOGRAM,
                     " takes more than 64 KiB as it is kept; use fewer buckets");

@@ -10,13 +10,14 @@
 
 static void append(otlp *o, otlp_numbers *n, uint64_t bits)
 {
+    if (n->is_over || n->count > OTLP_BUCKETS_MAX) { /* one more: counts outnumber bounds by one */
+        n->is_over = true;
+        return;
+    }
     if (n->count == n->capacity) {
         uint32_t capacity = n->capacity ? 2 * n->capacity : 32;
-        uint64_t *at = capacity > 2 * OTLP_BUCKETS_MAX
-                           ? NULL
-                           : arena_alloc(o->scratch, capacity * sizeof(*at), 8);
-        if (!at) { /* the count alone says that there are too many; out of memory shows in the arena */
-            n->count++;
+        uint64_t *at = arena_alloc(o->scratch, capacity * sizeof(*at), _Alignof(uint64_t));
+        if (!at) { /* otlp_decode sees the arena's failure */
             n->is_over = true;
             return;
         }
@@ -230,7 +231,7 @@ void otlp_read_summary(otlp *o, otlp_point *p, span message)
         }
     if (r.failed)
         otlp_fail(o, &r);
-    p->is_over = quantiles.is_over;
+    p->is_over = quantiles.is_over || values.is_over;
     if (p->is_over)
         return;
     h->bound_count = quantiles.count;

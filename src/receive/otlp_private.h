@@ -146,6 +146,13 @@ typedef struct otlp_text { /* a string that was seen and its code */
     uint32_t code;
 } otlp_text;
 
+typedef enum otlp_level { /* how deep in the request */
+                          OTLP_IN_REQUEST,
+                          OTLP_IN_RESOURCE,
+                          OTLP_IN_SCOPE,
+                          OTLP_IN_ITEM,
+} otlp_level;
+
 struct otlp;
 typedef struct otlp_signal { /* what differs between traces, logs and metrics */
     family family;
@@ -168,9 +175,11 @@ typedef struct otlp {
 
     /* where in the request; data points have a path of their own below the metric */
     uint32_t resource_index, scope_index, item_index, point_index;
-    const char *point_path; /* "sum.dataPoints", or NULL */
-    bool failed;            /* the bytes are not the message they claim to be */
-    size_t fail_offset;
+    const char *point_path;      /* "sum.dataPoints", or NULL */
+    bool failed;                 /* the bytes are not the message they claim to be */
+    size_t fail_start, fail_end; /* of the message that cannot be read, in `wire` */
+    otlp_level level, fail_level;
+    bool text_failed;                     /* memory for o->clean or o->json was short */
     uint8_t drop_of_reason[REASON_COUNT]; /* index in out->drops + 1 */
 
     otlp_list resource, scope, item, part; /* part: of a span event, link, exemplar */
@@ -217,7 +226,7 @@ bool otlp_list_is_bad(otlp *o, const otlp_list *list, const char *where);
 void otlp_reject_fields(otlp *o); /* after otlp_end_row said so */
 /* Says that attributes of a resource or scope are left out, when one is bad. */
 void otlp_warn_context(otlp *o, const otlp_list *list, const char *where);
-void otlp_path(const otlp *o, char *out, size_t size);
+void otlp_path(const otlp *o, otlp_level level, char *out, size_t size);
 
 /* otlp_value.c */
 void otlp_list_clear(otlp_list *list, bool takes_rate);

@@ -23,13 +23,18 @@ static const struct {
 _Static_assert(EVENT_FIELDS_MAX == 2000 && EVENT_FIELD_NAME_MAX == 1024 && OTLP_NEST_MAX == 32,
                "the sentences above name these limits");
 
-void otlp_path(const otlp *o, char *out, size_t size)
+void otlp_path(const otlp *o, otlp_level level, char *out, size_t size)
 {
-    const otlp_signal *s = o->signal;
-    int n = snprintf(out, size, "%s[%u].%s[%u].%s[%u]", s->resource_path, o->resource_index,
-                     s->scope_path, o->scope_index, s->item_path, o->item_index);
-    if (o->point_path && n > 0 && (size_t)n < size)
-        snprintf(out + n, size - (size_t)n, ".%s[%u]", o->point_path, o->point_index);
+    const char *const names[] = {"", o->signal->resource_path, o->signal->scope_path,
+                                 o->signal->item_path, o->point_path};
+    const uint32_t indexes[] = {0, o->resource_index, o->scope_index, o->item_index,
+                                o->point_index};
+    size_t len = 0, steps = level == OTLP_IN_ITEM && o->point_path ? 4 : (size_t)level;
+    snprintf(out, size, "the request");
+    for (size_t i = 1; i <= steps && len < size; i++) {
+        int n = snprintf(out + len, size - len, "%s%s[%u]", i > 1 ? "." : "", names[i], indexes[i]);
+        len += n > 0 ? (size_t)n : 0;
+    }
 }
 
 /* The entry of a reason, made on first use: NULL when it is there already (its text stands). */
@@ -57,7 +62,7 @@ static void note(otlp *o, otlp_reason reason, const char *format, va_list args)
     if (!text)
         return;
     char path[112], why[192];
-    otlp_path(o, path, sizeof(path));
+    otlp_path(o, o->level, path, sizeof(path));
     vsnprintf(why, sizeof(why), format, args);
     err e; /* err_set makes the sender's bytes printable */
     err_set(&e, reasons[reason].code, "%s%s", path, why);

@@ -72,6 +72,7 @@ static span clean_text(otlp *o, span s)
     buf_clear(&o->clean);
     /* Each byte becomes one or more: what is beyond is cut anyway. */
     otlp_clean_utf8(span_first(s, EVENT_STRING_MAX + 4), &o->clean);
+    o->text_failed |= o->clean.failed;
     return buf_span(&o->clean);
 }
 

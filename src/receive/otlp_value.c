@@ -217,8 +217,10 @@ static void write_base64(otlp *o, json_writer *w, span bytes)
 {
     span part = span_first(bytes, EVENT_STRING_MAX); /* what the text is cut to anyway */
     size_t mark = o->clean.len;
-    if (!buf_reserve(&o->clean, 4 * ((part.len + 2) / 3)))
+    if (!buf_reserve(&o->clean, 4 * ((part.len + 2) / 3))) {
+        o->text_failed = true;
         return;
+    }
     size_t len = base64_encode(part, (char *)o->clean.at + mark);
     jw_string(w, span_of(o->clean.at + mark, len));
 }
@@ -278,5 +280,6 @@ span otlp_value_json(otlp *o, const otlp_value *v)
     buf_clear(&o->json);
     json_writer w = {.out = &o->json};
     write_value(o, &w, v);
+    o->text_failed |= o->json.failed;
     return buf_span(&o->json);
 }
