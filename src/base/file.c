@@ -161,8 +161,8 @@ sk_code file_allocate(file *f, uint64_t size, err *e)
         at += len;
     }
     if (code != SK_OK)
-        (void)!ftruncate(f->fd,
-                         (off_t)before); /* gives the space back; what failed is reported already */
+        (void)!file_truncate(f, before,
+                             NULL); /* gives the space back; what failed is said already */
     return code;
 }
 

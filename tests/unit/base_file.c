@@ -158,6 +158,55 @@ static void knows_the_free_space(void **state)
     check_code(file_disk_free("/no/such/place", &available, &total, &e), SK_NOT_FOUND, &e);
 }
 
-TEST_GROUP(base_file, TEST(reads_back_what_was_written), TEST(modes_decide_what_may_exist),
+static sk_code ignore_name(void *ctx, const char *name, bool is_dir, err *e)
+{
+    return SK_OK;
+}
+
+static void survives_a_lack_of_memory(void **state)
+{
+    char path[512];
+    EACH_ALLOC_FAILURE(n)
+    {
+        file *f;
+        err e;
+        sk_code code = file_make_dir(in_dir(path, "d"), &e);
+        assert_int_equal(code, SK_OK);
+        code = file_open(in_dir(path, "d/a"), FILE_WRITE, &f, &e);
+        if (code == SK_OK) {
+            file_close(f);
+            code = file_list_dir(in_dir(path, "d"), ignore_name, NULL, &e);
+        }
+        if (code == SK_OK)
+            code = file_remove_tree(in_dir(path, "d"), &e);
+        check_code(code, alloc_did_fail() ? SK_NO_MEMORY : SK_OK, &e);
+    }
+}
+
+static void errors_say_what_and_why(void **state)
+{
+    char path[512], inside[512];
+    uint8_t *bytes;
+    size_t len;
+    uint64_t size;
+    file *f;
+    err e;
+    file_close(NULL);
+    check_code(file_list_dir(in_dir(path, "none"), ignore_name, NULL, &e), SK_NOT_FOUND, &e);
+    check_code(file_sync_dir(path, &e), SK_NOT_FOUND, &e);
+    assert_string_equal(strrchr(e.text, ':'), ": No such file or directory");
+    check_code(file_read_all(check_dir(), 10, &bytes, &len, &e), SK_IO, &e);
+    check_code(file_remove(check_dir(), &e), SK_IO, &e);
+    check_ok(file_open(check_dir(), FILE_READ, &f, &e), &e);
+    check_code(file_read_at(f, 0, &size, sizeof size, &e), SK_IO, &e);
+    file_close(f);
+    touch(in_dir(path, "a"));
+    check_code(file_open(in_dir(inside, "a/b"), FILE_READ, &f, &e), SK_IO, &e);
+    check_ok(file_remove_tree(path, &e), &e); /* of a file too */
+    check_code(file_replace(in_dir(path, "none/a"), SPAN("x"), 0600, &e), SK_NOT_FOUND, &e);
+}
+
+TEST_GROUP(base_file, TEST(survives_a_lack_of_memory), TEST(errors_say_what_and_why),
+           TEST(reads_back_what_was_written), TEST(modes_decide_what_may_exist),
            TEST(a_lock_keeps_a_second_opener_out), TEST(lists_in_order_and_removes_trees),
            TEST(replaces_and_reads_whole_files), TEST(knows_the_free_space));

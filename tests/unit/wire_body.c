@@ -107,6 +107,18 @@ static void inflates_what_the_libraries_packed(void **state)
     free(packed);
 }
 
+static void identity_is_copied_within_the_cap(void **state)
+{
+    err e;
+    buf out;
+    buf_init(&out, 5);
+    check_ok(body_inflate(BODY_IDENTITY, SPAN("12345"), &out, &e), &e);
+    check_text(buf_span(&out), "12345");
+    check_ok(body_inflate(BODY_IDENTITY, SPAN(""), &out, &e), &e);
+    check_code(body_inflate(BODY_IDENTITY, SPAN("6"), &out, &e), SK_TOO_LARGE, &e);
+    buf_done(&out);
+}
+
 static void stops_at_the_cap(void **state)
 {
     uint8_t *plain = calloc(1, PLAIN_BYTES), *packed = malloc(2 * PLAIN_BYTES);
@@ -218,6 +230,15 @@ static void knows_the_names_of_encodings(void **state)
 static void survives_a_lack_of_memory(void **state)
 {
     uint8_t plain[5000] = {1}, packed[8000];
+    EACH_ALLOC_FAILURE(n)
+    {
+        err e;
+        buf out;
+        buf_init(&out, 100000);
+        sk_code code = body_deflate(BODY_GZIP, span_of(plain, sizeof plain), &out, &e);
+        check_code(code, alloc_did_fail() ? SK_NO_MEMORY : SK_OK, &e);
+        buf_done(&out);
+    }
     EACH_ROW(row, pack_rows)
     {
         size_t len = pack(row->how, span_of(plain, sizeof plain), packed, sizeof packed);
@@ -233,7 +254,8 @@ static void survives_a_lack_of_memory(void **state)
     }
 }
 
-TEST_GROUP(wire_body, TEST(inflates_what_the_libraries_packed), TEST(stops_at_the_cap),
+TEST_GROUP(wire_body, TEST(inflates_what_the_libraries_packed),
+           TEST(identity_is_copied_within_the_cap), TEST(stops_at_the_cap),
            TEST(refuses_what_is_cut_damaged_or_followed),
            TEST(a_window_beyond_the_limit_is_refused), TEST(replies_are_packed_and_read_back),
            TEST(knows_the_names_of_encodings), TEST(survives_a_lack_of_memory));

@@ -22,6 +22,7 @@ static void reads_back_what_it_wrote(void **state)
     size_t empty = pb_begin(&b, 2);
     pb_finish(&b, empty);
     pb_finish(&b, outer);
+    pb_put_var(&b, 7, 5); /* zigzag of -3 */
     pb_put_var(&b, 536870911, 1);
     assert_false(b.failed);
 
@@ -45,6 +46,8 @@ static void reads_back_what_it_wrote(void **state)
     assert_int_equal(pb_bytes(&message).len, 0);
     assert_int_equal(pb_tag(&message), 0);
     pb_end(&r, &message);
+    assert_int_equal(pb_tag(&r), PB(7, VAR));
+    assert_int_equal(pb_sint(&r), -3);
     assert_int_equal(pb_tag(&r), PB(536870911, VAR));
     assert_int_equal(pb_var(&r), 1);
     assert_int_equal(pb_tag(&r), 0);
