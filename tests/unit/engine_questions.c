@@ -312,13 +312,19 @@ static void put_random_row(batch *b, uint64_t seed, uint32_t number)
     put_float(b, "duration_ms", (double)(check_random(&state) >> 44) / 16);
 }
 
-static void publish_random(fixture *f, uint64_t seed, uint32_t count, uint32_t batch_rows)
+/* `settle_every`: seal and merge after so many batches; 0: never. */
+static void publish_random(fixture *f, uint64_t seed, uint32_t count, uint32_t batch_rows,
+                           uint32_t settle_every)
 {
+    uint32_t batches = 0;
     for (uint32_t from = 0; from < count; from += batch_rows) {
         batch *b = rows_new(from / batch_rows % 3 == 2 ? FAMILY_LOG : FAMILY_TRACE);
         for (uint32_t i = from; i < count && i < from + batch_rows; i++)
             put_random_row(b, seed, i);
         fixture_publish(f, b);
+        err e;
+        if (settle_every && ++batches % settle_every == 0)
+            check_ok(engine_settle(f->engine, &e), &e);
     }
 }
 
@@ -338,12 +344,12 @@ static const char *const QUESTIONS[] = {
 static void layout_does_not_show(void **state)
 {
     static const struct {
-        uint32_t workers, batch_rows;
-    } layouts[] = {{1, 20000}, {2, 20000}, {3, 999}, {2, 77}};
+        uint32_t workers, batch_rows, settle_every;
+    } layouts[] = {{1, 20000, 0}, {2, 20000, 1}, {3, 999, 0}, {2, 77, 90}, {2, 3000, 2}};
     char *answers[COUNT_OF(QUESTIONS)][2] = {{0}};
     for (size_t l = 0; l < COUNT_OF(layouts); l++) {
         fixture f = fixture_open(layouts[l].workers, 0);
-        publish_random(&f, 5, 20000, layouts[l].batch_rows);
+        publish_random(&f, 5, 20000, layouts[l].batch_rows, layouts[l].settle_every);
         for (size_t q = 0; q < COUNT_OF(QUESTIONS); q++)
             for (int series = 0; series < 2; series++) {
                 char *got = fixture_ask(&f, QUESTIONS[q], series);

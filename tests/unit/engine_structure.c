@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "event/fields.h"
 #include "unit/engine_fixture.h"
 
@@ -160,4 +161,101 @@ static void fields_are_counted(void **state)
     fixture_close(&f);
 }
 
-TEST_GROUP(engine_structure, TEST(a_trace_has_all_its_rows), TEST(fields_are_counted));
+/* Random traces of few services and every kind, with ids that repeat, parents that are missing, queues and links. */
+static void put_random_span(batch *b, uint64_t seed, uint32_t number)
+{
+    static const char *const kinds[] = {NULL,     "internal", "server",
+                                        "client", "producer", "consumer"};
+    static const char *const services[] = {"a", "b", "c", "d"};
+    uint64_t state = seed + number, r = check_random(&state), v = check_random(&state);
+    uint64_t trace = number / 12 + (r % 9 == 0), id = 1 + r % 14, parent = r >> 8 & 15;
+    uint32_t row;
+    if (r % 7 == 0) {
+        char text[40];
+        row = rows_begin(b, "a", T0 + (int64_t)number * 1000, 1);
+        b->trace_id[row] = id_of(trace);
+        b->parent_id[row] = id;
+        put_string(b, F_ANNOTATION_TYPE, "link");
+        trace_id_print(id_of(v % (trace + 2)), text);
+        put_string(b, F_LINK_TRACE_ID, text);
+        span_id_print(1 + (v >> 20) % 14, text);
+        put_string(b, F_LINK_SPAN_ID, text);
+        return;
+    }
+    row = rows_span(b, services[v & 3], T0 + (int64_t)(number / 3) * 1000, trace, id, parent, "n",
+                    kinds[v % 6], (double)(v >> 40 & 1023) / 8 - 2);
+    b->rate[row] = v % 5 ? 1 : 3;
+    if (v >> 8 & 1)
+        put_bool(b, F_ERROR, v >> 9 & 1);
+    if (v >> 10 & 1) {
+        put_string(b, "messaging.system", "kafka");
+        put_string(b, v >> 11 & 1 ? "messaging.destination.name" : "messaging.destination",
+                   v >> 12 & 1 ? "q1" : "");
+    }
+    if (v >> 13 & 1)
+        put_string(b, "server.address", services[v >> 14 & 3]);
+    if (v >> 16 & 1)
+        put_int(b, "server.port", 5432);
+    if ((v >> 17 & 3) == 0)
+        put_string(b, "db.system", "postgresql");
+    if ((v >> 19 & 3) == 0)
+        put_string(b, "http.url", v >> 21 & 1 ? "https://u@h.example/x?y" : "nothing");
+}
+
+static char *map_text(fixture *f)
+{
+    arena *mem = arena_new(64 * MIB);
+    service_map m;
+    buf out;
+    err e;
+    buf_init(&out, MIB);
+    check_ok(
+        engine_service_map(f->engine, ENVIRONMENT, T0, T0 + 3 * NS_PER_MS / 2, NULL, mem, &m, &e),
+        &e);
+    for (uint32_t i = 0; i < m.node_count; i++)
+        buf_print(&out, "%s %.*s %llu %llu %.17g %.17g\n", m.nodes[i].kind,
+                  SPAN_FMT(m.nodes[i].name), (unsigned long long)m.nodes[i].count,
+                  (unsigned long long)m.nodes[i].errors, m.nodes[i].p50_ms, m.nodes[i].p95_ms);
+    for (uint32_t i = 0; i < m.edge_count; i++)
+        buf_print(&out, "%u-%u %s %llu %llu %.17g %.17g\n", m.edges[i].from, m.edges[i].to,
+                  m.edges[i].kind, (unsigned long long)m.edges[i].count,
+                  (unsigned long long)m.edges[i].errors, m.edges[i].p50_ms, m.edges[i].p95_ms);
+    buf_add_u8(&out, 0);
+    assert_false(out.failed);
+    arena_free(mem);
+    return (char *)out.at;
+}
+
+static void the_map_does_not_show_the_layout(void **state)
+{
+    static const struct {
+        uint32_t workers, batch_rows, settle_every;
+    } layouts[] = {{1, 5000, 0}, {2, 5000, 1}, {3, 7, 0}, {2, 1000, 2}, {2, 300, 3}};
+    char *first = NULL;
+    for (size_t l = 0; l < COUNT_OF(layouts); l++) {
+        fixture f = fixture_open(layouts[l].workers, 0);
+        uint32_t batches = 0;
+        for (uint32_t from = 0; from < 5000; from += layouts[l].batch_rows) {
+            batch *b = rows_new(FAMILY_TRACE);
+            for (uint32_t i = from; i < 5000 && i < from + layouts[l].batch_rows; i++)
+                put_random_span(b, 11, i);
+            fixture_publish(&f, b);
+            err e;
+            if (layouts[l].settle_every && ++batches % layouts[l].settle_every == 0)
+                check_ok(engine_settle(f.engine, &e), &e);
+        }
+        char *got = map_text(&f);
+        fixture_close(&f);
+        if (!first) {
+            first = got;
+            continue;
+        }
+        assert_string_equal(got, first);
+        base_free(got);
+    }
+    assert_true(strlen(first) > 1000);
+    base_free(first);
+}
+
+TEST_GROUP(engine_structure, TEST(a_trace_has_all_its_rows), TEST(fields_are_counted),
+           TEST(the_map_does_not_show_the_layout));

@@ -77,7 +77,7 @@ static sk_code load_field(feeder *f, uint32_t field, err *e)
     const scan_field *of = &f->scan.at->fields[field];
     for (uint32_t k = 0; k < of->count; k++) {
         const vector *v;
-        sk_code code = scan_read(&f->scan, of->sources[k].column, &v, e);
+        sk_code code = scan_read_source(&f->scan, &of->sources[k], &v, e);
         if (code != SK_OK)
             return code;
     }

@@ -50,6 +50,7 @@ sk_code scan_open(scan *s, const plan *p, snapshot *snap, agg_budget *budget, ar
 {
     *s = (scan){.plan = p, .budget = budget, .mem = mem};
     lock_init(&s->guard, RANK_LEAF);
+    condition_init(&s->prepared);
     s->part_count = snapshot_part_count(snap);
     s->parts = ARENA_ARRAY(mem, scan_part, s->part_count + 1);
     if (!s->parts)
@@ -89,6 +90,7 @@ void scan_close(scan *s)
         }
         agg_free(s->budget, p->fields, (s->plan->field_count + 1) * sizeof *p->fields);
     }
+    condition_done(&s->prepared);
     lock_done(&s->guard);
 }
 
@@ -166,12 +168,21 @@ static bool prepare(scan *s, scan_part *p)
     return scan__filters_prepare(s, p);
 }
 
+/* One worker prepares a part, without a lock, because that reads from the store; the others wait for it. */
 static sk_code make_ready(scan *s, scan_part *p, err *e)
 {
     lock_take(&s->guard);
-    if (!p->is_ready && !p->fields)
-        p->is_ready = prepare(s, p);
-    bool is_ready = p->is_ready;
+    while (p->state == SCAN_PART_PREPARING)
+        condition_wait(&s->prepared, &s->guard);
+    if (p->state == SCAN_PART_NEW) {
+        p->state = SCAN_PART_PREPARING;
+        lock_drop(&s->guard);
+        bool is_ready = prepare(s, p);
+        lock_take(&s->guard);
+        p->state = is_ready ? SCAN_PART_READY : SCAN_PART_FAILED;
+        condition_wake_all(&s->prepared);
+    }
+    bool is_ready = p->state == SCAN_PART_READY;
     lock_drop(&s->guard);
     return is_ready ? SK_OK : err_set(e, SK_TOO_LARGE, "the query's memory limit was passed");
 }
@@ -280,6 +291,14 @@ sk_code scan_read(scan_worker *w, uint32_t number, const vector **ret, err *e)
         w->slots_used++;
         *ret = slot->vector;
     }
+    return code;
+}
+
+sk_code scan_read_source(scan_worker *w, const scan_source *of, const vector **ret, err *e)
+{
+    sk_code code = scan_read(w, of->column, ret, e);
+    if (code == SK_OK && (*ret)->kind == VECTOR_CODES && (*ret)->dictionary->count > of->code_count)
+        return err_set(e, SK_CORRUPT, "a dictionary could not be read");
     return code;
 }
 

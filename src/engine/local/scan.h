@@ -38,12 +38,14 @@ typedef struct scan_verdicts {
     uint64_t *wanted; /* bitmap of the yes codes, when all have been asked */
 } scan_verdicts;
 
+enum { SCAN_PART_NEW, SCAN_PART_PREPARING, SCAN_PART_READY, SCAN_PART_FAILED };
+
 typedef struct scan_part {
     const part *part;
     part_info info;
     scan_field *fields;       /* plan.field_count, then the dataset */
     scan_verdicts **verdicts; /* [filter][source] */
-    bool is_ready;            /* guarded by scan.guard */
+    int state;                /* SCAN_PART_…; guarded by scan.guard */
     bool is_hopeless;         /* no row can match: set when it became ready */
 } scan_part;
 
@@ -74,7 +76,9 @@ typedef struct scan {
     bool has_dataset_filter;
     scan_morsel *morsels;
     uint64_t rows_total; /* in the morsels */
-    lock guard;
+    lock
+        guard; /* the parts' states, and who allocates by-code arrays; nothing else is locked under it */
+    condition prepared;
 } scan;
 
 /* Damaged blocks that were left out. */
@@ -121,6 +125,9 @@ void scan_worker_done(scan_worker *w);
 sk_code scan_block(scan_worker *w, uint32_t part_number, uint32_t block, err *e) must_use;
 /* A column of the block at hand. SK_CORRUPT: the block must be left out (scan_leave_out). */
 sk_code scan_read(scan_worker *w, uint32_t number, const vector **ret, err *e) must_use;
+/* The same for a source. Also SK_CORRUPT when its dictionary could not be had before. */
+sk_code scan_read_source(scan_worker *w, const scan_source *of, const vector **ret,
+                         err *e) must_use;
 void scan_leave_out(scan_worker *w, const err *e);
 
 /* The rows of a vector as bits, with no bit beyond row_count. */

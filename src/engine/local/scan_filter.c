@@ -425,7 +425,7 @@ static sk_code match_filter(scan_worker *w, uint32_t filter, const uint64_t *wit
         const vector *v;
         if (of->column >= PART_COLUMNS && !part_block_has_column(w->at->part, of->column, w->block))
             continue;
-        sk_code code = scan_read(w, of->column, &v, e);
+        sk_code code = scan_read_source(w, of, &v, e);
         if (code != SK_OK)
             return code;
         scan_present(v, mine);

@@ -1,6 +1,539 @@
-#include "engine/local/local_private.h"
+/*
+ * engine/local/service_map.c: the service map (docs/internals/service-map.md) in two passes of the query workers. The first
+ * notes in how many runs of rows each trace lies, and what links lead to; the second measures traces that lie in one run
+ * at once. Traces in several runs (cut by a block, by segments, or arriving now) are gathered and measured last, as are
+ * consumers with links. So the answer does not depend on where rows lie.
+ */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/must.h"
+#include "engine/local/map.h"
+
+#define SCRATCH_BYTES (512 * MIB)
+
+static const char *const NODE_KINDS[] = {"service", "database", "messaging", "external", "client"};
+static const char *const EDGE_KINDS[] = {"call", "database", "messaging", "external"};
+
+/* ---- passes ---- */
+
+static void run_morsel(void *ctx, uint32_t slot, uint32_t number)
+{
+    map_run *m = ctx;
+    const scan_morsel *at = &m->scan.morsels[number];
+    map_worker *w = m->workers[slot];
+    err e = {0};
+    for (uint32_t b = at->first_block; b < at->end_block && atomic_load(&m->stop) == SK_OK; b++) {
+        sk_code code = local__must_end(m->control, &e);
+        if (code == SK_OK)
+            code = m->is_first_pass ? map__note_block(m, w, at->part, b, &e)
+                                    : map__read_block(m, w, at->part, b, &e);
+        int none = SK_OK;
+        if (code != SK_OK && atomic_compare_exchange_strong(&m->stop, &none, (int)code)) {
+            lock_take(&m->error_guard);
+            m->error = e;
+            lock_drop(&m->error_guard);
+        }
+    }
+}
+
+static sk_code run_pass(map_run *m, bool is_first, err *e)
+{
+    m->is_first_pass = is_first;
+    m->job = (pool_job){.run = run_morsel, .ctx = m, .morsel_count = m->scan.morsel_count};
+    pool_start(m->engine->pool, &m->job);
+    while (!pool_wait(m->engine->pool, &m->job, INT64_MAX))
+        ;
+    sk_code code = (sk_code)atomic_load(&m->stop);
+    if (code != SK_OK)
+        *e = m->error;
+    return code;
+}
+
+static bool note_run(uint64_t *table, uint32_t slots, uint64_t hash)
+{
+    uint32_t i = (uint32_t)(hash >> 1) & (slots - 1);
+    while (table[i] && table[i] != hash)
+        i = (i + 1) & (slots - 1);
+    bool was_there = table[i] != 0;
+    table[i] = hash;
+    return was_there;
+}
+
+/* The traces that were met in more than one run. A hash shared by two traces only makes them wait. */
+static bool find_split(map_run *m)
+{
+    uint64_t runs = 0;
+    uint32_t slots = 64, split_slots = 64;
+    map_list again = {0};
+    for (uint32_t i = 0; i < m->worker_count; i++)
+        runs += m->workers[i]->runs.count;
+    while (slots < 2 * runs && slots < 1u << 31)
+        slots *= 2;
+    uint64_t *table = agg_alloc(&m->budget, slots * sizeof *table);
+    bool is_done = table != NULL;
+    for (uint32_t i = 0; is_done && i < m->worker_count; i++) {
+        const uint64_t *hashes = m->workers[i]->runs.at;
+        for (uint32_t n = 0; is_done && n < m->workers[i]->runs.count; n++)
+            if (note_run(table, slots, hashes[n]))
+                is_done = map__list_add(m, &again, &hashes[n], sizeof *hashes);
+        map__list_free(m, &m->workers[i]->runs, sizeof *hashes);
+    }
+    agg_free(&m->budget, table, slots * sizeof *table);
+    while (split_slots < 2 * again.count)
+        split_slots *= 2;
+    m->split = is_done ? agg_alloc(&m->budget, split_slots * sizeof *m->split) : NULL;
+    m->split_slots = m->split ? split_slots : 0;
+    for (uint32_t n = 0; m->split && n < again.count; n++)
+        note_run(m->split, split_slots, ((const uint64_t *)again.at)[n]);
+    map__list_free(m, &again, sizeof(uint64_t));
+    return m->split != NULL;
+}
+
+static bool gather_targets(map_run *m)
+{
+    map_list all = {0};
+    for (uint32_t i = 0; i < m->worker_count; i++) {
+        const map_target *t = m->workers[i]->targets.at;
+        for (uint32_t n = 0; n < m->workers[i]->targets.count; n++)
+            if (!map__list_add(m, &all, &t[n], sizeof *t)) {
+                map__list_free(m, &all, sizeof *t);
+                return false;
+            }
+    }
+    if (all.count)
+        qsort(all.at, all.count, sizeof(map_target), map__compare_targets);
+    m->targets = ARENA_ARRAY(m->scratch, map_target, all.count + 1);
+    if (m->targets && all.count)
+        memcpy(m->targets, all.at, all.count * sizeof(map_target));
+    m->target_count = all.count;
+    map__list_free(m, &all, sizeof(map_target));
+    return m->targets != NULL;
+}
+
+/* ---- what was put aside ---- */
+
+static int compare_traces(trace_id a, trace_id b)
+{
+    if (a.hi != b.hi)
+        return a.hi < b.hi ? -1 : 1;
+    return (a.lo > b.lo) - (a.lo < b.lo);
+}
+
+static int compare_spans(const void *left, const void *right)
+{
+    return compare_traces(((const map_span *)left)->trace, ((const map_span *)right)->trace);
+}
+
+static int compare_links(const void *left, const void *right)
+{
+    return compare_traces(((const map_link *)left)->trace, ((const map_link *)right)->trace);
+}
+
+static bool move_list(map_run *m, map_list *into, map_list *from, size_t item_bytes)
+{
+    for (uint32_t i = 0; i < from->count; i++)
+        if (!map__list_add(m, into, (const uint8_t *)from->at + i * item_bytes, item_bytes))
+            return false;
+    map__list_free(m, from, item_bytes);
+    return true;
+}
+
+/* Traces of several runs, all into the first worker's table. */
+static sk_code measure_deferred(map_run *m, err *e)
+{
+    map_worker *w = m->workers[0];
+    bool is_done = true;
+    for (uint32_t i = 1; is_done && i < m->worker_count; i++)
+        is_done =
+            move_list(m, &w->deferred_spans, &m->workers[i]->deferred_spans, sizeof(map_span)) &&
+            move_list(m, &w->deferred_links, &m->workers[i]->deferred_links, sizeof(map_link));
+    map_span *spans = w->deferred_spans.at;
+    const map_link *links = w->deferred_links.at;
+    uint32_t span_count = w->deferred_spans.count, link_count = w->deferred_links.count;
+    if (span_count)
+        qsort(spans, span_count, sizeof *spans, compare_spans);
+    if (link_count)
+        qsort(w->deferred_links.at, link_count, sizeof *links, compare_links);
+    for (uint32_t from = 0, end, link = 0; is_done && from < span_count; from = end) {
+        for (end = from + 1;
+             end < span_count && trace_id_equal(spans[end].trace, spans[from].trace);)
+            end++;
+        while (link < link_count && compare_traces(links[link].trace, spans[from].trace) < 0)
+            link++;
+        uint32_t links_end = link;
+        while (links_end < link_count && trace_id_equal(links[links_end].trace, spans[from].trace))
+            links_end++;
+        if (from % 4096 < end - from && local__must_end(m->control, e) != SK_OK)
+            return e->code;
+        is_done = map__trace(m, w, spans + from, end - from, links ? links + link : NULL,
+                             links_end - link);
+    }
+    return is_done ? SK_OK : finish_budget_error(&m->budget, e);
+}
+
+static int compare_producers(const void *left, const void *right)
+{
+    return map__compare_targets(&((const map_producer *)left)->id,
+                                &((const map_producer *)right)->id);
+}
+
+/* The first producer of a span that a link leads to, and the end of those with the same ids. */
+static uint32_t find_producers(const map_list *producers, const map_target *of, uint32_t *ret_end)
+{
+    const map_producer *at = producers->at;
+    uint32_t low = 0, high = producers->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (map__compare_targets(&at[middle].id, of) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (*ret_end = low;
+         *ret_end < producers->count && map__compare_targets(&at[*ret_end].id, of) == 0;)
+        ++*ret_end;
+    return low;
+}
+
+static bool measure_pending(map_run *m, const map_worker *owner, const map_pending *p,
+                            const map_list *producers, map_list *senders)
+{
+    senders->count = 0;
+    if (p->parent_is_producer &&
+        !map__list_add(m, senders, &(map_sender){p->parent_service, p->parent_queue},
+                       sizeof(map_sender)))
+        return false;
+    const map_target *links = owner->followed.at;
+    for (uint32_t i = 0; i < p->link_count; i++) {
+        uint32_t end, at = find_producers(producers, &links[p->first_link + i], &end);
+        for (; at < end; at++) {
+            const map_producer *from = (const map_producer *)producers->at + at;
+            if (!map__list_add(m, senders, &(map_sender){from->service, from->queue},
+                               sizeof(map_sender)))
+                return false;
+        }
+    }
+    return map__consumer(m, &m->workers[0]->table, &p->span, senders->at, senders->count,
+                         p->parent_service != 0, p->parent_service, p->parent_is_producer);
+}
+
+static sk_code measure_consumers(map_run *m, err *e)
+{
+    map_list *producers = &m->workers[0]->producers, senders = {0};
+    bool is_done = true;
+    for (uint32_t i = 1; is_done && i < m->worker_count; i++)
+        is_done = move_list(m, producers, &m->workers[i]->producers, sizeof(map_producer));
+    if (producers->count)
+        qsort(producers->at, producers->count, sizeof(map_producer), compare_producers);
+    for (uint32_t i = 0; is_done && i < m->worker_count; i++) {
+        const map_pending *p = m->workers[i]->pending.at;
+        for (uint32_t n = 0; is_done && n < m->workers[i]->pending.count; n++)
+            is_done = measure_pending(m, m->workers[i], &p[n], producers, &senders);
+    }
+    map__list_free(m, &senders, sizeof(map_sender));
+    return is_done ? SK_OK : finish_budget_error(&m->budget, e);
+}
+
+/* ---- the answer ---- */
+
+static node_kind kind_of(uint64_t node)
+{
+    return (node_kind)(node >> 32);
+}
+
+static span text_of(const map_run *m, uint64_t node)
+{
+    return kind_of(node) == NODE_CLIENT ? SPAN("user") : map__text(m, (uint32_t)node);
+}
+
+static bool is_service(const map_table *t, uint32_t text)
+{
+    return text < t->seen_count && t->seen[text];
+}
+
+/* All workers' tables into `ret`; externals that are services of ours become calls to them. */
+static bool join_tables(map_run *m, map_table *ret)
+{
+    for (uint32_t i = 0; i < m->worker_count; i++) {
+        const map_table *t = &m->workers[i]->table;
+        for (uint32_t text = 0; text < t->seen_count; text++)
+            if (t->seen[text] && !map_table_see(ret, text))
+                return false;
+    }
+    for (uint32_t i = 0; i < m->worker_count; i++) {
+        const map_table *t = &m->workers[i]->table;
+        for (uint32_t n = 0; n < t->count; n++) {
+            const map_edge_entry *x = &t->entries[n];
+            uint64_t to = x->to;
+            edge_kind kind = (edge_kind)x->kind;
+            if (kind_of(to) == NODE_EXTERNAL && is_service(ret, (uint32_t)to)) {
+                to = map_node_of(NODE_SERVICE, (uint32_t)to);
+                kind = EDGE_CALL;
+            }
+            if (to != x->from && !map_table_merge_entry(ret, x->from, to, kind, t, n))
+                return false;
+        }
+    }
+    return true;
+}
+
+typedef struct map_answer {
+    map_run *m;
+    const map_table *table;
+    arena *mem;
+    uint64_t *nodes; /* in order */
+    uint32_t node_count;
+    agg_states durations; /* of nodes */
+} map_answer;
+
+static int compare_nodes(const map_run *m, uint64_t a, uint64_t b)
+{
+    int diff = span_compare(text_of(m, a), text_of(m, b));
+    return diff ? diff : strcmp(NODE_KINDS[kind_of(a)], NODE_KINDS[kind_of(b)]);
+}
+
+static int compare_u64(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Merge sort: qsort's compare has no room for the texts. */
+static void sort_nodes(const map_run *m, uint64_t *nodes, uint64_t *room, uint32_t count)
+{
+    if (count < 2)
+        return;
+    uint32_t half = count / 2, a = 0, b = half;
+    sort_nodes(m, nodes, room, half);
+    sort_nodes(m, nodes + half, room, count - half);
+    for (uint32_t i = 0; i < count; i++)
+        room[i] = b == count || (a < half && compare_nodes(m, nodes[a], nodes[b]) <= 0)
+                      ? nodes[a++]
+                      : nodes[b++];
+    memcpy(nodes, room, count * sizeof *nodes);
+}
+
+static bool list_nodes(map_answer *a)
+{
+    const map_table *t = a->table;
+    uint32_t n = 0;
+    a->nodes = ARENA_ARRAY(a->m->scratch, uint64_t, 2 * (size_t)t->count + t->seen_count + 1);
+    uint64_t *room = ARENA_ARRAY(a->m->scratch, uint64_t, 2 * (size_t)t->count + t->seen_count + 1);
+    if (!a->nodes || !room)
+        return false;
+    for (uint32_t text = 0; text < t->seen_count; text++)
+        if (t->seen[text])
+            a->nodes[n++] = map_node_of(NODE_SERVICE, text);
+    for (uint32_t i = 0; i < t->count; i++) {
+        if (t->entries[i].kind != EDGE_ENTER)
+            a->nodes[n++] = t->entries[i].from;
+        a->nodes[n++] = t->entries[i].to;
+    }
+    if (n)
+        qsort(a->nodes, n, sizeof *a->nodes, compare_u64);
+    for (uint32_t i = 0; i < n; i++)
+        if (a->node_count == 0 || a->nodes[a->node_count - 1] != a->nodes[i])
+            a->nodes[a->node_count++] = a->nodes[i];
+    sort_nodes(a->m, a->nodes, room, a->node_count);
+    return true;
+}
+
+static uint32_t place_of(const map_answer *a, uint64_t node)
+{
+    uint32_t low = 0, high = a->node_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (compare_nodes(a->m, a->nodes[middle], node) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    must(low < a->node_count && a->nodes[low] == node);
+    return low;
+}
+
+static double percentile(const agg_states *s, uint32_t cell, calc_op op, arena *mem)
+{
+    result_value v;
+    agg_rule_of(op)->finish(s, cell, op, 1, mem, &v);
+    return v.kind == RESULT_NUMBER ? v.f : 0;
+}
+
+static void measure_node(map_answer *a, map_node *nodes, uint64_t node, uint32_t entry)
+{
+    uint32_t at = place_of(a, node);
+    nodes[at].count += a->table->entries[entry].count;
+    nodes[at].errors += a->table->entries[entry].errors;
+    agg_merge(&a->durations, at, &a->table->durations, entry);
+}
+
+static bool show_nodes(map_answer *a, service_map *ret)
+{
+    map_node *nodes = ARENA_ARRAY(a->mem, map_node, a->node_count + 1);
+    if (!nodes || !agg_states_grow(&a->durations, a->node_count))
+        return false;
+    for (uint32_t i = 0; i < a->table->count; i++) {
+        const map_edge_entry *x = &a->table->entries[i];
+        if (x->kind == EDGE_ENTER || kind_of(x->to) != NODE_SERVICE)
+            measure_node(a, nodes, x->to, i);
+        if (x->kind != EDGE_ENTER && kind_of(x->from) == NODE_CLIENT)
+            measure_node(a, nodes, x->from, i);
+    }
+    for (uint32_t i = 0; i < a->node_count; i++) {
+        nodes[i].kind = NODE_KINDS[kind_of(a->nodes[i])];
+        nodes[i].p50_ms = percentile(&a->durations, i, CALC_P50, a->m->scratch);
+        nodes[i].p95_ms = percentile(&a->durations, i, CALC_P95, a->m->scratch);
+        if (!arena_copy(a->mem, text_of(a->m, a->nodes[i]), &nodes[i].name))
+            return false;
+    }
+    ret->nodes = nodes;
+    ret->node_count = a->node_count;
+    return true;
+}
+
+static int compare_edges(const void *left, const void *right)
+{
+    const map_edge *a = left, *b = right;
+    if (a->from != b->from)
+        return a->from < b->from ? -1 : 1;
+    if (a->to != b->to)
+        return a->to < b->to ? -1 : 1;
+    return strcmp(a->kind, b->kind);
+}
+
+static bool show_edges(map_answer *a, service_map *ret)
+{
+    map_edge *edges = ARENA_ARRAY(a->mem, map_edge, a->table->count + 1);
+    if (!edges)
+        return false;
+    for (uint32_t i = 0; i < a->table->count; i++) {
+        const map_edge_entry *x = &a->table->entries[i];
+        if (x->kind == EDGE_ENTER)
+            continue;
+        edges[ret->edge_count++] =
+            (map_edge){.from = place_of(a, x->from),
+                       .to = place_of(a, x->to),
+                       .kind = EDGE_KINDS[x->kind],
+                       .count = x->count,
+                       .errors = x->errors,
+                       .p50_ms = percentile(&a->table->durations, i, CALC_P50, a->m->scratch),
+                       .p95_ms = percentile(&a->table->durations, i, CALC_P95, a->m->scratch)};
+    }
+    if (ret->edge_count)
+        qsort(edges, ret->edge_count, sizeof *edges, compare_edges);
+    ret->edges = edges;
+    return !arena_failed(a->m->scratch);
+}
+
+static sk_code answer(map_run *m, const agg_buckets *range, arena *mem, service_map *ret, err *e)
+{
+    map_table all;
+    map_table_init(&all, range, &m->budget);
+    map_answer a = {.m = m, .table = &all, .mem = mem};
+    agg_states_init(&a.durations, AGG_SKETCH, range, &m->budget);
+    bool is_done =
+        join_tables(m, &all) && list_nodes(&a) && show_nodes(&a, ret) && show_edges(&a, ret);
+    agg_states_done(&a.durations);
+    map_table_done(&all);
+    for (uint32_t i = 0; i < m->worker_count; i++)
+        ret->damaged_blocks += m->workers[i]->scan.damage.blocks;
+    if (is_done)
+        return SK_OK;
+    if (atomic_load(&m->budget.failed))
+        return finish_budget_error(&m->budget, e);
+    return err_set(
+        e, SK_TOO_LARGE,
+        "the service map passes the memory that one answer may take; ask for a shorter time");
+}
+
+/* ---- the call ---- */
+
+static bool make_workers(map_run *m, const agg_buckets *range)
+{
+    m->worker_count = pool_workers(m->engine->pool);
+    m->workers = ARENA_ARRAY(m->scratch, map_worker *, m->worker_count);
+    for (uint32_t i = 0; m->workers && i < m->worker_count; i++) {
+        map_worker *w = agg_alloc(&m->budget, sizeof *w);
+        if (!w)
+            return false;
+        m->workers[i] = w;
+        scan_worker_init(&w->scan, &m->scan);
+        map_table_init(&w->table, range, &m->budget);
+    }
+    return m->workers != NULL;
+}
+
+static void free_workers(map_run *m)
+{
+    for (uint32_t i = 0; m->workers && i < m->worker_count && m->workers[i]; i++) {
+        map_worker *w = m->workers[i];
+        for (uint32_t f = 0; f < MAP_FIELD_COUNT; f++)
+            agg_free(&m->budget, w->answers[f], VECTOR_ROWS * sizeof **w->answers);
+        map__list_free(m, &w->spans, sizeof(map_span));
+        map__list_free(m, &w->links, sizeof(map_link));
+        map__list_free(m, &w->deferred_spans, sizeof(map_span));
+        map__list_free(m, &w->deferred_links, sizeof(map_link));
+        map__list_free(m, &w->pending, sizeof(map_pending));
+        map__list_free(m, &w->followed, sizeof(map_target));
+        map__list_free(m, &w->producers, sizeof(map_producer));
+        map__list_free(m, &w->runs, sizeof(uint64_t));
+        map__list_free(m, &w->targets, sizeof(map_target));
+        map__list_free(m, &w->slots, sizeof(uint32_t));
+        map_table_done(&w->table);
+        scan_worker_done(&w->scan);
+        agg_free(&m->budget, w, sizeof *w);
+    }
+    agg_free(&m->budget, m->split, m->split_slots * sizeof *m->split);
+    group_keys_free(m->texts);
+}
+
+static sk_code draw(map_run *m, arena *mem, service_map *ret, err *e)
+{
+    agg_buckets range = {m->plan.start_ns, m->plan.end_ns, m->plan.end_ns - m->plan.start_ns, 1};
+    m->texts = group_keys_new(1, &m->budget);
+    if (!m->texts || !make_workers(m, &range))
+        return finish_budget_error(&m->budget, e);
+    sk_code code = run_pass(m, true, e);
+    if (code == SK_OK && (!find_split(m) || !gather_targets(m)))
+        code = finish_budget_error(&m->budget, e);
+    for (uint32_t i = 0; i < m->worker_count; i++)
+        m->workers[i]->scan.damage = (scan_damage){0}; /* the second pass meets it again */
+    if (code == SK_OK)
+        code = run_pass(m, false, e);
+    if (code == SK_OK)
+        code = measure_deferred(m, e);
+    if (code == SK_OK)
+        code = measure_consumers(m, e);
+    return code == SK_OK ? answer(m, &range, mem, ret, e) : code;
+}
+
 sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
                            const run_control *c, arena *mem, service_map *ret, err *er)
 {
-    return err_set(er, SK_UNIMPLEMENTED, "the service map is not served yet");
+    map_run m = {.engine = (local *)e, .control = c, .scratch = arena_new(SCRATCH_BYTES)};
+    snapshot *s = NULL;
+    *ret = (service_map){0};
+    m.budget.max_bytes = m.engine->o.query_memory_max;
+    lock_init(&m.error_guard, RANK_LEAF);
+    m.plan = (plan){.start_ns = start_ns, .end_ns = end_ns, .field_count = MAP_FIELD_COUNT};
+    m.plan.fields = m.scratch ? map__fields(m.scratch) : NULL;
+    sk_code code =
+        m.plan.fields ? SK_OK
+                      : err_set(er, SK_NO_MEMORY, "memory ran out while the service map was drawn");
+    if (code == SK_OK)
+        code = store_snapshot(m.engine->store, environment, FAMILY_BIT(FAMILY_TRACE), start_ns,
+                              end_ns, &s, er);
+    if (code == SK_OK) {
+        code = scan_open(&m.scan, &m.plan, s, &m.budget, m.scratch, er);
+        if (code == SK_OK)
+            code = draw(&m, mem, ret, er);
+        free_workers(&m);
+        scan_close(&m.scan);
+    }
+    must(atomic_load(&m.budget.used_bytes) == 0);
+    snapshot_release(s);
+    lock_done(&m.error_guard);
+    arena_free(m.scratch);
+    return code;
 }

@@ -1,0 +1,220 @@
+/*
+ * engine/local/map.h: the service map's insides (docs/internals/service-map.md), shared by map_rows.c (rows to spans),
+ * map_trace.c (one trace's rules) and service_map.c (the passes and the answer). Texts are group_keys numbers of
+ * one table: 0 is none.
+ */
+#ifndef ENGINE_LOCAL_MAP_H
+#define ENGINE_LOCAL_MAP_H
+
+#include "engine/local/local_private.h"
+#include "engine/local/scan.h"
+#include "query/finish.h"
+
+typedef enum node_kind {
+    NODE_SERVICE,
+    NODE_DATABASE,
+    NODE_MESSAGING,
+    NODE_EXTERNAL,
+    NODE_CLIENT
+} node_kind;
+typedef enum edge_kind {
+    EDGE_CALL,
+    EDGE_DATABASE,
+    EDGE_MESSAGING,
+    EDGE_EXTERNAL,
+    EDGE_ENTER /* not an edge: spans that enter the service `to` */
+} edge_kind;
+
+#define MAP_NO_SPAN UINT32_MAX
+
+typedef struct map_span {
+    trace_id trace;
+    uint64_t id, parent_id;
+    int64_t time_ns;
+    double duration_ms; /* NaN: none */
+    uint32_t weight, service, queue, leaf;
+    uint32_t part,
+        name_code; /* where the name's text is, should two spans have to be told apart by it */
+    uint8_t
+        name_source; /* of the part's field; NAME_NONE, or NAME_KEY: name_code is a text number */
+    uint8_t kind, leaf_kind;
+    bool is_error;
+    /* found by map_trace */
+    bool has_child_elsewhere, has_calling_child;
+    uint32_t parent;
+} map_span;
+
+#define NAME_NONE 255u
+#define NAME_KEY  254u
+
+typedef struct map_link {
+    trace_id trace, to_trace;
+    uint64_t parent_id, to_span;
+} map_link;
+
+/* A CONSUMER span whose links have yet to be followed: they may lead into any trace. */
+typedef struct map_pending {
+    map_span span;
+    uint32_t parent_service, parent_queue; /* service 0: no parent */
+    bool parent_is_producer;
+    uint32_t first_link, link_count; /* of map_worker.followed */
+} map_pending;
+
+typedef struct map_target {
+    trace_id trace;
+    uint64_t span;
+} map_target;
+
+typedef struct map_producer {
+    map_target id;
+    uint32_t service, queue;
+} map_producer;
+
+typedef struct map_edge_entry {
+    uint64_t from, to; /* node_kind << 32 | text; EDGE_ENTER: from 0 */
+    uint32_t kind;
+    uint64_t count, errors;
+} map_edge_entry;
+
+typedef struct map_table {
+    agg_budget *budget;
+    uint32_t count, capacity, slot_count, seen_count;
+    map_edge_entry *entries;
+    uint32_t *slots;      /* entry + 1 by hash */
+    uint8_t *seen;        /* services that have a span, by text */
+    agg_states durations; /* a sketch per entry */
+} map_table;
+
+/* A list that grows within the query's budget. */
+typedef struct map_list {
+    void *at;
+    uint32_t count, capacity;
+} map_list;
+
+/* The fields that the map reads; each `a | b` of the rules is one, with the names in order. */
+typedef enum map_field {
+    MAP_SERVICE,
+    MAP_KIND,
+    MAP_ERROR,
+    MAP_STATUS,
+    MAP_DURATION,
+    MAP_NAME,
+    MAP_ANNOTATION,
+    MAP_LINK_TRACE,
+    MAP_LINK_SPAN,
+    MAP_QUEUE_SYSTEM,
+    MAP_QUEUE_NAME, /* from here on: MAP_DETAILS, which only calling spans need */
+    MAP_DB_SYSTEM,
+    MAP_DB_NAMESPACE,
+    MAP_PEER,
+    MAP_ADDRESS,
+    MAP_PORT,
+    MAP_NETWORK,
+    MAP_URL,
+    MAP_RPC_SERVICE,
+    MAP_RPC_METHOD,
+    MAP_FIELD_COUNT
+} map_field;
+#define MAP_DETAILS      MAP_QUEUE_SYSTEM
+#define MAP_DETAIL_COUNT (MAP_FIELD_COUNT - MAP_DETAILS)
+
+/* What a span's details say, by their texts. */
+typedef struct map_details {
+    uint32_t texts[MAP_DETAIL_COUNT];
+    uint32_t queue, leaf;
+    uint8_t leaf_kind;
+    bool is_used;
+} map_details;
+
+#define MAP_DETAILS_CACHE 1024u
+#define MAP_NUMBER_CACHE  256u
+
+typedef struct map_cached {
+    uint64_t bits;
+    uint32_t kind, answer; /* vector_kind + 1; 0 = free */
+} map_cached;
+
+typedef struct map_worker {
+    scan_worker scan;
+    map_table table;
+    map_list spans, links;                   /* of the trace at hand */
+    map_list deferred_spans, deferred_links; /* of traces in several runs */
+    map_list pending, followed, producers;   /* map_pending, map_target, map_producer */
+    map_list runs;                           /* first pass: hashes of the traces met, one a run */
+    map_list targets;                        /* first pass: map_target */
+    map_list slots;                          /* map_trace's scratch: u32 */
+    uint32_t *answers
+        [MAP_FIELD_COUNT]; /* of the block at hand, by position; NULL room when the part lacks the field */
+    bool has[MAP_FIELD_COUNT];
+    double durations[VECTOR_ROWS];
+    uint8_t name_sources[VECTOR_ROWS];
+    uint32_t name_codes[VECTOR_ROWS];
+    uint32_t datasets[VECTOR_ROWS];
+    map_details details[MAP_DETAILS_CACHE];
+    map_cached numbers[MAP_FIELD_COUNT][MAP_NUMBER_CACHE];
+    scan_taken taken;
+} map_worker;
+
+/* One service map being made. */
+typedef struct map_run {
+    local *engine;
+    const run_control *control;
+    plan plan;
+    agg_budget budget;
+    arena *scratch;
+    scan scan;
+    group_keys *texts;
+    uint32_t worker_count;
+    map_worker **workers;
+    pool_job job;
+    atomic_int stop;
+    err error;
+    lock error_guard;
+    bool is_first_pass;
+    /* between the passes */
+    uint64_t *split; /* hashes of traces in several runs, open addressing, 0 = free */
+    uint32_t split_slots;
+    map_target *targets; /* link targets, sorted */
+    uint32_t target_count;
+} map_run;
+
+/* ---- map_rows.c ---- */
+bool map__list_add(map_run *m, map_list *l, const void *item, size_t item_bytes) must_use;
+void map__list_free(map_run *m, map_list *l, size_t item_bytes);
+plan_field *map__fields(arena *mem);   /* MAP_FIELD_COUNT of them; NULL: no memory */
+uint64_t map__trace_hash(trace_id id); /* never 0 */
+int map__compare_targets(const void *left, const void *right);
+/* First pass: notes the traces and link targets of a block. Second: its spans; whole traces go through map_trace. */
+sk_code map__note_block(map_run *m, map_worker *w, uint32_t number, uint32_t block,
+                        err *e) must_use;
+sk_code map__read_block(map_run *m, map_worker *w, uint32_t number, uint32_t block,
+                        err *e) must_use;
+span map__text(const map_run *m, uint32_t text);
+
+/* ---- map_trace.c ---- */
+void map_table_init(map_table *t, const agg_buckets *range, agg_budget *budget);
+void map_table_done(map_table *t);
+bool map_table_add(map_table *t, uint64_t from, uint64_t to, edge_kind kind,
+                   const map_span *measured) must_use;
+/* Adds all of `from` as it stands, but for the edge (from, to, kind) that takes its place. */
+bool map_table_merge_entry(map_table *into, uint64_t from, uint64_t to, edge_kind kind,
+                           const map_table *t, uint32_t entry) must_use;
+bool map_table_see(map_table *t, uint32_t service) must_use;
+
+static inline uint64_t map_node_of(node_kind kind, uint32_t text)
+{
+    return (uint64_t)kind << 32 | text;
+}
+
+/* Every rule for the spans of one trace: measures into w->table, or into w->pending what has to wait. */
+bool map__trace(map_run *m, map_worker *w, map_span *spans, uint32_t span_count,
+                const map_link *links, uint32_t link_count) must_use;
+/* A CONSUMER span, once its senders are known. */
+typedef struct map_sender {
+    uint32_t service, queue;
+} map_sender;
+bool map__consumer(map_run *m, map_table *t, const map_span *s, const map_sender *senders,
+                   uint32_t sender_count, bool has_parent, uint32_t parent_service,
+                   bool parent_is_producer) must_use;
+
+#endif

@@ -1,0 +1,612 @@
+/*
+ * engine/local/map_rows.c: rows to the spans and links of the service map. Every text is turned into a number once per dictionary
+ * code of a part: a kind, a yes or no, or the number of the text that the rules ask for. Runs of rows of one trace that is
+ * nowhere else go through map__trace at once; the spans of other traces are put aside.
+ */
+#include <math.h>
+
+#include "base/hash.h"
+#include "base/must.h"
+#include "engine/local/map.h"
+#include "event/fields.h"
+
+#define ANSWER_ABSENT UINT32_MAX       /* exists, but is as good as absent: the next name counts */
+#define ANSWER_NONE   (UINT32_MAX - 1) /* the first that exists, but it says nothing */
+#define ANSWER_NO     1u
+#define ANSWER_YES    2u
+
+/* ---- lists ---- */
+
+bool map__list_add(map_run *m, map_list *l, const void *item, size_t item_bytes)
+{
+    if (l->count == l->capacity) {
+        uint32_t capacity = l->capacity ? l->capacity * 2 : 64;
+        void *at = agg_realloc(&m->budget, l->at, l->capacity * item_bytes, capacity * item_bytes);
+        if (!at)
+            return false;
+        l->at = at;
+        l->capacity = capacity;
+    }
+    memcpy((uint8_t *)l->at + l->count++ * item_bytes, item, item_bytes);
+    return true;
+}
+
+void map__list_free(map_run *m, map_list *l, size_t item_bytes)
+{
+    agg_free(&m->budget, l->at, l->capacity * item_bytes);
+    *l = (map_list){0};
+}
+
+/* ---- fields ---- */
+
+plan_field *map__fields(arena *mem)
+{
+    static const char *const names[MAP_FIELD_COUNT][4] = {
+        [MAP_SERVICE] = {F_SERVICE_NAME},
+        [MAP_KIND] = {F_SPAN_KIND},
+        [MAP_ERROR] = {F_ERROR},
+        [MAP_STATUS] = {F_STATUS_CODE},
+        [MAP_DURATION] = {F_DURATION_MS},
+        [MAP_NAME] = {F_NAME},
+        [MAP_ANNOTATION] = {F_ANNOTATION_TYPE},
+        [MAP_LINK_TRACE] = {F_LINK_TRACE_ID},
+        [MAP_LINK_SPAN] = {F_LINK_SPAN_ID},
+        [MAP_QUEUE_SYSTEM] = {"messaging.system"},
+        [MAP_QUEUE_NAME] = {"messaging.destination.name", "messaging.destination"},
+        [MAP_DB_SYSTEM] = {"db.system.name", "db.system"},
+        [MAP_DB_NAMESPACE] = {"db.namespace", "db.name"},
+        [MAP_PEER] = {"service.peer.name", "peer.service"},
+        [MAP_ADDRESS] = {"server.address", "net.peer.name"},
+        [MAP_PORT] = {"server.port", "net.peer.port"},
+        [MAP_NETWORK] = {"network.peer.address", "net.sock.peer.addr", "net.peer.ip"},
+        [MAP_URL] = {"url.full", "http.url"},
+        [MAP_RPC_SERVICE] = {"rpc.service"},
+        [MAP_RPC_METHOD] = {"rpc.method"},
+    };
+    plan_field *fields = ARENA_ARRAY(mem, plan_field, MAP_FIELD_COUNT);
+    span *candidates = ARENA_ARRAY(mem, span, MAP_FIELD_COUNT * 4);
+    if (!fields || !candidates)
+        return NULL;
+    for (uint32_t f = 0; f < MAP_FIELD_COUNT; f++) {
+        fields[f].candidates = candidates + (size_t)f * 4;
+        for (uint32_t c = 0; c < 4 && names[f][c]; c++)
+            candidates[(size_t)f * 4 + fields[f].candidate_count++] = span_text(names[f][c]);
+        fields[f].name = fields[f].candidates[0];
+    }
+    return fields;
+}
+
+span map__text(const map_run *m, uint32_t text)
+{
+    return group_keys_value(m->texts, 0, text, m->scratch).text;
+}
+
+static uint32_t put_text(map_run *m, span text, bool is_lasting)
+{
+    group_keys_begin(m->texts, 0);
+    uint32_t key = group_keys_text(m->texts, 0, text, GROUP_KEY_TEXT, is_lasting);
+    group_keys_end(m->texts, 0);
+    return key == GROUP_KEY_NONE ? ANSWER_ABSENT : key;
+}
+
+static span url_host(span url)
+{
+    size_t at = 0;
+    while (at + 3 <= url.len && memcmp(url.at + at, "://", 3) != 0)
+        at++;
+    if (at + 3 > url.len)
+        return SPAN("");
+    span host = span_from(url, at + 3);
+    for (size_t i = 0; i < host.len; i++)
+        if (host.at[i] == '/' || host.at[i] == '?' || host.at[i] == '#')
+            host.len = i;
+    for (size_t i = host.len; i-- > 0;)
+        if (host.at[i] == '@')
+            return span_from(host, i + 1);
+    return host;
+}
+
+static span before_last_slash(span method)
+{
+    for (size_t i = method.len; i-- > 0;)
+        if (method.at[i] == '/')
+            return span_first(method, i);
+    return SPAN("");
+}
+
+/* What the map makes of one value: never 0. */
+static uint32_t answer_of(map_run *m, map_field f, value v, bool is_lasting)
+{
+    char scratch[VALUE_TEXT_MAX];
+    double number;
+    span text = value_text(v, scratch);
+    if (f == MAP_STATUS)
+        return value_number(v, &number) && number == 2 ? ANSWER_YES : ANSWER_NO;
+    if (f == MAP_ERROR)
+        return text.len && !span_is(text, "false") && !span_is(text, "0") ? ANSWER_YES : ANSWER_NO;
+    if (f == MAP_KIND)
+        return (uint32_t)span_kind_parse(text) + 1;
+    if (f == MAP_ANNOTATION)
+        return span_is(text, "link") ? ANSWER_YES : ANSWER_NO;
+    if (text.len == 0 || (f == MAP_SERVICE && span_trim(text).len == 0))
+        return ANSWER_ABSENT;
+    if (f == MAP_URL)
+        text = url_host(text);
+    else if (f == MAP_RPC_METHOD)
+        text = before_last_slash(text);
+    return text.len ? put_text(m, text, is_lasting && v.type == FIELD_STRING) : ANSWER_NONE;
+}
+
+static inline uint32_t position(const scan_taken *t, uint32_t n)
+{
+    return t->all ? n : t->at[n];
+}
+
+static void answer_codes(map_run *m, map_worker *w, map_field f, scan_source *of, const vector *v)
+{
+    _Atomic(uint32_t) *known = scan_keys_of(&m->scan, of);
+    for (uint32_t n = 0; known && n < w->taken.count; n++) {
+        uint32_t k = position(&w->taken, n), code = v->codes[w->scan.rows[k]];
+        uint32_t answer = atomic_load_explicit(&known[code], memory_order_relaxed);
+        if (unlikely(!answer)) {
+            value x = {.is_set = true, .type = of->type};
+            x.text = of->dictionary->text(of->dictionary->of, code);
+            answer = answer_of(m, f, x, true);
+            atomic_store_explicit(&known[code], answer, memory_order_relaxed);
+        }
+        w->answers[f][k] = answer;
+    }
+}
+
+static void answer_others(map_run *m, map_worker *w, map_field f, const scan_source *of,
+                          const vector *v)
+{
+    scan_scratch scratch;
+    for (uint32_t n = 0; n < w->taken.count; n++) {
+        uint32_t k = position(&w->taken, n), row = w->scan.rows[k];
+        uint64_t bits = v->kind == VECTOR_BOOLS ? v->codes[row] : v->ids[row];
+        map_cached *c = &w->numbers[f][(hash_mix(bits) + v->kind) & (MAP_NUMBER_CACHE - 1)];
+        if (c->kind != v->kind + 1u || c->bits != bits)
+            *c = (map_cached){bits, v->kind + 1u,
+                              answer_of(m, f, scan_value(v, of->type, row, &scratch), false)};
+        w->answers[f][k] = c->answer;
+    }
+}
+
+/* Rows whose answer is ANSWER_ABSENT are free for the next name. */
+static void release_absent(map_worker *w, map_field f, uint64_t *claimed)
+{
+    for (uint32_t n = 0; n < w->taken.count; n++) {
+        uint32_t k = position(&w->taken, n), row = w->scan.rows[k];
+        if (w->answers[f][k] != ANSWER_ABSENT)
+            continue;
+        w->answers[f][k] = 0;
+        claimed[row >> 6] &= ~((uint64_t)1 << (row & 63));
+    }
+}
+
+static sk_code answer_field(map_run *m, map_worker *w, map_field f, err *e)
+{
+    const scan_field *field = &w->scan.at->fields[f];
+    uint64_t claimed[VECTOR_WORDS] = {0};
+    w->has[f] = false;
+    for (uint32_t i = 0; i < field->count; i++) {
+        scan_source *of = &field->sources[i];
+        const vector *v;
+        if (of->column >= PART_COLUMNS &&
+            !part_block_has_column(w->scan.at->part, of->column, w->scan.block))
+            continue;
+        sk_code code = scan_read_source(&w->scan, of, &v, e);
+        if (code != SK_OK)
+            return code;
+        scan_take(&w->scan, v, claimed, &w->taken);
+        if (!w->taken.count)
+            continue;
+        if (!w->answers[f])
+            w->answers[f] = agg_alloc(&m->budget, VECTOR_ROWS * sizeof **w->answers);
+        if (!w->answers[f])
+            return finish_budget_error(&m->budget, e);
+        if (!w->has[f])
+            memset(w->answers[f], 0, w->scan.count * sizeof **w->answers);
+        w->has[f] = true;
+        if (v->kind == VECTOR_CODES)
+            answer_codes(m, w, f, of, v);
+        else
+            answer_others(m, w, f, of, v);
+        release_absent(w, f, claimed);
+    }
+    return SK_OK;
+}
+
+static inline uint32_t answer_at(const map_worker *w, map_field f, uint32_t k)
+{
+    uint32_t answer = w->has[f] ? w->answers[f][k] : 0;
+    return answer == ANSWER_NONE ? 0 : answer;
+}
+
+/* ---- duration, name, dataset ---- */
+
+static sk_code read_durations(map_worker *w, err *e)
+{
+    const scan_field *field = &w->scan.at->fields[MAP_DURATION];
+    for (uint32_t k = 0; k < w->scan.count; k++)
+        w->durations[k] = NAN;
+    for (uint32_t i = 0; i < field->count; i++) {
+        const scan_source *of = &field->sources[i];
+        scan_scratch scratch;
+        const vector *v;
+        sk_code code = scan_read_source(&w->scan, of, &v, e);
+        if (code != SK_OK)
+            return code;
+        scan_take(&w->scan, v, NULL, &w->taken);
+        for (uint32_t n = 0; n < w->taken.count; n++) {
+            uint32_t k = position(&w->taken, n), row = w->scan.rows[k];
+            double number;
+            if (v->kind == VECTOR_FLOATS)
+                w->durations[k] = isfinite(v->floats[row]) ? v->floats[row] : NAN;
+            else if (value_number(scan_value(v, of->type, row, &scratch), &number))
+                w->durations[k] = number;
+        }
+    }
+    return SK_OK;
+}
+
+/* Where each row's name is; the text itself is only looked at when two spans must be told apart. */
+static sk_code read_names(map_run *m, map_worker *w, err *e)
+{
+    const scan_field *field = &w->scan.at->fields[MAP_NAME];
+    memset(w->name_sources, NAME_NONE, w->scan.count);
+    for (uint32_t i = 0; i < field->count; i++) {
+        const scan_source *of = &field->sources[i];
+        scan_scratch scratch;
+        const vector *v;
+        sk_code code = scan_read_source(&w->scan, of, &v, e);
+        if (code != SK_OK)
+            return code;
+        scan_take(&w->scan, v, NULL, &w->taken);
+        for (uint32_t n = 0; n < w->taken.count; n++) {
+            uint32_t k = position(&w->taken, n), row = w->scan.rows[k];
+            if (v->kind == VECTOR_CODES && of->type == FIELD_STRING) {
+                w->name_sources[k] = (uint8_t)i;
+                w->name_codes[k] = v->codes[row];
+                continue;
+            }
+            char text[VALUE_TEXT_MAX];
+            w->name_sources[k] = NAME_KEY;
+            w->name_codes[k] =
+                put_text(m, value_text(scan_value(v, of->type, row, &scratch), text), false);
+        }
+    }
+    return atomic_load(&m->budget.failed) ? finish_budget_error(&m->budget, e) : SK_OK;
+}
+
+/* The service of rows that do not name one. */
+static sk_code read_datasets(map_run *m, map_worker *w, err *e)
+{
+    scan_source *of = &w->scan.at->fields[MAP_FIELD_COUNT].sources[0];
+    const vector *v;
+    sk_code code = scan_read_source(&w->scan, of, &v, e);
+    _Atomic(uint32_t) *known = code == SK_OK ? scan_keys_of(&m->scan, of) : NULL;
+    for (uint32_t k = 0; known && k < w->scan.count; k++) {
+        uint32_t at = v->codes[w->scan.rows[k]],
+                 answer = atomic_load_explicit(&known[at], memory_order_relaxed);
+        if (unlikely(!answer)) {
+            answer = put_text(m, of->dictionary->text(of->dictionary->of, at), true);
+            atomic_store_explicit(&known[at], answer, memory_order_relaxed);
+        }
+        w->datasets[k] = answer;
+    }
+    if (code == SK_OK && atomic_load(&m->budget.failed))
+        return finish_budget_error(&m->budget, e);
+    return code;
+}
+
+/* ---- queue and leaf names ---- */
+
+static uint32_t join(map_run *m, uint32_t a, const char *between, uint32_t b)
+{
+    arena *mem = arena_new(MIB);
+    span x = map__text(m, a), y = map__text(m, b), whole = {0};
+    if (mem)
+        whole = arena_print(mem, "%.*s%s%.*s", SPAN_FMT(x), between, SPAN_FMT(y));
+    uint32_t text = whole.at ? put_text(m, whole, false) : ANSWER_ABSENT;
+    arena_free(mem);
+    return text;
+}
+
+static uint32_t first_of(uint32_t a, uint32_t b)
+{
+    return a ? a : b;
+}
+
+static void name_leaf(map_run *m, map_details *d)
+{
+#define DETAIL(f) d->texts[(f)-MAP_DETAILS]
+    uint32_t name = DETAIL(MAP_PEER), address = DETAIL(MAP_ADDRESS), db = DETAIL(MAP_DB_NAMESPACE);
+    if (DETAIL(MAP_QUEUE_SYSTEM) && DETAIL(MAP_QUEUE_NAME))
+        d->queue = join(m, DETAIL(MAP_QUEUE_SYSTEM), ":", DETAIL(MAP_QUEUE_NAME));
+    if (DETAIL(MAP_DB_SYSTEM) || db) {
+        d->leaf_kind = NODE_DATABASE;
+        if (!name && db && address)
+            name = join(m, db, "@", address);
+        name = first_of(first_of(first_of(first_of(name, db), address), DETAIL(MAP_NETWORK)),
+                        DETAIL(MAP_DB_SYSTEM));
+    } else {
+        d->leaf_kind = NODE_EXTERNAL;
+        if (!name && address && DETAIL(MAP_PORT))
+            name = join(m, address, ":", DETAIL(MAP_PORT));
+        name = first_of(first_of(first_of(name, address), DETAIL(MAP_NETWORK)), DETAIL(MAP_URL));
+        name = first_of(first_of(name, DETAIL(MAP_RPC_SERVICE)), DETAIL(MAP_RPC_METHOD));
+    }
+    d->leaf = name;
+#undef DETAIL
+}
+
+/* The names that a row's details give, by a cache of what was met. */
+static const map_details *details_of(map_run *m, map_worker *w, uint32_t k)
+{
+    uint32_t texts[MAP_DETAIL_COUNT], any = 0;
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < MAP_DETAIL_COUNT; i++) {
+        texts[i] = answer_at(w, (map_field)(MAP_DETAILS + i), k);
+        any |= texts[i];
+        hash = (hash ^ texts[i]) * 0x9e3779b97f4a7c15ull;
+        hash ^= hash >> 29;
+    }
+    if (!any)
+        return NULL;
+    map_details *d = &w->details[hash & (MAP_DETAILS_CACHE - 1)];
+    if (!d->is_used || memcmp(d->texts, texts, sizeof texts) != 0) {
+        *d = (map_details){.is_used = true};
+        memcpy(d->texts, texts, sizeof texts);
+        name_leaf(m, d);
+    }
+    return d;
+}
+
+/* ---- traces ---- */
+
+uint64_t map__trace_hash(trace_id id)
+{
+    return hash_mix(id.hi ^ hash_mix(id.lo)) | 1;
+}
+
+int map__compare_targets(const void *left, const void *right)
+{
+    const map_target *a = left, *b = right;
+    if (a->trace.hi != b->trace.hi)
+        return a->trace.hi < b->trace.hi ? -1 : 1;
+    if (a->trace.lo != b->trace.lo)
+        return a->trace.lo < b->trace.lo ? -1 : 1;
+    return (a->span > b->span) - (a->span < b->span);
+}
+
+static bool is_split(const map_run *m, trace_id id)
+{
+    uint64_t hash = map__trace_hash(id);
+    if (!m->split_slots)
+        return false;
+    uint32_t i = (uint32_t)(hash >> 1) & (m->split_slots - 1);
+    while (m->split[i] && m->split[i] != hash)
+        i = (i + 1) & (m->split_slots - 1);
+    return m->split[i] != 0;
+}
+
+/* A link row's target: its texts must be ids in their own form. */
+static bool link_target(map_worker *w, uint32_t k, map_target *ret, err *e)
+{
+    static const map_field fields[] = {MAP_LINK_TRACE, MAP_LINK_SPAN};
+    *ret = (map_target){0};
+    for (size_t i = 0; i < COUNT_OF(fields); i++) {
+        const scan_field *field = &w->scan.at->fields[fields[i]];
+        for (uint32_t n = 0; n < field->count; n++) {
+            const vector *v;
+            scan_scratch scratch;
+            char text[VALUE_TEXT_MAX];
+            if (scan_read_source(&w->scan, &field->sources[n], &v, e) != SK_OK)
+                return false;
+            uint32_t row = w->scan.rows[k];
+            if (v->kind == VECTOR_ABSENT || !vector_has(v, row))
+                continue;
+            span s = value_text(scan_value(v, field->sources[n].type, row, &scratch), text);
+            if (i == 0)
+                (void)trace_id_parse(s, false, &ret->trace);
+            else
+                (void)span_id_parse(s, false, &ret->span);
+        }
+    }
+    return true;
+}
+
+/* The columns of a block that say what its rows are. */
+typedef struct row_ids {
+    const vector *trace, *span, *parent, *time, *rate;
+} row_ids;
+
+static sk_code read_ids(map_worker *w, row_ids *ret, err *e)
+{
+    sk_code code = scan_read(&w->scan, PART_TRACE_ID, &ret->trace, e);
+    if (code == SK_OK)
+        code = scan_read(&w->scan, PART_SPAN_ID, &ret->span, e);
+    if (code == SK_OK)
+        code = scan_read(&w->scan, PART_PARENT_ID, &ret->parent, e);
+    if (code == SK_OK)
+        code = scan_read(&w->scan, PART_TIME, &ret->time, e);
+    return code == SK_OK ? scan_read(&w->scan, PART_RATE, &ret->rate, e) : code;
+}
+
+static inline trace_id trace_at(const vector *v, uint32_t row)
+{
+    return vector_has(v, row) ? v->trace_ids[row] : (trace_id){0, 0};
+}
+
+static inline uint64_t id_at(const vector *v, uint32_t row)
+{
+    return vector_has(v, row) ? v->ids[row] : 0;
+}
+
+/* ---- first pass ---- */
+
+static sk_code note_links(map_run *m, map_worker *w, err *e)
+{
+    const scan_field *annotations = &w->scan.at->fields[MAP_ANNOTATION];
+    bool may_have = false;
+    for (uint32_t i = 0; i < annotations->count; i++)
+        may_have |=
+            part_block_has_column(w->scan.at->part, annotations->sources[i].column, w->scan.block);
+    if (!may_have)
+        return SK_OK;
+    sk_code code = answer_field(m, w, MAP_ANNOTATION, e);
+    for (uint32_t k = 0; code == SK_OK && k < w->scan.count; k++) {
+        map_target t;
+        if (answer_at(w, MAP_ANNOTATION, k) != ANSWER_YES)
+            continue;
+        if (!link_target(w, k, &t, e))
+            return e->code;
+        if (trace_id_is_set(t.trace) && t.span && !map__list_add(m, &w->targets, &t, sizeof t))
+            return finish_budget_error(&m->budget, e);
+    }
+    return code;
+}
+
+sk_code map__note_block(map_run *m, map_worker *w, uint32_t number, uint32_t block, err *e)
+{
+    const vector *v;
+    sk_code code = scan_block(&w->scan, number, block, e);
+    if (code != SK_OK || w->scan.count == 0)
+        return code;
+    code = scan_read(&w->scan, PART_TRACE_ID, &v, e);
+    if (code == SK_OK)
+        code = note_links(m, w, e);
+    if (code == SK_CORRUPT)
+        return SK_OK; /* the second pass meets it again, and notes it */
+    trace_id last = {0, 0};
+    for (uint32_t k = 0; code == SK_OK && k < w->scan.count; k++) {
+        trace_id id = trace_at(v, w->scan.rows[k]);
+        if (trace_id_equal(id, last))
+            continue;
+        last = id;
+        if (trace_id_is_set(id) &&
+            !map__list_add(m, &w->runs, &(uint64_t){map__trace_hash(id)}, sizeof(uint64_t)))
+            return finish_budget_error(&m->budget, e);
+    }
+    return code;
+}
+
+/* ---- second pass ---- */
+
+static map_span make_span(map_run *m, map_worker *w, const row_ids *ids, uint32_t k)
+{
+    uint32_t row = w->scan.rows[k], kind = answer_at(w, MAP_KIND, k);
+    map_span s = {.trace = trace_at(ids->trace, row),
+                  .id = id_at(ids->span, row),
+                  .parent_id = id_at(ids->parent, row),
+                  .time_ns = ids->time->ints[row],
+                  .duration_ms = w->durations[k],
+                  .weight = (uint32_t)ids->rate->ints[row],
+                  .service = first_of(answer_at(w, MAP_SERVICE, k), w->datasets[k]),
+                  .part = w->scan.part,
+                  .name_code = w->name_codes[k],
+                  .name_source = w->name_sources[k],
+                  .kind = kind ? (uint8_t)(kind - 1) : KIND_UNSPECIFIED,
+                  .is_error = answer_at(w, MAP_ERROR, k) == ANSWER_YES ||
+                              answer_at(w, MAP_STATUS, k) == ANSWER_YES,
+                  .parent = MAP_NO_SPAN};
+    if (s.kind != KIND_CLIENT && s.kind != KIND_PRODUCER && s.kind != KIND_CONSUMER)
+        return s;
+    const map_details *d = details_of(m, w, k);
+    if (!d)
+        return s;
+    s.queue = d->queue;
+    s.leaf = d->leaf;
+    s.leaf_kind = d->leaf_kind;
+    if (s.kind == KIND_CLIENT && d->queue) {
+        s.leaf = d->queue;
+        s.leaf_kind = NODE_MESSAGING;
+    }
+    return s;
+}
+
+static bool put_aside(map_run *m, map_worker *w)
+{
+    const map_span *spans = w->spans.at;
+    const map_link *links = w->links.at;
+    for (uint32_t i = 0; i < w->spans.count; i++)
+        if (!map__list_add(m, &w->deferred_spans, &spans[i], sizeof *spans))
+            return false;
+    for (uint32_t i = 0; i < w->links.count; i++)
+        if (!map__list_add(m, &w->deferred_links, &links[i], sizeof *links))
+            return false;
+    return true;
+}
+
+static bool end_run(map_run *m, map_worker *w, trace_id id)
+{
+    bool is_done = true;
+    if (!trace_id_is_set(id) || w->spans.count + w->links.count == 0)
+        return true;
+    if (is_split(m, id))
+        is_done = put_aside(m, w);
+    else
+        is_done = map__trace(m, w, w->spans.at, w->spans.count, w->links.at, w->links.count);
+    w->spans.count = w->links.count = 0;
+    return is_done;
+}
+
+static sk_code load_block(map_run *m, map_worker *w, row_ids *ids, err *e)
+{
+    sk_code code = read_ids(w, ids, e);
+    for (uint32_t f = 0; code == SK_OK && f < MAP_FIELD_COUNT; f++)
+        if (f != MAP_DURATION && f != MAP_NAME && f != MAP_LINK_TRACE && f != MAP_LINK_SPAN)
+            code = answer_field(m, w, (map_field)f, e);
+    if (code == SK_OK)
+        code = read_durations(w, e);
+    if (code == SK_OK)
+        code = read_names(m, w, e);
+    return code == SK_OK ? read_datasets(m, w, e) : code;
+}
+
+static sk_code put_row(map_run *m, map_worker *w, const row_ids *ids, uint32_t k, err *e)
+{
+    uint32_t row = w->scan.rows[k];
+    bool is_done = true;
+    if (id_at(ids->span, row)) {
+        map_span s = make_span(m, w, ids, k);
+        is_done = map__list_add(m, &w->spans, &s, sizeof s);
+    } else if (id_at(ids->parent, row) && answer_at(w, MAP_ANNOTATION, k) == ANSWER_YES) {
+        map_target t;
+        if (!link_target(w, k, &t, e))
+            return e->code;
+        map_link l = {trace_at(ids->trace, row), t.trace, id_at(ids->parent, row), t.span};
+        is_done = map__list_add(m, &w->links, &l, sizeof l);
+    }
+    return is_done ? SK_OK : finish_budget_error(&m->budget, e);
+}
+
+/* A damaged column found half-way (of links) leaves out what follows it in the block; the rest is counted. */
+sk_code map__read_block(map_run *m, map_worker *w, uint32_t number, uint32_t block, err *e)
+{
+    row_ids ids;
+    sk_code code = scan_block(&w->scan, number, block, e);
+    if (code != SK_OK || w->scan.count == 0)
+        return code;
+    code = load_block(m, w, &ids, e);
+    trace_id at = {0, 0};
+    for (uint32_t k = 0; code == SK_OK && k < w->scan.count; k++) {
+        trace_id id = trace_at(ids.trace, w->scan.rows[k]);
+        if (!trace_id_equal(id, at)) {
+            if (!end_run(m, w, at))
+                return finish_budget_error(&m->budget, e);
+            at = id;
+        }
+        if (trace_id_is_set(id))
+            code = put_row(m, w, &ids, k, e);
+    }
+    if (code == SK_OK && !end_run(m, w, at))
+        return finish_budget_error(&m->budget, e);
+    w->spans.count = w->links.count = 0;
+    if (code != SK_CORRUPT)
+        return code;
+    scan_leave_out(&w->scan, e);
+    return SK_OK;
+}

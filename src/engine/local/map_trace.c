@@ -1,0 +1,364 @@
+/*
+ * engine/local/map_trace.c: the rules of docs/internals/service-map.md for the spans of one trace: parents, calls, queues, leaves,
+ * users. Called by map_rows.c for traces that stand together, by service_map.c for those that had to be gathered.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/must.h"
+#include "engine/local/map.h"
+
+/* ---- the table of edges ---- */
+
+void map_table_init(map_table *t, const agg_buckets *range, agg_budget *budget)
+{
+    *t = (map_table){.budget = budget};
+    agg_states_init(&t->durations, AGG_SKETCH, range, budget);
+}
+
+void map_table_done(map_table *t)
+{
+    agg_states_done(&t->durations);
+    agg_free(t->budget, t->entries, t->capacity * sizeof *t->entries);
+    agg_free(t->budget, t->slots, t->slot_count * sizeof *t->slots);
+    agg_free(t->budget, t->seen, t->seen_count);
+}
+
+static uint32_t hash_edge(uint64_t from, uint64_t to, uint32_t kind)
+{
+    return (uint32_t)hash_mix(from * 0x9e3779b97f4a7c15ull ^ (to + kind));
+}
+
+static bool grow_table(map_table *t)
+{
+    if (t->count == t->capacity) {
+        uint32_t capacity = t->capacity ? t->capacity * 2 : 64;
+        map_edge_entry *entries = agg_realloc(t->budget, t->entries, t->capacity * sizeof *entries,
+                                              capacity * sizeof *entries);
+        if (!entries)
+            return false;
+        t->entries = entries;
+        t->capacity = capacity;
+    }
+    if (2 * (t->count + 1) < t->slot_count)
+        return true;
+    uint32_t slot_count = t->slot_count ? t->slot_count * 2 : 256;
+    uint32_t *slots = agg_alloc(t->budget, slot_count * sizeof *slots);
+    if (!slots)
+        return false;
+    for (uint32_t n = 0; n < t->count; n++) {
+        uint32_t i =
+            hash_edge(t->entries[n].from, t->entries[n].to, t->entries[n].kind) & (slot_count - 1);
+        while (slots[i])
+            i = (i + 1) & (slot_count - 1);
+        slots[i] = n + 1;
+    }
+    agg_free(t->budget, t->slots, t->slot_count * sizeof *t->slots);
+    t->slots = slots;
+    t->slot_count = slot_count;
+    return true;
+}
+
+/* The entry of an edge, made when new; NULL: the budget has failed. */
+static map_edge_entry *edge_entry(map_table *t, uint64_t from, uint64_t to, edge_kind kind)
+{
+    uint32_t i = 0;
+    if (t->slot_count) {
+        i = hash_edge(from, to, kind) & (t->slot_count - 1);
+        for (; t->slots[i]; i = (i + 1) & (t->slot_count - 1)) {
+            map_edge_entry *entry = &t->entries[t->slots[i] - 1];
+            if (entry->from == from && entry->to == to && entry->kind == kind)
+                return entry;
+        }
+    }
+    if (!grow_table(t) || !agg_states_grow(&t->durations, t->count + 1))
+        return NULL;
+    i = hash_edge(from, to, kind) & (t->slot_count - 1);
+    while (t->slots[i])
+        i = (i + 1) & (t->slot_count - 1);
+    t->slots[i] = t->count + 1;
+    t->entries[t->count] = (map_edge_entry){.from = from, .to = to, .kind = kind};
+    return &t->entries[t->count++];
+}
+
+bool map_table_add(map_table *t, uint64_t from, uint64_t to, edge_kind kind,
+                   const map_span *measured)
+{
+    if (from == to)
+        return true;
+    map_edge_entry *entry = edge_entry(t, from, to, kind);
+    if (!entry)
+        return false;
+    entry->count += measured->weight;
+    entry->errors += measured->is_error ? measured->weight : 0;
+    if (isnan(measured->duration_ms))
+        return true;
+    agg_run r = {.count = 1,
+                 .one_cell = (uint32_t)(entry - t->entries),
+                 .weights = &measured->weight,
+                 .kind = AGG_VALUES_FLOATS,
+                 .floats = &measured->duration_ms};
+    agg_update(&t->durations, &r);
+    return true;
+}
+
+bool map_table_merge_entry(map_table *into, uint64_t from, uint64_t to, edge_kind kind,
+                           const map_table *t, uint32_t entry)
+{
+    map_edge_entry *mine = edge_entry(into, from, to, kind);
+    if (!mine)
+        return false;
+    mine->count += t->entries[entry].count;
+    mine->errors += t->entries[entry].errors;
+    agg_merge(&into->durations, (uint32_t)(mine - into->entries), &t->durations, entry);
+    return true;
+}
+
+bool map_table_see(map_table *t, uint32_t service)
+{
+    if (service >= t->seen_count) {
+        uint32_t count = t->seen_count ? t->seen_count : 64;
+        while (count <= service)
+            count *= 2;
+        uint8_t *seen = agg_realloc(t->budget, t->seen, t->seen_count, count);
+        if (!seen)
+            return false;
+        t->seen = seen;
+        t->seen_count = count;
+    }
+    t->seen[service] = 1;
+    return true;
+}
+
+/* ---- parents ---- */
+
+/* One trace's spans by id: chains in a small table. */
+typedef struct id_index {
+    const map_run *m;
+    map_span *spans;
+    uint32_t span_count, mask;
+    uint32_t *heads, *next; /* span + 1; 0 = end */
+} id_index;
+
+static span name_of(const map_run *m, const map_span *s)
+{
+    if (s->name_source == NAME_NONE)
+        return SPAN("");
+    if (s->name_source == NAME_KEY)
+        return map__text(m, s->name_code);
+    const dictionary *d =
+        m->scan.parts[s->part].fields[MAP_NAME].sources[s->name_source].dictionary;
+    return d->text(d->of, s->name_code);
+}
+
+/* Rule 3: which of several spans with one id is meant. */
+static bool comes_first(const map_run *m, const map_span *a, const map_span *b)
+{
+    if (a->time_ns != b->time_ns)
+        return a->time_ns < b->time_ns;
+    int diff = a->service == b->service
+                   ? 0
+                   : span_compare(map__text(m, a->service), map__text(m, b->service));
+    if (!diff)
+        diff = span_compare(name_of(m, a), name_of(m, b));
+    if (diff)
+        return diff < 0;
+    if (a->kind != b->kind)
+        return a->kind < b->kind;
+    if (isnan(a->duration_ms) || isnan(b->duration_ms))
+        return isnan(a->duration_ms) && !isnan(b->duration_ms);
+    return a->duration_ms < b->duration_ms;
+}
+
+static bool make_index(map_run *m, map_worker *w, map_span *spans, uint32_t span_count,
+                       id_index *ret)
+{
+    uint32_t slots = 16;
+    while (slots < 2 * span_count)
+        slots *= 2;
+    while (w->slots.count < slots + span_count)
+        if (!map__list_add(m, &w->slots, &(uint32_t){0}, sizeof(uint32_t)))
+            return false;
+    *ret =
+        (id_index){m, spans, span_count, slots - 1, w->slots.at, (uint32_t *)w->slots.at + slots};
+    memset(ret->heads, 0, slots * sizeof *ret->heads);
+    for (uint32_t i = 0; i < span_count; i++) {
+        uint32_t *head = &ret->heads[hash_mix(spans[i].id) & ret->mask];
+        ret->next[i] = *head;
+        *head = i + 1;
+    }
+    return true;
+}
+
+/* The least span with that id and kind (KIND_UNSPECIFIED stands for any here, see find_parent). */
+static uint32_t least_of(const id_index *x, uint64_t id, bool any_kind, span_kind kind)
+{
+    uint32_t best = MAP_NO_SPAN;
+    for (uint32_t n = x->heads[hash_mix(id) & x->mask]; n; n = x->next[n - 1]) {
+        const map_span *s = &x->spans[n - 1];
+        if (s->id == id && (any_kind || s->kind == kind) &&
+            (best == MAP_NO_SPAN || !comes_first(x->m, &x->spans[best], s)))
+            best = n - 1; /* chains run backwards: of equal ones the first stays */
+    }
+    return best;
+}
+
+static uint32_t find_parent(const id_index *x, uint32_t number)
+{
+    const map_span *s = &x->spans[number];
+    uint32_t found = MAP_NO_SPAN;
+    if (s->kind == KIND_SERVER)
+        found = least_of(x, s->id, false, KIND_CLIENT);
+    if (found != MAP_NO_SPAN || !s->parent_id)
+        return found;
+    found = least_of(x, s->parent_id, false, KIND_SERVER);
+    if (found == MAP_NO_SPAN)
+        found = least_of(x, s->parent_id, true, KIND_UNSPECIFIED);
+    return found == number ? MAP_NO_SPAN : found;
+}
+
+static bool find_parents(map_run *m, map_worker *w, map_span *spans, uint32_t span_count)
+{
+    id_index x;
+    if (!make_index(m, w, spans, span_count, &x))
+        return false;
+    for (uint32_t i = 0; i < span_count; i++) {
+        spans[i].parent = find_parent(&x, i);
+        if (spans[i].parent == MAP_NO_SPAN)
+            continue;
+        map_span *p = &spans[spans[i].parent];
+        p->has_child_elsewhere |= p->service != spans[i].service;
+        p->has_calling_child |= spans[i].kind == KIND_CLIENT || spans[i].kind == KIND_PRODUCER;
+    }
+    return true;
+}
+
+/* ---- measuring ---- */
+
+static uint32_t least_queue(const map_run *m, const map_sender *senders, uint32_t count)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (senders[i].queue &&
+            (!best || (best != senders[i].queue &&
+                       span_compare(map__text(m, senders[i].queue), map__text(m, best)) < 0)))
+            best = senders[i].queue;
+    return best;
+}
+
+static bool is_first_of(const map_sender *senders, uint32_t at, bool without_queue)
+{
+    for (uint32_t i = 0; i < at; i++)
+        if (senders[i].service == senders[at].service && (!without_queue || !senders[i].queue))
+            return false;
+    return true;
+}
+
+bool map__consumer(map_run *m, map_table *t, const map_span *s, const map_sender *senders,
+                   uint32_t sender_count, bool has_parent, uint32_t parent_service,
+                   bool parent_is_producer)
+{
+    uint64_t service = map_node_of(NODE_SERVICE, s->service);
+    uint32_t queue = least_queue(m, senders, sender_count);
+    queue = queue ? queue : s->queue;
+    bool is_done =
+        !queue || map_table_add(t, map_node_of(NODE_MESSAGING, queue), service, EDGE_MESSAGING, s);
+    for (uint32_t i = 0; is_done && i < sender_count; i++) {
+        uint64_t sender = map_node_of(NODE_SERVICE, senders[i].service);
+        if (queue && !senders[i].queue && is_first_of(senders, i, true))
+            is_done =
+                map_table_add(t, sender, map_node_of(NODE_MESSAGING, queue), EDGE_MESSAGING, s);
+        else if (!queue && is_first_of(senders, i, false))
+            is_done = map_table_add(t, sender, service, EDGE_MESSAGING, s);
+    }
+    if (is_done && has_parent && !queue && !parent_is_producer)
+        is_done =
+            map_table_add(t, map_node_of(NODE_SERVICE, parent_service), service, EDGE_CALL, s);
+    return is_done;
+}
+
+/* A CONSUMER span: at once, or put aside when it has links. */
+static bool measure_consumer(map_run *m, map_worker *w, const map_span *s, const map_span *parent,
+                             const map_link *links, uint32_t link_count)
+{
+    bool by_producer = parent && parent->kind == KIND_PRODUCER;
+    map_pending p = {.span = *s,
+                     .parent_service = parent ? parent->service : 0,
+                     .parent_queue = parent ? parent->queue : 0,
+                     .parent_is_producer = by_producer,
+                     .first_link = w->followed.count};
+    for (uint32_t i = 0; i < link_count; i++) {
+        if (links[i].parent_id != s->id || !trace_id_is_set(links[i].to_trace) || !links[i].to_span)
+            continue;
+        if (!map__list_add(m, &w->followed, &(map_target){links[i].to_trace, links[i].to_span},
+                           sizeof(map_target)))
+            return false;
+        p.link_count++;
+    }
+    if (p.link_count)
+        return map__list_add(m, &w->pending, &p, sizeof p);
+    map_sender sender = {p.parent_service, p.parent_queue};
+    return map__consumer(m, &w->table, s, &sender, by_producer, parent != NULL, p.parent_service,
+                         by_producer);
+}
+
+static bool measure_leaf(map_worker *w, const map_span *s)
+{
+    if ((s->kind != KIND_CLIENT && (s->kind != KIND_PRODUCER || s->queue)) ||
+        s->has_child_elsewhere || s->has_calling_child || !s->leaf)
+        return true;
+    edge_kind kind = s->leaf_kind == NODE_DATABASE    ? EDGE_DATABASE
+                     : s->leaf_kind == NODE_MESSAGING ? EDGE_MESSAGING
+                                                      : EDGE_EXTERNAL;
+    return map_table_add(&w->table, map_node_of(NODE_SERVICE, s->service),
+                         map_node_of((node_kind)s->leaf_kind, s->leaf), kind, s);
+}
+
+static bool note_producer(map_run *m, map_worker *w, const map_span *s)
+{
+    map_target id = {s->trace, s->id};
+    if (!m->target_count ||
+        !bsearch(&id, m->targets, m->target_count, sizeof id, map__compare_targets))
+        return true;
+    return map__list_add(m, &w->producers, &(map_producer){id, s->service, s->queue},
+                         sizeof(map_producer));
+}
+
+static bool measure_span(map_run *m, map_worker *w, const map_span *s, const map_span *parent,
+                         const map_link *links, uint32_t link_count)
+{
+    uint64_t service = map_node_of(NODE_SERVICE, s->service);
+    bool is_done = map_table_see(&w->table, s->service);
+    bool comes_from_elsewhere = parent && parent->service != s->service;
+    if (s->kind == KIND_SERVER || s->kind == KIND_CONSUMER || !parent || comes_from_elsewhere)
+        is_done = is_done && map_table_add(&w->table, 0, service, EDGE_ENTER, s);
+    if (s->kind == KIND_CONSUMER)
+        is_done = is_done && measure_consumer(m, w, s, parent, links, link_count);
+    else if (comes_from_elsewhere)
+        is_done = is_done && map_table_add(&w->table, map_node_of(NODE_SERVICE, parent->service),
+                                           service, EDGE_CALL, s);
+    if (s->kind == KIND_PRODUCER && s->queue)
+        is_done =
+            is_done && map_table_add(&w->table, service, map_node_of(NODE_MESSAGING, s->queue),
+                                     EDGE_MESSAGING, s);
+    if (s->kind == KIND_PRODUCER)
+        is_done = is_done && note_producer(m, w, s);
+    if (s->kind == KIND_SERVER && !s->parent_id && !parent)
+        is_done =
+            is_done && map_table_add(&w->table, map_node_of(NODE_CLIENT, 0), service, EDGE_CALL, s);
+    return is_done && measure_leaf(w, s);
+}
+
+bool map__trace(map_run *m, map_worker *w, map_span *spans, uint32_t span_count,
+                const map_link *links, uint32_t link_count)
+{
+    if (!find_parents(m, w, spans, span_count))
+        return false;
+    for (uint32_t i = 0; i < span_count; i++) {
+        const map_span *parent = spans[i].parent == MAP_NO_SPAN ? NULL : &spans[spans[i].parent];
+        if (!measure_span(m, w, &spans[i], parent, links, link_count))
+            return false;
+    }
+    return true;
+}
