@@ -303,17 +303,14 @@ size_t form_age(int64_t ns, char out[FORM_MAX])
 
 size_t form_local_time(int64_t ns, char out[FORM_MAX])
 {
-    time_t seconds = (time_t)(ns / NS_PER_S);
-    int64_t ms = ns % NS_PER_S / NS_PER_MS;
-    if (ns % NS_PER_S < 0) {
-        seconds--;
-        ms += 999;
-    }
+    int64_t part = ns % NS_PER_S;
+    part += part < 0 ? NS_PER_S : 0;
+    time_t seconds = (time_t)((ns - part) / NS_PER_S);
     struct tm t;
     char day[24];
     if (!localtime_r(&seconds, &t) || strftime(day, sizeof day, "%Y-%m-%d %H:%M:%S", &t) == 0)
         return (size_t)snprintf(out, FORM_MAX, "%lld", (long long)ns);
     long offset = t.tm_gmtoff / 60;
-    return (size_t)snprintf(out, FORM_MAX, "%s.%03d %c%02ld:%02ld", day, (int)ms,
+    return (size_t)snprintf(out, FORM_MAX, "%s.%03d %c%02ld:%02ld", day, (int)(part / NS_PER_MS),
                             offset < 0 ? '-' : '+', labs(offset) / 60, labs(offset) % 60);
 }

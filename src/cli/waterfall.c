@@ -14,6 +14,7 @@
 #define INDENT_MAX     20u
 #define FOLD_ABOVE     300u /* spans in a trace, from which on runs of like leaves are folded */
 #define FOLD_RUN       5u
+#define FOLD_COLUMNS   8u /* for "  x12345" */
 
 typedef struct painter {
     const trace_view *v;
@@ -365,7 +366,7 @@ static void lay_out(painter *p)
         uint32_t depth = p->v->tree.nodes[i].depth;
         uint32_t wanted = 4 + 2 * (depth < INDENT_MAX ? depth : INDENT_MAX) +
                           term_columns(r->service) + 1 + term_columns(r->name) +
-                          (r->is_error ? 4 : 0);
+                          (r->is_error ? 4 : 0) + (p->v->count > FOLD_ABOVE ? FOLD_COLUMNS : 0);
         if (p->shown[i] && !is_too_deep(p, depth) && wanted > widest)
             widest = wanted;
     }

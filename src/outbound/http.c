@@ -64,8 +64,8 @@ bool http_url_is_loopback(const char *url)
     bool is_loopback = false;
     if (parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
         curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
-        is_loopback = strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-                      strcmp(host, "[::1]") == 0;
+        is_loopback = strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+                      (strncmp(host, "127.", 4) == 0 && host[strspn(host, "0123456789.")] == 0);
     curl_free(host);
     curl_url_cleanup(parts);
     return is_loopback;
