@@ -20,11 +20,13 @@
 #define MEMORY_MAX (2 * GIB)
 
 /* In the order in which a newcomer needs them. */
+// clang-format off
 static const command *const commands[] = {
     &command_query,  &command_trace,        &command_tail,   &command_map,
     &command_fields, &command_env,          &command_demo,   &command_load,  &command_doctor, &command_keys,
     &command_status, &command_environments, &command_whoami,
 };
+// clang-format on
 
 const command *command_at(size_t index)
 {

@@ -174,14 +174,15 @@ typedef struct found_option {
     void *base;
 } found_option;
 
+/* A command's own letter hides a common one. */
 static found_option find_option(cli *c, void *own, span name, char letter)
 {
-    for (const cli_option *o = common_options; o->name; o++)
-        if (letter ? o->letter == letter : span_is(name, o->name))
-            return (found_option){o, c};
     for (const cli_option *o = c->command->options; o && o->name; o++)
         if (letter ? o->letter == letter : span_is(name, o->name))
             return (found_option){o, own};
+    for (const cli_option *o = common_options; o->name; o++)
+        if (letter ? o->letter == letter : span_is(name, o->name))
+            return (found_option){o, c};
     return (found_option){NULL, NULL};
 }
 

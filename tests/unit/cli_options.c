@@ -219,8 +219,7 @@ static void every_command_is_complete(void **state)
             assert_true(o->help[0] && o->offset < cmd->own_bytes);
             assert_int_equal(o->kind != OPTION_FLAG, o->takes != NULL);
             for (const cli_option *other = common_options; other->name; other++)
-                assert_true(strcmp(o->name, other->name) != 0 &&
-                            (!o->letter || o->letter != other->letter));
+                assert_string_not_equal(o->name, other->name);
         }
     }
     assert_true(i >= 11);
