@@ -3,6 +3,7 @@
  * bytes name. Called by loop.c and libuv on the connection's loop. Never: keeps reading what nobody
  * can take, or writing to a peer that does not read.
  */
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -13,6 +14,7 @@
 #define LINGER_NS       (2 * NS_PER_S)
 #define LINGER_DRAIN_NS (300 * NS_PER_MS)
 #define KEEPALIVE_S     60
+#define NOTSENT_BYTES   (128 * 1024)
 #define KEEP_BUFFER     (16 * KIB) /* larger output buffers are given back once empty */
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -444,6 +446,8 @@ void conn_open(io_loop *l, int take_fd, bool is_tls)
         return;
     }
     uv_tcp_nodelay(&c->tcp, 1);
+    /* Else the kernel queues megabytes for a slow reader and then asks for more only when a third of them is gone. */
+    setsockopt(take_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){NOTSENT_BYTES}, sizeof(int));
     uv_tcp_keepalive(&c->tcp, 1, KEEPALIVE_S);
     update_reading(c);
 }

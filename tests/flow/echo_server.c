@@ -76,8 +76,10 @@ static void stream(exchange *take_x)
     uint8_t *line = arena_alloc(exchange_arena(take_x), bytes ? bytes : 1, 1);
     memset(line, 'x', bytes);
     exchange_begin(take_x, 200, "text/plain");
+    atomic_fetch_add(&app_of(take_x)->running, 1);
     while (count-- && exchange_write(take_x, (span){line, bytes}))
         ;
+    atomic_fetch_sub(&app_of(take_x)->running, 1);
     if (count + 1)
         atomic_fetch_add(&app_of(take_x)->cancelled, 1);
     exchange_end(take_x);

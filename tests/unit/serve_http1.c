@@ -1,5 +1,5 @@
 /* serve/http1.c without sockets: what is read as a request, what is refused, and that splitting the bytes changes nothing. */
-#include "tests/check.h"
+#include "check.h"
 
 #include "base/memory.h"
 #include "serve_offline.h"

@@ -1,5 +1,5 @@
 /* The pure pieces of serve: targets, routes, gRPC framing, listener addresses, latency buckets. */
-#include "tests/check.h"
+#include "check.h"
 
 #include "base/arena.h"
 #include "serve/grpc.h"
