@@ -24,8 +24,8 @@
  *    (Not for CONCURRENCY, where a histogram has no number.) Weighted counts wrap at 2^64.
  * groups
  *    By the tuple of canonical texts (value_text) of the breakdown fields, absent apart from
- *    empty. A key is shown as its text; but as a number when any row of the group held an int
- *    or float there, as a bool when one held a bool. As a number: INT when the text is wholly
+ *    empty. A key is shown as its text; but as a number when any row that counts held it as an
+ *    int or float there, whatever its group, as a bool when one held a bool. As a number: INT when the text is wholly
  *    an i64, else NUMBER; texts of floats that are not finite stay texts. Id fields are
  *    strings. Without breakdowns there is exactly one group, also when no row counts; with
  *    breakdowns only groups that have a row.
