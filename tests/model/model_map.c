@@ -474,6 +474,7 @@ sk_code model_service_map(engine *e, uint32_t environment, int64_t start_ns, int
             (map_edge){place[x->from], place[x->to], x->kind, t.count, t.errors, t.p50, t.p95};
     }
     lock_drop(&m->lock);
-    *ret = (service_map){w.node_count, w.edge_count, nodes, edges};
+    *ret = (service_map){
+        .node_count = w.node_count, .edge_count = w.edge_count, .nodes = nodes, .edges = edges};
     return SK_OK;
 }

@@ -170,26 +170,47 @@ static int compare_picked(const void *left, const void *right)
     return compare_keys(left, right);
 }
 
-/* As text, but as a number or bool when a row held one. */
-static result_value show_key(span text, const group *g, uint32_t field)
+/* The texts that some row of the query held as a number or bool in the k-th breakdown, ascending. */
+typedef struct typed_texts {
+    span *at;
+    uint32_t count;
+} typed_texts;
+
+static int compare_texts(const void *left, const void *right)
 {
-    result_value v = {.kind = RESULT_TEXT, .text = text};
+    return span_compare(*(const span *)left, *(const span *)right);
+}
+
+static typed_texts list_typed(const plan *p, const picked *rows, uint32_t count, uint32_t k,
+                              arena *mem)
+{
+    typed_texts t = {.at = MODEL_ARRAY(mem, span, count)};
+    for (uint32_t i = 0; i < count; i++) {
+        value v = rows[i].pick->fields[p->breakdowns[k]];
+        if (v.is_set && (v.type == FIELD_INT || v.type == FIELD_FLOAT || v.type == FIELD_BOOL))
+            t.at[t.count++] = rows[i].keys[k];
+    }
+    if (t.count)
+        qsort(t.at, t.count, sizeof *t.at, compare_texts);
+    return t;
+}
+
+/* As text, but as a number or bool when a row of the query held one. */
+static result_value show_key(span text, const typed_texts *typed)
+{
     int64_t i;
     double f;
     if (!text.at)
         return (result_value){.kind = RESULT_NULL};
-    for (uint32_t r = 0; r < g->count; r++) {
-        field_type type = g->rows[r]->fields[field].type;
-        if (type == FIELD_BOOL)
-            return (result_value){.kind = RESULT_BOOL, .b = span_is(text, "true")};
-        if (type != FIELD_INT && type != FIELD_FLOAT)
-            continue;
-        if (span_to_i64(text, &i))
-            return (result_value){.kind = RESULT_INT, .i = i};
-        if (span_to_double(text, &f))
-            return (result_value){.kind = RESULT_NUMBER, .f = f};
-    }
-    return v;
+    if (!typed->count || !bsearch(&text, typed->at, typed->count, sizeof *typed->at, compare_texts))
+        return (result_value){.kind = RESULT_TEXT, .text = text};
+    if (span_is(text, "true") || span_is(text, "false"))
+        return (result_value){.kind = RESULT_BOOL, .b = span_is(text, "true")};
+    if (span_to_i64(text, &i))
+        return (result_value){.kind = RESULT_INT, .i = i};
+    if (span_to_double(text, &f))
+        return (result_value){.kind = RESULT_NUMBER, .f = f};
+    return (result_value){.kind = RESULT_TEXT, .text = text};
 }
 
 static result_value *calculate(const plan *p, const model_pick *const *rows, uint32_t count,
@@ -214,6 +235,9 @@ static uint32_t make_groups(const plan *p, picked *rows, uint32_t count, const m
     for (uint32_t i = 0; i < count; i++)
         list[i] = rows[i].pick;
     uint32_t groups = 0;
+    typed_texts *typed = MODEL_ARRAY(mem, typed_texts, p->breakdown_count);
+    for (uint32_t k = 0; k < p->breakdown_count; k++)
+        typed[k] = list_typed(p, rows, count, k, mem);
     for (uint32_t from = 0, to; from < count || (groups == 0 && p->breakdown_count == 0);
          from = to) {
         for (to = from; to < count && compare_keys(&rows[from], &rows[to]) == 0;)
@@ -222,7 +246,7 @@ static uint32_t make_groups(const plan *p, picked *rows, uint32_t count, const m
         *g = (group){.rows = list + from, .count = to - from};
         result_value *keys = MODEL_ARRAY(mem, result_value, p->breakdown_count);
         for (uint32_t k = 0; k < p->breakdown_count; k++)
-            keys[k] = show_key(rows[from].keys[k], g, p->breakdowns[k]);
+            keys[k] = show_key(rows[from].keys[k], &typed[k]);
         g->keys = keys;
         g->calcs = calculate(p, g->rows, g->count, -1, mem);
     }

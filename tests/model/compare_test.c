@@ -1,0 +1,265 @@
+/*
+ * tests/model/compare_test.c: the engine against the model on random data: every layout of the store, random plans, traces and
+ * lists of fields, equal as DESIGN §4 "Exactness" says.
+ *
+ * SKEP_TEST_ROUNDS=all: at least 10,000 queries, every calculation with every operator on every type at least 50 times; a number: about so
+ * many queries; else a run of seconds. SKEP_TEST_SEED begins elsewhere; a failure prints the seed of its world and the query.
+ */
+#include "compare.h"
+#include "layouts.h"
+#include "questions.h"
+
+#define QUERIES_ALL     10400
+#define QUERIES_SHORT   260
+#define QUERIES_A_WORLD 65
+#define QUERY_MEMORY    (1 * GIB)
+#define NON_EMPTY_LEAST 60 /* per cent */
+#define LEAST_MET       50
+
+typedef struct tally {
+    coverage coverage;
+    uint64_t queries, non_empty, refused, loose, answers, rows, traces, field_lists;
+} tally;
+
+typedef struct party { /* one world, the model and the engines that hold it */
+    world w;
+    uint64_t seed;
+    engine *model;
+    holder holders[LAYOUT_COUNT];
+    bool is_there[LAYOUT_COUNT];
+} party;
+
+static uint32_t rounds(void)
+{
+    const char *asked = getenv("SKEP_TEST_ROUNDS");
+    uint64_t n = 0;
+    if (asked && strcmp(asked, "all") == 0)
+        return QUERIES_ALL;
+    return asked && span_to_u64(span_text(asked), &n) && n ? (uint32_t)n : QUERIES_SHORT;
+}
+
+static uint64_t first_seed(void)
+{
+    const char *asked = getenv("SKEP_TEST_SEED");
+    uint64_t seed = 1;
+    if (asked)
+        span_to_u64(span_text(asked), &seed);
+    return seed;
+}
+
+static void gather(party *p, uint64_t seed, uint32_t row_count)
+{
+    p->seed = seed;
+    world_make(&p->w, seed, row_count);
+    engine_open_model(&p->model);
+    err e = {0};
+    for (uint32_t i = 0; i < p->w.batch_count; i++) {
+        publish one = {.environment = p->w.batches[i].environment,
+                       .seq = i + 1,
+                       .take_batch = world_open(&p->w, i)};
+        check_ok(engine_publish(p->model, &one, &e), &e);
+    }
+    for (int l = 0; l < LAYOUT_COUNT; l++)
+        holder_fill(&p->holders[l], &p->w, (layout)l);
+}
+
+static void scatter(party *p)
+{
+    for (int l = 0; l < LAYOUT_COUNT; l++)
+        holder_close(&p->holders[l]);
+    engine_close(p->model);
+    world_done(&p->w);
+}
+
+static void differ(const party *p, int l, const char *question, const char *diff)
+{
+    fail_msg("world %llu, layout \"%s\": %s\n%s", (unsigned long long)p->seed, layout_names[l],
+             question, diff);
+}
+
+/* ---- queries ---- */
+
+static void ask_one(party *p, tally *t, const query_spec *s, arena *mem)
+{
+    plan pl;
+    err e = {0};
+    if (plan_make(s, p->w.now_ns, world_chance(&p->w, 40), mem, &pl, &e) != SK_OK) {
+        t->refused++;
+        return;
+    }
+    uint32_t environment = world_chance(&p->w, 90) ? 1 : 2;
+    result want, got;
+    check_ok(engine_run(p->model, environment, &pl, NULL, mem, &want, &e), &e);
+    t->queries++;
+    t->non_empty += want.rows_scanned > 0; /* of the model: rows that count */
+    buf text;
+    buf_init(&text, MIB);
+    spec_to_text(s, &text);
+    buf_add_u8(&text, 0);
+    for (int l = 0; l < LAYOUT_COUNT; l++) {
+        bool is_loose = false;
+        sk_code code = engine_run(p->holders[l].engine, environment, &pl, NULL, mem, &got, &e);
+        if (code != SK_OK)
+            differ(p, l, (const char *)text.at, e.text);
+        const char *diff = compare_results(&pl, &want, &got, &is_loose, mem);
+        if (diff)
+            differ(p, l, (const char *)text.at, diff);
+        t->loose += is_loose;
+        t->answers++;
+        t->rows += got.row_count + got.series_count;
+    }
+    buf_done(&text);
+}
+
+static void ask_questions(party *p, tally *t, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        arena *mem = arena_new(QUERY_MEMORY);
+        query_spec s = question_make(&p->w, &t->coverage, mem);
+        ask_one(p, t, &s, mem);
+        arena_free(mem);
+    }
+}
+
+/* ---- structure ---- */
+
+static void ask_traces(party *p, tally *t, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && p->w.trace_count; i++) {
+        trace_id id = p->w.traces[world_below(&p->w, p->w.trace_count)];
+        int64_t start =
+            world_chance(&p->w, 70)
+                ? 0
+                : p->w.start_ns + (int64_t)world_below(&p->w, (uint64_t)(600 * NS_PER_S));
+        int64_t end = world_chance(&p->w, 70)
+                          ? 0
+                          : (start ? start : p->w.start_ns) + 1 +
+                                (int64_t)world_below(&p->w, (uint64_t)(900 * NS_PER_S));
+        arena *mem = arena_new(QUERY_MEMORY);
+        trace_result want, got;
+        err e = {0};
+        char text[33];
+        trace_id_print(id, text);
+        sk_code wanted = engine_trace(p->model, 1, id, start, end, mem, &want, &e);
+        for (int l = 0; l < LAYOUT_COUNT; l++) {
+            sk_code code = engine_trace(p->holders[l].engine, 1, id, start, end, mem, &got, &e);
+            const char *diff = code != wanted  ? sk_name(code)
+                               : code == SK_OK ? compare_traces(&want, &got, mem)
+                                               : NULL;
+            if (diff)
+                differ(p, l, text, diff);
+        }
+        t->traces += wanted == SK_OK;
+        arena_free(mem);
+    }
+}
+
+static void random_range(world *w, int64_t *ret_start, int64_t *ret_end)
+{
+    *ret_start = w->start_ns - (world_chance(w, 50) ? 3 * 86400 * NS_PER_S : 0);
+    *ret_end = w->now_ns + 3600 * NS_PER_S;
+    if (world_chance(w, 50)) {
+        *ret_start = w->start_ns + (int64_t)world_below(w, (uint64_t)(w->now_ns - w->start_ns + 1));
+        *ret_end = *ret_start + 1 + (int64_t)world_below(w, (uint64_t)(600 * NS_PER_S));
+    }
+}
+
+static void ask_fields(party *p, tally *t, uint32_t count)
+{
+    static const char *const datasets[] = {"web", "metrics", "shop", "nobody"};
+    for (uint32_t i = 0; i < count; i++) {
+        arena *mem = arena_new(QUERY_MEMORY);
+        fields_query q = {.top_max = (uint32_t)world_below(&p->w, 12),
+                          .limit = (uint32_t)world_below(&p->w, 2) * 9};
+        fields_result want, got;
+        err e = {0};
+        random_range(&p->w, &q.start_ns, &q.end_ns);
+        if (world_chance(&p->w, 50))
+            q.dataset = span_text(datasets[world_below(&p->w, COUNT_OF(datasets))]);
+        if (world_chance(&p->w, 30))
+            q.prefix = SPAN("h");
+        check_ok(engine_fields(p->model, 1, &q, mem, &want, &e), &e);
+        for (int l = 0; l < LAYOUT_COUNT; l++) {
+            check_ok(engine_fields(p->holders[l].engine, 1, &q, mem, &got, &e), &e);
+            const char *diff = compare_fields(&want, &got, mem);
+            if (diff)
+                differ(p, l, "fields", diff);
+        }
+        t->field_lists += want.count > 0;
+        arena_free(mem);
+    }
+}
+
+static void settle_everywhere(party *p)
+{
+    err e = {0};
+    for (int l = 0; l < LAYOUT_COUNT; l++)
+        check_ok(engine_settle(p->holders[l].engine, &e), &e);
+}
+
+static void ask_all(party *p, tally *t, uint32_t queries)
+{
+    ask_questions(p, t, queries);
+    ask_traces(p, t, queries / 4 + 1);
+    ask_fields(p, t, queries / 12 + 1);
+}
+
+static void one_world(tally *t, uint64_t seed, uint32_t queries)
+{
+    static party p;
+    gather(&p, seed, 200 + (uint32_t)(seed % 5) * 300);
+    ask_all(&p, t, queries - queries / 10);
+    settle_everywhere(&p);
+    ask_all(&p, t, queries / 10);
+    scatter(&p);
+}
+
+static void the_engine_answers_as_the_model(void **state)
+{
+    static tally t;
+    uint32_t wanted = rounds();
+    for (uint64_t seed = first_seed(); t.queries < wanted; seed++) {
+        one_world(&t, seed, QUERIES_A_WORLD);
+        check__end(NULL); /* the stores' folder */
+    }
+    uint32_t least = coverage_least(&t.coverage, wanted >= QUERIES_ALL);
+    print_message("%llu queries (%llu non-empty, %llu refused), %llu answers with %llu rows "
+                  "compared, %llu decided by sums of floats; "
+                  "%llu traces, %llu lists of fields; least covered cell: %u\n",
+                  (unsigned long long)t.queries, (unsigned long long)t.non_empty,
+                  (unsigned long long)t.refused, (unsigned long long)t.answers,
+                  (unsigned long long)t.rows, (unsigned long long)t.loose,
+                  (unsigned long long)t.traces, (unsigned long long)t.field_lists, least);
+    assert_true(t.non_empty * 100 >= t.queries * NON_EMPTY_LEAST);
+    assert_true(t.refused * 50 <= t.queries + 50);
+    assert_true(t.loose * 50 <= t.answers + 500);
+    if (wanted >= QUERIES_ALL)
+        assert_true(least >= LEAST_MET);
+}
+
+/* More distinct values than are counted exactly. */
+static void many_distinct_values(void **state)
+{
+    static const char *const texts[] = {
+        "COUNT_DISTINCT(request.id), COUNT_DISTINCT(trace.span_id), COUNT_DISTINCT(user.id)",
+        "COUNT_DISTINCT(request.id) GROUP BY is_cached",
+        "COUNT_DISTINCT(trace.span_id), COUNT GROUP BY http.route LIMIT 2",
+    };
+    static party p;
+    static tally t;
+    gather(&p, 4242, 16000);
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        arena *mem = arena_new(4 * GIB);
+        char text[300];
+        query_spec s;
+        err e = {0};
+        snprintf(text, sizeof text, "%s SINCE 1600000000 UNTIL 1800000000", texts[i]);
+        check_ok(spec_from_text(span_text(text), mem, &s, &e), &e);
+        ask_one(&p, &t, &s, mem);
+        arena_free(mem);
+    }
+    scatter(&p);
+}
+
+TEST_GROUP(model_compare, TEST(the_engine_answers_as_the_model), TEST(many_distinct_values));
+TEST_MAIN(model_compare)
