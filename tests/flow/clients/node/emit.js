@@ -1,6 +1,7 @@
 // Sends the story of ../README.md with the Node SDK over the protocol in OTEL_EXPORTER_OTLP_PROTOCOL.
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, context, trace } from "@opentelemetry/api";
 import { SeverityNumber } from "@opentelemetry/api-logs";
+import { detectResources, envDetector } from "@opentelemetry/resources";
 import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BatchSpanProcessor, NodeTracerProvider } from "@opentelemetry/sdk-trace-node";
@@ -10,10 +11,11 @@ const { OTLPTraceExporter } = await import(`@opentelemetry/exporter-trace-otlp-$
 const { OTLPLogExporter } = await import(`@opentelemetry/exporter-logs-otlp-${form}`);
 const { OTLPMetricExporter } = await import(`@opentelemetry/exporter-metrics-otlp-${form}`);
 
-const tracers = new NodeTracerProvider({ spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())] });
+const resource = detectResources({ detectors: [envDetector] }); // OTEL_SERVICE_NAME
+const tracers = new NodeTracerProvider({ resource, spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())] });
 tracers.register();
-const loggers = new LoggerProvider({ processors: [new BatchLogRecordProcessor({ exporter: new OTLPLogExporter() })] });
-const meters = new MeterProvider({ readers: [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter() })] });
+const loggers = new LoggerProvider({ resource, processors: [new BatchLogRecordProcessor({ exporter: new OTLPLogExporter() })] });
+const meters = new MeterProvider({ resource, readers: [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter() })] });
 
 const tracer = tracers.getTracer("orders", "1.2.3");
 const logger = loggers.getLogger("orders", "1.2.3");
