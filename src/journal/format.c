@@ -13,7 +13,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stored structs are li
 
 #define FILE_MAGIC      "skepjrnl"
 #define FORMAT_VERSION  1u
-#define LZ4_RATIO_BOUND 255u /* a byte of an LZ4 block makes at most so many */
+#define LZ4_RATIO_BOUND 255u             /* a byte of an LZ4 block makes at most so many */
+#define SEQ_MAX         (UINT64_MAX / 4) /* no journal lives so long; room to count on from any number */
 
 typedef struct file_header {
     uint8_t magic[8];
@@ -43,7 +44,7 @@ bool journal__header_is_valid(const record_header *h, uint64_t file_id)
     if (h->kind >= RECORD_KIND_COUNT || h->family >= FAMILY_COUNT || (h->flags & ~RECORD_LZ4) != 0)
         return false;
     bool is_mark = h->kind != RECORD_DATA && h->kind != RECORD_COPY;
-    if (h->seq == 0 || (is_mark && h->stored_bytes != 0))
+    if (h->seq == 0 || h->seq > SEQ_MAX || (is_mark && h->stored_bytes != 0))
         return false;
     if (h->flags & RECORD_LZ4)
         return h->raw_bytes <= PAYLOAD_MAX && h->raw_bytes / LZ4_RATIO_BOUND <= h->stored_bytes;
