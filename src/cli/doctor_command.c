@@ -36,7 +36,8 @@ static void print_refusal(cli *c, const node *r)
     term_color_on(&c->out, COLOR_BOLD);
     term_text(&c->out, node_text(node_get(r, "reason")));
     term_color_off(&c->out);
-    term_print(&c->out, "  %s times, last ", count);
+    bool is_once = node_count(node_get(r, "count")) == 1;
+    term_print(&c->out, is_once ? "  once, " : "  %s times, last ", count);
     print_age(c, node_get(r, "time"));
     term_print(&c->out, "\n");
     span service = node_text(node_get(r, "service")), source = node_text(node_get(r, "source"));

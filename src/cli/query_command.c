@@ -264,6 +264,18 @@ static int ask(cli *c, const query_view *v, span text, asking *a)
     return a->failed ? a->exit : code;
 }
 
+/* No group; or, without GROUP BY, a row in which nothing was counted. */
+static bool is_empty_answer(const query_view *v, const node *answer)
+{
+    const node *row = node_first(node_get(node_get(answer, "data"), "results"));
+    if (!row || v->plan.breakdown_count)
+        return !row;
+    for (const node *n = node_first(node_get(row, "data")); n; n = n->next)
+        if (n->kind != NODE_NULL && !span_is(n->text, "0"))
+            return false;
+    return true;
+}
+
 static int ask_and_show(cli *c, const query_own *own, const query_view *v, span text)
 {
     asking a = {.c = c};
@@ -289,7 +301,7 @@ static int ask_and_show(cli *c, const query_own *own, const query_view *v, span 
     }
     if (answer && code != EXIT_OK)
         cli_talk(c, "interrupted: this is what was found up to then");
-    bool is_empty = answer && !node_first(node_get(node_get(answer, "data"), "results"));
+    bool is_empty = answer && is_empty_answer(v, answer);
     term_flush(&c->out);
     buf_done(&a.newest);
     return code == EXIT_OK && is_empty && c->fail_empty ? EXIT_NOTHING : code;
