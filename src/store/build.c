@@ -198,7 +198,7 @@ static sk_code write_file(builder *b, err *e)
         return code;
     q->facts.row_count = b->order.count;
     must(b->order.count); /* the caller selected some */
-    code = gather_new(&b->in, &b->order, keep_blocks(&b->in), &b->gather, e);
+    code = gather_new(&b->in, &b->order, keep_blocks(&b->in), q->cancel, &b->gather, e);
     if (code == SK_OK)
         code = list_columns(b, e);
     if (code == SK_OK)

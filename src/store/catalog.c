@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/must.h"
 #include "base/reader.h"
@@ -75,6 +76,54 @@ sk_code catalog__make_folder(table *t, err *e)
         code = file_sync_dir(t->store->dir, e);
     t->has_folder = code == SK_OK;
     base_free(environment);
+    base_free(folder);
+    return code;
+}
+
+static sk_code sync_folder(const table *t, err *e)
+{
+    char *folder = catalog__folder(t);
+    sk_code code =
+        folder ? file_sync_dir(folder, e) : err_set(e, SK_NO_MEMORY, "no memory for a name");
+    base_free(folder);
+    return code;
+}
+
+sk_code catalog__name(table *t, const char *temporary, const char *final, err *e)
+{
+    sk_code code = file_rename(temporary, final, e);
+    if (code == SK_OK)
+        code = sync_folder(t, e);
+    if (code == SK_OK)
+        return SK_OK;
+    err why;
+    if (file_remove(final, &why) != SK_OK || sync_folder(t, &why) != SK_OK) {
+        table__stop_sealing(t);
+        store__notice(t->store,
+                      "%s: sealing and merging stop until a restart, as it cannot be taken back "
+                      "(%s); nothing is lost",
+                      final, why.text);
+    } else if (file_remove(temporary, &why) != SK_OK) {
+        store__notice(t->store, "%s", why.text);
+    }
+    return code;
+}
+
+sk_code catalog__keep_sealed(table *t, uint64_t seq, err *e)
+{
+    buf bytes;
+    buf_init(&bytes, SEALED_BYTES);
+    buf_add_u64(&bytes, seq);
+    if (!bytes.failed)
+        buf_add_u64(&bytes, hash64(span_of(bytes.at, 8)));
+    char *folder = catalog__folder(t);
+    char *path = folder ? print("%s/%s", folder, SEALED_NAME) : NULL;
+    sk_code code = path && !bytes.failed ? catalog__make_folder(t, e)
+                                         : err_set(e, SK_NO_MEMORY, "no memory for a name");
+    if (code == SK_OK)
+        code = file_replace(path, buf_span(&bytes), 0600, e);
+    buf_done(&bytes);
+    base_free(path);
     base_free(folder);
     return code;
 }

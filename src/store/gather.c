@@ -35,6 +35,7 @@ struct gather {
     slot **kept;
     uint32_t kept_count, keep_max, clock;
     vector *v;
+    const atomic_bool *cancel;
     /* The output block in the making. */
     uint64_t present[VECTOR_WORDS];
     uint64_t bits[VECTOR_ROWS];
@@ -52,7 +53,7 @@ static sk_code out_of_memory(err *e)
 }
 
 sk_code gather_new(const order_inputs *in, const row_order *order, uint32_t keep_blocks,
-                   gather **ret, err *e)
+                   const atomic_bool *cancel, gather **ret, err *e)
 {
     gather *g = base_alloc_zero(1, sizeof *g);
     if (!g)
@@ -60,6 +61,7 @@ sk_code gather_new(const order_inputs *in, const row_order *order, uint32_t keep
     g->in = in;
     g->order = order;
     g->keep_max = keep_blocks;
+    g->cancel = cancel;
     g->slot_of = base_alloc_zero(in->row_end / VECTOR_ROWS + 1ul, sizeof g->slot_of[0]);
     g->kept = base_alloc_zero(keep_blocks, sizeof g->kept[0]);
     g->codes = base_alloc_zero(in->count + 1ul, sizeof g->codes[0]);
@@ -349,6 +351,8 @@ static sk_code write_blocks(gather *g, const gather_column *c, column_writer *w,
 {
     uint32_t blocks = block_count_of(g->order->count);
     for (uint32_t block = 0; block < blocks; block++) {
+        if (g->cancel && atomic_load_explicit(g->cancel, memory_order_relaxed))
+            return err_set(e, SK_CLOSING, "the store is closing");
         block_state b = {.first = block * VECTOR_ROWS,
                          .count = block_rows_of(g->order->count, block)};
         sk_code code = gather_block(g, c, w, &b, e);

@@ -6,6 +6,8 @@
 #ifndef STORE_GATHER_H
 #define STORE_GATHER_H
 
+#include <stdatomic.h>
+
 #include "store/order.h"
 #include "store/segment_write.h"
 
@@ -21,7 +23,7 @@ typedef struct gather_column {
 typedef struct gather gather;
 
 sk_code gather_new(const order_inputs *in, const row_order *order, uint32_t keep_blocks,
-                   gather **ret, err *e) must_use;
+                   const atomic_bool *cancel, gather **ret, err *e) must_use;
 void gather_free(gather *take_g); /* NULL is fine */
 /* Writes the column, block by block. */
 sk_code gather_write(gather *g, const gather_column *c, segment_writer *w, err *e) must_use;

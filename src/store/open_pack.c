@@ -76,6 +76,14 @@ static void *take(pieces *p, size_t count, size_t item_bytes)
     return count ? piece : NULL;
 }
 
+/* The same, as a place: see open_values. */
+static uint32_t take_place(pieces *p, size_t count, size_t item_bytes)
+{
+    size_t place = p->used / 8;
+    take(p, count, item_bytes);
+    return count ? (uint32_t)place : 0;
+}
+
 static bool is_coded(field_type t)
 {
     return t == FIELD_STRING || t == FIELD_HISTOGRAM || t == FIELD_BOOL;
@@ -100,13 +108,13 @@ static void lay_out(const batch *b, const uint32_t *columns, const extent *x, op
         if (columns[i] == COLUMN_NONE)
             continue;
         const column *c = &b->columns[i];
+        size_t value_bytes = is_coded(c->type) ? sizeof(uint32_t) : sizeof(uint64_t);
         open_values v = {.set_column = columns[i],
                          .count = c->count,
-                         .range_count = c->range_count,
-                         .rows = take(p, c->rows ? c->count : 0, sizeof(uint32_t)),
-                         .codes = take(p, is_coded(c->type) ? c->count : 0, sizeof(uint32_t)),
-                         .bits = take(p, is_coded(c->type) ? 0 : c->count, sizeof(uint64_t)),
-                         .ranges = take(p, c->range_count, sizeof(column_range))};
+                         .rows = take_place(p, c->rows ? c->count : 0, sizeof(uint32_t)),
+                         .values = take_place(p, c->count, value_bytes),
+                         .ranges = take_place(p, c->range_count, sizeof(column_range)),
+                         .range_count = c->range_count};
         if (ob->columns)
             ob->columns[at++] = v;
     }
@@ -114,19 +122,26 @@ static void lay_out(const batch *b, const uint32_t *columns, const extent *x, op
 
 /* ---- copying ---- */
 
-static void copy_values(const column *c, const uint32_t *codes, open_values *v)
+static void copy_values(const column *c, const uint32_t *codes, const open_batch *ob,
+                        const open_values *v)
 {
     bool is_text = c->type == FIELD_STRING || c->type == FIELD_HISTOGRAM;
+    uint64_t *words = (uint64_t *)ob->time_ns;
     if (v->rows)
-        memcpy(v->rows, c->rows, c->count * sizeof c->rows[0]);
-    if (v->bits)
-        memcpy(v->bits, c->bits, c->count * sizeof c->bits[0]);
-    for (uint32_t i = 0; v->codes && i < c->count; i++)
-        v->codes[i] = is_text ? codes[c->codes[i]] : c->codes[i];
+        memcpy(words + v->rows, c->rows, c->count * sizeof c->rows[0]);
+    if (!is_coded(c->type)) {
+        if (c->count)
+            memcpy(words + v->values, c->bits, c->count * sizeof c->bits[0]);
+    } else {
+        uint32_t *to = (uint32_t *)(words + v->values);
+        for (uint32_t i = 0; i < c->count; i++)
+            to[i] = is_text ? codes[c->codes[i]] : c->codes[i];
+    }
+    column_range *ranges = (column_range *)(words + v->ranges);
     for (uint32_t i = 0; i < c->range_count; i++) {
-        v->ranges[i] = c->ranges[i];
+        ranges[i] = c->ranges[i];
         if (is_text)
-            v->ranges[i].bits = codes[(uint32_t)c->ranges[i].bits];
+            ranges[i].bits = codes[(uint32_t)c->ranges[i].bits];
     }
 }
 
@@ -178,7 +193,7 @@ sk_code open_batch_pack(const batch *b, const uint32_t *columns, const uint32_t 
         .row_count = b->row_count, .column_count = x.columns, .arrival_ns = b->arrival_ns};
     pieces counted = {0};
     lay_out(b, columns, &x, &ob, &counted);
-    pieces p = {.at = base_alloc(counted.used)};
+    pieces p = {.at = counted.used / 8 <= UINT32_MAX ? base_alloc(counted.used) : NULL};
     if (!p.at)
         return err_set(e, SK_NO_MEMORY, "no memory for an open batch of %u rows", b->row_count);
     lay_out(b, columns, &x, &ob, &p);
@@ -187,7 +202,7 @@ sk_code open_batch_pack(const batch *b, const uint32_t *columns, const uint32_t 
     copy_rows(b, codes, &ob);
     for (uint32_t i = 0, at = 0; i < b->column_count; i++)
         if (columns[i] != COLUMN_NONE)
-            copy_values(&b->columns[i], codes, &ob.columns[at++]);
+            copy_values(&b->columns[i], codes, &ob, &ob.columns[at++]);
     if (ob.trace_filter) {
         memset(ob.trace_filter, 0, ob.trace_filter_words * sizeof ob.trace_filter[0]);
         fill_filter(&ob);

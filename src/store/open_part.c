@@ -87,7 +87,7 @@ static const open_column *column_at(const part *p, uint32_t col)
 static part_column get_column(const part *p, uint32_t col)
 {
     const open_column *c = column_at(p, col);
-    return (part_column){c->name, c->type,
+    return (part_column){open_column_name(c), c->type,
                          atomic_load_explicit(&c->value_count, memory_order_relaxed)};
 }
 
@@ -98,7 +98,7 @@ static uint32_t find(const part *p, span name, uint32_t ret_columns[FIELD_TYPE_C
     uint32_t count = 0;
     for (uint32_t i = 0; i < of(p)->view.column_count && count < FIELD_TYPE_COUNT; i++) {
         const open_column *c = open_set_column(s, i);
-        if ((c->hash ^ (uint32_t)c->type) == hash && span_equal(c->name, name))
+        if ((c->hash ^ c->type) == hash && span_equal(open_column_name(c), name))
             ret_columns[count++] = PART_COLUMNS + i;
     }
     return count;
@@ -233,15 +233,13 @@ static void read_pseudo(part_reader *r, uint32_t col, block_batches b, vector *o
 
 /* ---- reading named columns ---- */
 
-/* The first of the column's points at or after `row`. */
-static uint32_t first_point(const open_values *v, uint32_t row)
+/* The first of ascending rows at or after `row`. */
+static uint32_t first_point(const uint32_t *rows, uint32_t count, uint32_t row)
 {
-    if (!v->rows)
-        return row;
-    uint32_t low = 0, high = v->count;
+    uint32_t low = 0, high = count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (v->rows[middle] < row)
+        if (rows[middle] < row)
             low = middle + 1;
         else
             high = middle;
@@ -251,22 +249,27 @@ static uint32_t first_point(const open_values *v, uint32_t row)
 
 static void put_points(const share *s, const open_values *v, vector *out)
 {
-    uint32_t from = first_point(v, s->from), count = s->to - s->from;
-    if (!v->rows) {
+    const uint32_t *rows = open_batch_at(s->ob, v->rows);
+    const void *values = open_batch_at(s->ob, v->values);
+    bool is_number = out->kind == VECTOR_INTS || out->kind == VECTOR_FLOATS;
+    const uint32_t *codes = values;
+    const uint64_t *bits = values;
+    uint32_t count = s->to - s->from;
+    if (!rows) {
         set_present_range(out, s->at, s->at + count);
-        if (v->codes)
-            memcpy(out->codes + s->at, v->codes + from, count * sizeof v->codes[0]);
+        if (is_number)
+            memcpy(out->ids + s->at, bits + s->from, count * sizeof bits[0]);
         else
-            memcpy(out->ids + s->at, v->bits + from, count * sizeof v->bits[0]);
+            memcpy(out->codes + s->at, codes + s->from, count * sizeof codes[0]);
         return;
     }
-    for (uint32_t i = from; i < v->count && v->rows[i] < s->to; i++) {
-        uint32_t row = s->at + v->rows[i] - s->from;
+    for (uint32_t i = first_point(rows, v->count, s->from); i < v->count && rows[i] < s->to; i++) {
+        uint32_t row = s->at + rows[i] - s->from;
         set_present(out, row);
-        if (v->codes)
-            out->codes[row] = v->codes[i];
+        if (is_number)
+            out->ids[row] = bits[i];
         else
-            out->ids[row] = v->bits[i];
+            out->codes[row] = codes[i];
     }
 }
 
@@ -326,8 +329,9 @@ static void read_named(part_reader *r, uint32_t col, block_batches b, vector *ou
             memset(out->ids, 0, out->row_count * sizeof out->ids[0]);
         is_cleared = true;
         /* Later ranges hide earlier ones, points hide ranges: in this order. */
+        const column_range *ranges = open_batch_at(s.ob, v->ranges);
         for (uint32_t i = 0; i < v->range_count; i++)
-            put_range(&s, &v->ranges[i], out);
+            put_range(&s, &ranges[i], out);
         if (v->count)
             put_points(&s, v, out);
     }

@@ -14,7 +14,8 @@
 
 #define STRINGS_CAP_BYTES                                                                          \
     (4 * GIB) /* codes stay below INTERN_NONE; seal_bytes bounds a set long before */
-#define STRINGS_AHEAD 16u
+#define NAMES_CAP_BYTES (1 * GIB)
+#define STRINGS_AHEAD   16u
 
 open_set *open_set_new(family f, memory *account)
 {
@@ -22,7 +23,10 @@ open_set *open_set_new(family f, memory *account)
     if (!s)
         return NULL;
     s->strings = intern_new(STRINGS_CAP_BYTES);
-    if (!s->strings) {
+    s->names = arena_new(NAMES_CAP_BYTES);
+    if (!s->strings || !s->names) {
+        intern_free(s->strings);
+        arena_free(s->names);
         base_free(s);
         return NULL;
     }
@@ -53,6 +57,7 @@ void open_set_unref(open_set *s)
     stable_done(&s->batches);
     stable_done(&s->columns);
     intern_free(s->strings);
+    arena_free(s->names);
     base_free(s->slots);
     base_free(s->column_map);
     base_free(s->code_map);
@@ -89,16 +94,17 @@ static uint32_t column_of(open_set *s, span name, field_type type)
     uint32_t at = hash & s->slot_mask;
     for (; s->slots[at] != COLUMN_NONE; at = (at + 1) & s->slot_mask) {
         const open_column *c = open_set_column(s, s->slots[at]);
-        if (c->hash == hash && c->type == type && span_equal(c->name, name))
+        if (c->hash == hash && c->type == type && span_equal(open_column_name(c), name))
             return s->slots[at];
     }
     open_column *fresh = stable_next(&s->columns, sizeof *fresh);
-    uint32_t text = fresh ? intern_put(s->strings, name) : INTERN_NONE;
-    if (text == INTERN_NONE)
+    span copy;
+    if (!fresh || name.len > UINT16_MAX || !arena_copy(s->names, name, &copy))
         return COLUMN_NONE;
-    fresh->name = intern_text(s->strings, text);
+    fresh->name = copy.at;
+    fresh->name_len = (uint16_t)copy.len;
     fresh->hash = hash;
-    fresh->type = type;
+    fresh->type = (uint8_t)type;
     s->slots[at] = s->columns.count;
     return s->columns.count++;
 }
@@ -124,13 +130,14 @@ static void count_values(open_set *s, const open_batch *ob)
 {
     for (uint32_t i = 0; i < ob->column_count; i++) {
         const open_values *v = &ob->columns[i];
+        const column_range *ranges = open_batch_at(ob, v->ranges);
         uint64_t count = v->count;
         for (uint32_t k = 0; k < v->range_count && count < ob->row_count; k++)
-            count += v->ranges[k].end_row - v->ranges[k].first_row;
+            count += ranges[k].end_row - ranges[k].first_row;
         if (count > ob->row_count)
             count = ob->row_count;
         open_column *of = stable_at(&s->columns, v->set_column, sizeof *of);
-        atomic_fetch_add_explicit(&of->value_count, count, memory_order_relaxed);
+        atomic_fetch_add_explicit(&of->value_count, (uint32_t)count, memory_order_relaxed);
     }
 }
 
@@ -165,9 +172,16 @@ static void account_for(open_set *s, size_t bytes)
         s->reserved += bytes;
 }
 
+/* What the batches share. */
+static size_t shared_bytes(const open_set *s)
+{
+    return intern_bytes(s->strings) + arena_reserved_bytes(s->names) +
+           s->columns.count * sizeof(open_column) + (s->slot_mask + 1ul) * sizeof s->slots[0];
+}
+
 sk_code open_set_add(open_set *s, publish_info info, const batch *b, err *e)
 {
-    size_t strings_before = intern_bytes(s->strings);
+    size_t before = shared_bytes(s);
     open_batch *ob = stable_next(&s->batches, sizeof *ob);
     /* Strings and columns that a failed attempt leaves behind are unused entries, nothing more. */
     if (!ob || b->row_count > UINT32_MAX - VECTOR_ROWS - s->written.row_count ||
@@ -187,7 +201,7 @@ sk_code open_set_add(open_set *s, publish_info info, const batch *b, err *e)
     w->row_count += b->row_count;
     w->min_time_ns = ob->min_time_ns < w->min_time_ns ? ob->min_time_ns : w->min_time_ns;
     w->max_time_ns = ob->max_time_ns > w->max_time_ns ? ob->max_time_ns : w->max_time_ns;
-    size_t bytes = sizeof *ob + ob->bytes + intern_bytes(s->strings) - strings_before;
+    size_t bytes = sizeof *ob + ob->bytes + shared_bytes(s) - before;
     w->bytes += bytes;
     account_for(s, bytes);
     return SK_OK;

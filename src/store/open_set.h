@@ -6,19 +6,19 @@
 #ifndef STORE_OPEN_SET_H
 #define STORE_OPEN_SET_H
 
+#include "base/arena.h"
 #include "base/intern.h"
 #include "store/part.h"
 #include "store/stable.h"
 
-/* One column's values in one batch: as struct column of event/batch.h, with the set's codes. */
+/* One column's values in one batch: as struct column of event/batch.h, with the set's codes. Places are in units of eight bytes
+ * from the batch's memory; 0 = there is none. A wide event has thousands of these. */
 typedef struct open_values {
     uint32_t set_column;
     uint32_t count;  /* points */
-    uint32_t *rows;  /* NULL: every row has one */
-    uint32_t *codes; /* strings, histograms, bools */
-    uint64_t *bits;  /* numbers */
-    column_range *ranges;
-    uint32_t range_count;
+    uint32_t rows;   /* u32 each; 0: every row has one */
+    uint32_t values; /* u32 codes (strings, histograms, bools) or u64 bits (numbers) */
+    uint32_t ranges, range_count;
 } open_values;
 
 /* A batch in the form it is scanned in: exact arrays in one piece of memory, a third of what building it took. */
@@ -39,10 +39,11 @@ typedef struct open_batch {
 } open_batch;
 
 typedef struct open_column {
-    span name; /* in the set's strings */
+    const uint8_t *name; /* in the set's names */
     uint32_t hash;
-    field_type type;
-    _Atomic uint64_t value_count; /* relaxed: a figure */
+    uint16_t name_len;
+    uint8_t type;                 /* field_type */
+    _Atomic uint32_t value_count; /* relaxed: a figure */
 } open_column;
 
 typedef struct open_view {
@@ -55,6 +56,7 @@ typedef struct open_set {
     family family;
     _Atomic uint32_t refs;
     intern *strings;
+    arena *names; /* of columns */
     stable batches, columns;
     uint32_t *slots; /* (name, type) → column, the publisher's own */
     uint32_t slot_mask;
@@ -84,9 +86,19 @@ static inline const open_batch *open_set_batch(const open_set *s, uint32_t index
     return stable_at(&s->batches, index, sizeof(open_batch));
 }
 
+static inline const void *open_batch_at(const open_batch *b, uint32_t place)
+{
+    return place ? (const uint64_t *)b->time_ns + place : NULL;
+}
+
 static inline const open_column *open_set_column(const open_set *s, uint32_t index)
 {
     return stable_at(&s->columns, index, sizeof(open_column));
+}
+
+static inline span open_column_name(const open_column *c)
+{
+    return span_of(c->name, c->name_len);
 }
 
 /* The batch that holds a row of the set: the last whose first_row is not above it. */

@@ -246,7 +246,10 @@ sk_code seal__oldest(table *t, bool wait, bool *ret_did, err *e)
     *ret_did = false;
     open_set *set = table__begin_seal(t, wait);
     if (!set)
-        return SK_OK;
+        return table__is_stuck(t) ? err_set(e, SK_IO,
+                                            "sealing stopped until a restart: an earlier "
+                                            "seal could not be taken back")
+                                  : SK_OK;
     store *of = t->store;
     segment_list *room = NULL;
     sealing *s = base_alloc_zero(1, sizeof *s);

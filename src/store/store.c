@@ -6,12 +6,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/file.h"
-#include "base/must.h"
 #include "store/store_private.h"
 
 #define SEAL_ROWS      (1u << 20)
@@ -69,6 +65,8 @@ sk_code store_open(const store_options *o, store **ret, err *e)
         s->dir && s->data_dir ? SK_OK : err_set(e, SK_NO_MEMORY, "no memory to open the store");
     if (code == SK_OK)
         code = catalog__open(s, e);
+    if (code == SK_OK)
+        code = work__start(s, e);
     if (code != SK_OK) {
         store_close(s);
         return code;
@@ -82,6 +80,7 @@ void store_close(store *take_s)
     store *s = take_s;
     if (!s)
         return;
+    work__stop(s);
     for (uint32_t i = 0; i < s->table_count; i++)
         table__free(s->tables[i]);
     base_free(s->tables);
@@ -192,27 +191,54 @@ uint64_t store_unsealed_bytes(const store *s)
     return atomic_load_explicit(&s->unsealed_bytes, memory_order_relaxed);
 }
 
-sk_code store_merge(store *s, err *e)
+/* ---- figures ---- */
+
+static void add_segments(const segment_list *l, store_stats *ret)
 {
-    (void)s, (void)e;
-    return SK_OK;
+    for (uint32_t i = 0; l && i < l->count; i++) {
+        const segment *g = l->at[i];
+        ret->segments++;
+        ret->segment_bytes += g->file_bytes;
+        ret->segment_rows += g->facts.row_count;
+        ret->unmerged_segments += g->facts.level == 0;
+        if (g->facts.min_time_ns < ret->oldest_ns)
+            ret->oldest_ns = g->facts.min_time_ns;
+        if (g->facts.max_time_ns > ret->newest_ns)
+            ret->newest_ns = g->facts.max_time_ns;
+    }
 }
 
-sk_code store_retain(store *s, uint32_t environment, int64_t before_ns, uint64_t *ret_rows, err *e)
+static void add_table(table *t, store_stats *ret)
 {
-    (void)s, (void)environment, (void)before_ns, (void)e;
-    *ret_rows = 0;
-    return SK_OK;
-}
-
-sk_code store_drop(store *s, uint32_t environment, span dataset, err *e)
-{
-    (void)s, (void)environment, (void)dataset;
-    return err_set(e, SK_UNIMPLEMENTED, "dropping is not served yet");
+    lock_take(&t->lock);
+    segment_list *l = segment_list_ref(t->segments);
+    for (uint32_t i = 0; i < t->set_count; i++) {
+        const open_view *v = &t->sets[i]->shown;
+        ret->open_rows += v->row_count;
+        ret->open_bytes += v->bytes;
+        if (v->min_time_ns < ret->oldest_ns)
+            ret->oldest_ns = v->min_time_ns;
+        if (v->max_time_ns > ret->newest_ns)
+            ret->newest_ns = v->max_time_ns;
+    }
+    lock_drop(&t->lock);
+    add_segments(l, ret);
+    segment_list_unref(l);
 }
 
 void store_stats_get(store *s, uint32_t environment, store_stats *ret)
 {
-    (void)s, (void)environment;
-    *ret = (store_stats){0};
+    *ret = (store_stats){.oldest_ns = INT64_MAX, .newest_ns = INT64_MIN};
+    table **list = store__tables(s);
+    for (table **t = list; t && *t; t++)
+        if (!environment || (*t)->environment == environment)
+            add_table(*t, ret);
+    base_free(list);
+    if (ret->oldest_ns == INT64_MAX)
+        ret->oldest_ns = ret->newest_ns = 0;
+    ret->damaged_segments = atomic_load(&s->damaged);
+    ret->seals = atomic_load(&s->seals);
+    ret->merges = atomic_load(&s->merges);
+    ret->rows_dropped_retention = atomic_load(&s->rows_dropped_retention);
+    ret->rows_dropped_disk_max = atomic_load(&s->rows_dropped_disk_max);
 }

@@ -53,7 +53,7 @@ struct store {
     atomic_bool is_stopped; /* a table could not be made: nothing more is shown until a restart */
     lock work_lock;         /* RANK_STORE: for work and is_closing */
     condition work;         /* the sealer's and merger's bell */
-    bool is_closing;
+    atomic_bool is_closing;
     thread sealer, merger;
 };
 
@@ -79,6 +79,7 @@ void table__end_seal(table *t, open_set *s, segment *const *take_added, uint32_t
                      segment_list *take_room);
 void table__fail_seal(table *t, open_set *take_s); /* the set stays as it is, for another try */
 void table__stop_sealing(table *t);
+bool table__is_stuck(table *t);
 
 /* What the table holds at one moment: every shown row once, open or sealed. */
 typedef struct table_view {
@@ -104,11 +105,28 @@ segment_list *table__swap_segments(table *t, segment *const *removed, uint32_t r
 char *catalog__folder(const table *t);
 char *catalog__path(const table *t, int64_t day, uint64_t number, bool is_temporary);
 sk_code catalog__make_folder(table *t, err *e) must_use; /* durably; once */
+/* Gives a written file its final name, durably. When that fails it is taken back; when not even that succeeds the table
+ * stops sealing and merging until it is opened again, as the file may count then. */
+sk_code catalog__name(table *t, const char *temporary, const char *final, err *e) must_use;
+/* Keeps sealed_seq in a file of its own, before segments that say it are dropped. */
+sk_code catalog__keep_sealed(table *t, uint64_t seq, err *e) must_use;
 /* All segments of all tables; what is left of unfinished seals and merges is finished or removed. */
 sk_code catalog__open(store *s, err *e) must_use;
 
 /* ---- seal.c ---- */
 /* Seals the oldest ended set, if there is one. */
 sk_code seal__oldest(table *t, bool wait, bool *ret_did, err *e) must_use;
+
+/* ---- merge.c ---- */
+/* Merges once, if a merge is due; `now`: also if it could wait. */
+sk_code merge__one(table *t, bool now, bool *ret_did, err *e) must_use;
+
+/* ---- retain.c ---- */
+/* Drops the oldest segments while more than disk_max_bytes are used. */
+sk_code retain__disk(store *s, err *e) must_use;
+
+/* ---- work.c: the two threads ---- */
+sk_code work__start(store *s, err *e) must_use;
+void work__stop(store *s);
 
 #endif

@@ -243,6 +243,14 @@ void table__stop_sealing(table *t)
     lock_drop(&t->lock);
 }
 
+bool table__is_stuck(table *t)
+{
+    lock_take(&t->lock);
+    bool is_stuck = t->is_stuck;
+    lock_drop(&t->lock);
+    return is_stuck;
+}
+
 /* ---- what a snapshot takes ---- */
 
 sk_code table__view(table *t, table_view *ret, err *e)

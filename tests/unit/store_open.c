@@ -5,6 +5,7 @@
 #include "store/store.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "base/thread.h"
 #include "unit/store_rows.h"
@@ -228,6 +229,41 @@ static void stops_when_memory_is_short(void **state)
     }
 }
 
+/* DESIGN §3: nothing is preallocated per environment, dataset or field. */
+static void thousands_of_fields_in_many_tables_stay_small(void **state)
+{
+    enum { ENVIRONMENTS = 50, EVENTS = 2, FIELDS = 1500 }; /* an event has at most 2,000 */
+    store *s = open_store(check_dir());
+    char name[64], text[32];
+    uint64_t seq = 1;
+    for (uint32_t i = 0; i < ENVIRONMENTS * FAMILY_COUNT; i++) {
+        batch *b = batch_new(i % FAMILY_COUNT, 16 * MIB);
+        for (uint32_t row = 0; row < EVENTS; row++) {
+            batch_begin_row(b, TEST_TIME, 1, batch_string(b, SPAN("dataset")));
+            for (uint32_t k = 0; k < FIELDS; k++) {
+                snprintf(name, sizeof name, "customer.field.%u", row * FIELDS + k);
+                field_type type = k % 3 == 0 ? FIELD_INT : k % 3 == 1 ? FIELD_STRING : FIELD_FLOAT;
+                uint32_t col = batch_column(b, span_text(name), type, NULL);
+                snprintf(text, sizeof text, "value %u of %u", k, i);
+                if (type == FIELD_INT)
+                    assert_true(batch_put_int(b, col, k));
+                else if (type == FIELD_STRING)
+                    assert_true(batch_put_string(b, col, span_text(text)));
+                else
+                    assert_true(batch_put_float(b, col, k / 8.0));
+            }
+        }
+        assert_true(batch_freeze(b));
+        publish_batch(s, i / FAMILY_COUNT, seq++, b, NULL);
+    }
+    uint64_t bytes = store_unsealed_bytes(s);
+    print_message("%u tables of %u fields: %.1f MiB\n", ENVIRONMENTS * FAMILY_COUNT,
+                  EVENTS * FIELDS, (double)bytes / (double)MIB);
+    assert_true(bytes < 64 * MIB);
+    store_close(s);
+}
+
 TEST_GROUP(store_open_sets, TEST(reads_what_was_published), TEST(a_snapshot_does_not_change),
            TEST(snapshots_choose_by_time_and_family), TEST(finds_traces),
-           TEST(readers_see_a_prefix), TEST(stops_when_memory_is_short));
+           TEST(readers_see_a_prefix), TEST(stops_when_memory_is_short),
+           TEST(thousands_of_fields_in_many_tables_stay_small));
