@@ -3,75 +3,8 @@
  */
 #include "outbound/http.h"
 
-#include <arpa/inet.h>
-#include <poll.h>
-#include <sys/socket.h>
-
 #include "base/clock.h"
-#include "base/thread.h"
-#include "check.h"
-
-typedef struct peer {
-    int listener, port;
-    const char *says;  /* sent after a request's head (and body) came; NULL: nothing, ever */
-    int hang_up_fd[2]; /* closing [1] ends a peer that says nothing */
-    char heard[8192];
-    thread runs;
-} peer;
-
-static void serve_one(void *ctx)
-{
-    peer *p = ctx;
-    size_t len = 0;
-    int s = accept(p->listener, NULL, NULL);
-    if (s < 0)
-        return;
-    while (len + 1 < sizeof p->heard) {
-        ssize_t got = read(s, p->heard + len, sizeof p->heard - 1 - len);
-        if (got <= 0)
-            break;
-        len += (size_t)got;
-        p->heard[len] = 0;
-        char *end = strstr(p->heard, "\r\n\r\n"), *length = strstr(p->heard, "Content-Length: ");
-        size_t body = length ? strtoul(length + 16, NULL, 10) : 0;
-        if (end && len >= (size_t)(end - p->heard) + 4 + body)
-            break;
-    }
-    if (p->says) {
-        for (size_t done = 0, all = strlen(p->says); done < all;) {
-            ssize_t wrote = send(s, p->says + done, all - done, MSG_NOSIGNAL);
-            if (wrote <= 0)
-                break;
-            done += (size_t)wrote;
-        }
-    } else {
-        struct pollfd ends = {.fd = p->hang_up_fd[0], .events = POLLIN};
-        poll(&ends, 1, -1);
-    }
-    close(s);
-}
-
-static void start(peer *p, const char *says)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t len = sizeof at;
-    *p = (peer){.says = says};
-    p->listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(p->listener, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(listen(p->listener, 4), 0);
-    assert_int_equal(getsockname(p->listener, (struct sockaddr *)&at, &len), 0);
-    assert_int_equal(pipe(p->hang_up_fd), 0);
-    p->port = ntohs(at.sin_port);
-    assert_true(thread_start(&p->runs, "peer", serve_one, p));
-}
-
-static void finish(peer *p)
-{
-    close(p->hang_up_fd[1]);
-    thread_join(&p->runs);
-    close(p->hang_up_fd[0]);
-    close(p->listener);
-}
+#include "http_peer.h"
 
 /* One call with a fresh client to a peer that says `says`. */
 static sk_code call(peer *p, const char *says, http_request *r, http_reply *reply, err *e)
@@ -79,12 +12,12 @@ static sk_code call(peer *p, const char *says, http_request *r, http_reply *repl
     char url[64];
     http_client *c = http_client_new();
     assert_non_null(c);
-    start(p, says);
+    peer_start(p, says ? &says : NULL, 1);
     snprintf(url, sizeof url, "http://127.0.0.1:%d/x?y=1", p->port);
     r->url = url;
     *e = (err){0};
     sk_code code = http_call(c, r, reply, e);
-    finish(p);
+    peer_finish(p);
     http_client_free(c);
     return code;
 }
@@ -222,17 +155,16 @@ static void a_readable_descriptor_cancels(void **state)
     int64_t began = clock_mono_ns();
     char url[64];
     http_client *c = http_client_new();
-    start(&p, NULL);
+    peer_start(&p, NULL, 1);
     snprintf(url, sizeof url, "http://127.0.0.1:%d/", p.port);
     r.url = url;
     check_code(http_call(c, &r, &reply, &e), SK_CANCELLED, &e);
     assert_true(clock_mono_ns() - began < 5 * NS_PER_S);
     http_reply_done(&reply);
     http_client_free(c);
-    shutdown(p.listener, SHUT_RDWR); /* it may not even have been connected to */
     close(pipes[0]);
     close(pipes[1]);
-    finish(&p);
+    peer_finish(&p);
 }
 
 static void loopback_is_told_apart(void **state)
