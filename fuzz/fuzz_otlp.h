@@ -19,6 +19,7 @@ static void check_batch(const batch *b)
     for (uint32_t row = 0; row < b->row_count; row++) {
         must(b->rate[row] >= 1);
         must(b->dataset[row] < b->string_count);
+        must(utf8_is_valid(b->strings[b->dataset[row]]));
         must(b->family != FAMILY_TRACE || trace_id_is_set(b->trace_id[row]));
         must(b->family != FAMILY_TRACE || (b->span_id[row] | b->parent_id[row]) != 0);
     }

@@ -122,6 +122,8 @@ static void walk_scope(otlp *o, span message)
         o->level = OTLP_IN_ITEM;
         o->signal->item(o, pb_bytes(&r));
         o->level = OTLP_IN_SCOPE;
+        if (batch_failed(o->b))
+            break; /* the cap is reached, or memory is short: nothing will come of the rest */
         if (!o->failed)
             o->item_index++;
     }
@@ -148,7 +150,7 @@ static void walk_resource(otlp *o, span message)
     otlp_put_list(o, &o->resource);
     map_text_if_any(o, M_RESOURCE_SCHEMA, schema_url);
     otlp_end_range(o);
-    o->dataset_code = batch_string(o->b, o->signal->dataset(o));
+    o->dataset_code = otlp_string(o, o->signal->dataset(o));
     o->scope_index = 0;
     r = reader_of(message);
     for (uint32_t tag; !o->failed && (tag = pb_tag(&r));) {
@@ -199,23 +201,40 @@ span otlp_service_name(const otlp *o)
     return span_trim(name->text);
 }
 
+/* Senders mix these up: what the body looks like when it is not what it is said to be. */
+static void hint_at_form(const receive_input *in, err *e)
+{
+    span body = in->form == FORM_JSON ? in->body : span_trim(in->body);
+    if (!e || body.len < 2)
+        return;
+    if (body.at[0] == 0x1f && body.at[1] == 0x8b)
+        err_prefix(e, "the body looks like gzip: send Content-Encoding: gzip with it");
+    else if (in->form == FORM_PROTOBUF && body.at[0] == '{')
+        err_prefix(e, "the body looks like JSON: send Content-Type: application/json with it");
+    else if (in->form == FORM_JSON && body.at[0] == PB(1, LEN) && body.at[1] != '{')
+        err_prefix(e, "the body looks like protobuf: send Content-Type: application/x-protobuf "
+                      "with it");
+}
+
+static sk_code refuse_body(const otlp *o, err *e)
+{
+    char path[128];
+    otlp_path(o, o->fail_level, path, sizeof(path));
+    sk_code code =
+        err_set(e, SK_BAD_INPUT, "not a whole %s message: bytes %zu to %zu, %s, cannot be read",
+                o->signal->request_name, o->fail_start, o->fail_end, path);
+    if (e)
+        e->offset = o->fail_end;
+    return code;
+}
+
 static sk_code finish(otlp *o, err *e)
 {
-    if (o->failed) {
-        char path[128];
-        otlp_path(o, o->fail_level, path, sizeof(path));
-        sk_code code =
-            err_set(e, SK_BAD_INPUT,
-                    "the body is not a whole %s message: bytes %zu to %zu, %s, cannot be read; "
-                    "send it as the exporter made it, with a Content-Type that names its encoding",
-                    o->signal->request_name, o->fail_start, o->fail_end, path);
-        if (e)
-            e->offset = o->fail_end;
-        return code;
-    }
+    if (o->failed)
+        return refuse_body(o, e);
     bool is_short = o->text_failed || arena_failed(o->scratch);
     if (is_short || batch_failed(o->b) || !batch_freeze(o->b)) {
-        /* The arena does not say whether its cap or malloc stopped it; one that is far below its cap was not at it. */
+        /* The arena does not say whether its cap or malloc stopped it; far below its cap it was malloc. */
         size_t near_cap = o->in->batch_cap_bytes / 4;
         if (!is_short && (arena_reserved_bytes(o->b->mem) >= near_cap || o->wire.len >= near_cap))
             return err_set(
@@ -274,12 +293,14 @@ sk_code otlp_decode(const otlp_signal *signal, const receive_input *in, receive_
         o->wire = buf_span(&transcoded);
         if (was_cleaned)
             otlp_warn(o, REASON_CONTEXT,
-                      " or elsewhere: text that is not UTF-8 is stored with U+FFFD in its place");
+                      ": text that is not UTF-8 is stored with U+FFFD in its place");
     }
     if (code == SK_OK) {
         walk_request(o);
         code = finish(o, e);
     }
+    if (code == SK_BAD_INPUT)
+        hint_at_form(in, e);
     if (code == SK_OK) {
         out.batch = o->b;
         o->b = NULL;

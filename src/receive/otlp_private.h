@@ -252,6 +252,7 @@ bool otlp_end_row(otlp *o);
 void otlp_begin_range(otlp *o);
 void otlp_end_range(otlp *o);
 void otlp_clean_utf8(span s, buf *out); /* appends s with U+FFFD for every byte that is not UTF-8 */
+uint32_t otlp_string(otlp *o, span s);  /* batch_string of what is left of s as UTF-8 */
 void otlp_put_list(otlp *o, const otlp_list *list);
 void otlp_put_value(otlp *o, span name, const otlp_value *v);
 void otlp_map_text(otlp *o, otlp_mapped m, span text);

@@ -128,6 +128,11 @@ static uint32_t new_text_code(otlp *o, otlp_text *seen, span s)
     return code;
 }
 
+uint32_t otlp_string(otlp *o, span s)
+{
+    return new_text_code(o, NULL, s);
+}
+
 static inline otlp_text *seen_text(otlp *o, span s)
 {
     return &o->texts[place_of(s, 0) & (OTLP_TEXTS - 1)];

@@ -190,9 +190,9 @@ void otlp_read_attributes(otlp *o, otlp_list *list, reader *r, uint8_t tag)
             key_value = pb_bytes(r);
             at = r->at;
         }
-        otlp_attribute *next = &list->at[list->count];
-        if (likely(list->count < list->capacity && list->fields < EVENT_FIELDS_MAX) &&
-            likely(read_plain_key_value(key_value, next)) && next->key.len != RATE_KEY_LEN) {
+        bool has_room = list->count < list->capacity && list->fields < EVENT_FIELDS_MAX;
+        if (likely(has_room) && likely(read_plain_key_value(key_value, &list->at[list->count])) &&
+            list->at[list->count].key.len != RATE_KEY_LEN) {
             list->count++;
             list->seen++;
             list->fields++;

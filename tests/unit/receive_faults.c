@@ -116,6 +116,42 @@ static void names_the_place_where_bytes_break_off(void **state)
     }
 }
 
+static void says_what_a_body_looks_like(void **state)
+{
+    static const struct {
+        const char *name;
+        span body;
+        receive_form form;
+        const char *hint;
+    } rows[] = {
+        {"JSON",
+         {(const uint8_t *)" {\"resourceSpans\":[]}", 21},
+         FORM_PROTOBUF,
+         "the body looks like JSON: send Content-Type: application/json"},
+        {"gzip",
+         {(const uint8_t *)"\x1f\x8b\x08\x00", 4},
+         FORM_PROTOBUF,
+         "the body looks like gzip: send Content-Encoding: gzip"},
+        {"gzip for JSON",
+         {(const uint8_t *)"\x1f\x8b\x08\x00", 4},
+         FORM_JSON,
+         "the body looks like gzip: send Content-Encoding: gzip"},
+        {"protobuf",
+         {(const uint8_t *)"\x0a\x15\x0a\x13", 4},
+         FORM_JSON,
+         "the body looks like protobuf: send Content-Type: application/x-protobuf"},
+        {"neither", {(const uint8_t *)"resource", 8}, FORM_JSON, "JSON, line 1"},
+    };
+    EACH_ROW(row, rows)
+    {
+        receive_output done;
+        err e = {.code = SK_OK};
+        check_code(decode("otlp-traces", row->body, row->form, &done, &e), SK_BAD_INPUT, &e);
+        if (!span_starts_with(span_text(e.text), span_text(row->hint)))
+            fail_msg("%s", e.text);
+    }
+}
+
 static void survives_every_failed_allocation(void **state)
 {
     EACH_ROW(input, inputs)
@@ -165,5 +201,5 @@ static void says_too_large_when_the_cap_is_reached(void **state)
 
 TEST_GROUP(receive_faults, TEST(every_beginning_decodes_or_is_refused),
            TEST(every_garbled_byte_decodes_or_is_refused),
-           TEST(names_the_place_where_bytes_break_off), TEST(survives_every_failed_allocation),
-           TEST(says_too_large_when_the_cap_is_reached));
+           TEST(names_the_place_where_bytes_break_off), TEST(says_what_a_body_looks_like),
+           TEST(survives_every_failed_allocation), TEST(says_too_large_when_the_cap_is_reached));

@@ -211,7 +211,7 @@ static void leaves_out_bad_attributes_of_resource_and_scope(void **state)
     buf_init(&b, MIB);
     size_t resource_spans = pb_begin(&b, 1), resource = pb_begin(&b, 1);
     put_nested(&b, 1, "deep", false, 40);
-    put_attribute(&b, 1, "service.name", "s");
+    put_attribute(&b, 1, "service.name", "s\xff");
     pb_finish(&b, resource);
     size_t scope_spans = pb_begin(&b, 2), scope = pb_begin(&b, 1);
     put_nested(&b, 3, "deep", false, 40);
@@ -223,7 +223,9 @@ static void leaves_out_bad_attributes_of_resource_and_scope(void **state)
     receive_output done = decoded("otlp-traces", buf_span(&b), FORM_PROTOBUF);
     assert_int_equal(done.rejected, 0);
     assert_int_equal(done.batch->row_count, 1);
-    expect_field(&done, 0, "service.name", "\"s\"");
+    expect_field(&done, 0, "service.name", "\"s\xEF\xBF\xBD\"");
+    expect_field(&done, 0, "meta.invalid_utf8", "true");
+    check_text(batch_text(done.batch, done.batch->dataset[0]), "s\xEF\xBF\xBD");
     expect_field(&done, 0, "deep", "-");
     assert_int_equal(done.drop_count, 1);
     assert_int_equal(done.drops[0].count, 2);
