@@ -45,7 +45,7 @@ typedef struct column {
     uint64_t *bits;           /* int: two's complement; float: IEEE bits. Else NULL */
     column_range *ranges;
     uint32_t range_count, range_capacity;
-    uint32_t next_same_name;  /* another type of the same name, or COLUMN_NONE */
+    uint32_t next_same_name; /* another type of the same name, or COLUMN_NONE */
 } column;
 
 typedef struct batch {
@@ -54,16 +54,16 @@ typedef struct batch {
     int64_t arrival_ns; /* set by intake */
     uint32_t row_count, row_capacity;
     int64_t *time_ns;
-    uint32_t *rate;      /* sample rate ≥ 1 */
-    uint32_t *dataset;   /* dictionary code of the dataset's name */
-    trace_id *trace_id;  /* the id arrays are always there; all zero = absent */
+    uint32_t *rate;     /* sample rate ≥ 1 */
+    uint32_t *dataset;  /* dictionary code of the dataset's name */
+    trace_id *trace_id; /* the id arrays are always there; all zero = absent */
     uint64_t *span_id;
     uint64_t *parent_id;
     column *columns;
     uint32_t column_count, column_capacity;
     const span *strings; /* frozen: code → text, in the arena */
     uint32_t string_count;
-    uint32_t dropped_items;   /* by the receiver, for partial success */
+    uint32_t dropped_items; /* by the receiver, for partial success */
     uint32_t truncated_strings;
     struct batch_builder *builder; /* NULL once frozen */
 } batch;
@@ -73,20 +73,22 @@ void batch_free(batch *take_b);
 bool batch_failed(const batch *b);
 
 /* ---- building ---- */
-uint32_t batch_string(batch *b, span s); /* interns; cut at EVENT_STRING_MAX; INTERN_NONE when failed */
+/* Interns; cut at EVENT_STRING_MAX; INTERN_NONE when failed. */
+uint32_t batch_string(batch *b, span s);
 span batch_text(const batch *b, uint32_t code);
 /* The column of (name, type), made on first use. COLUMN_NONE when failed or when the name is empty or longer than
  * EVENT_FIELD_NAME_MAX; puts into it return false. `predict`: a slot the caller keeps per position, holding the column
  * found there last time (start with COLUMN_NONE); a hit costs one compare. May be NULL. */
 uint32_t batch_column(batch *b, span name, field_type type, uint32_t *predict);
-uint32_t batch_begin_row(batch *b, int64_t time_ns, uint32_t rate, uint32_t dataset_code); /* its number; UINT32_MAX when failed */
+/* The new row's number; UINT32_MAX when failed. A rate of 0 becomes 1. */
+uint32_t batch_begin_row(batch *b, int64_t time_ns, uint32_t rate, uint32_t dataset_code);
 /* Undo every point put since row `row` was begun, and the rows from it on: for items refused half-way. Ranges stay;
  * batch_freeze cuts them at the last row. */
 void batch_drop_row(batch *b, uint32_t row);
 
 /* Put a value of the newest row. Returns false when the row's field limit is reached (the value is dropped) or failed. */
 bool batch_put_string(batch *b, uint32_t column, span s);
-bool batch_put_code(batch *b, uint32_t column, uint32_t code); /* of batch_string; also histograms */
+bool batch_put_code(batch *b, uint32_t column, uint32_t code); /* of batch_string */
 bool batch_put_int(batch *b, uint32_t column, int64_t v);
 bool batch_put_float(batch *b, uint32_t column, double v);
 bool batch_put_bool(batch *b, uint32_t column, bool v);
@@ -95,9 +97,11 @@ bool batch_put_bool(batch *b, uint32_t column, bool v);
 /* One value for rows [first_row, end_row); end_row BATCH_RANGE_OPEN = until batch_close_ranges (at most EVENT_FIELDS_MAX
  * open at a time, they count as fields of each row; first_row then at most row_count). */
 #define BATCH_RANGE_OPEN UINT32_MAX
-bool batch_put_range(batch *b, uint32_t column, uint32_t first_row, uint32_t end_row, uint64_t bits);
+bool batch_put_range(batch *b, uint32_t column, uint32_t first_row, uint32_t end_row,
+                     uint64_t bits);
 uint32_t batch_open_ranges(const batch *b); /* how many are open: the mark for batch_close_ranges */
-void batch_close_ranges(batch *b, uint32_t open_before); /* those opened since the mark end with the newest row */
+/* Those opened since the mark end with the newest row. */
+void batch_close_ranges(batch *b, uint32_t open_before);
 /* Does a range of the column's name, of any type, cover `row`? Cheap for the newest row. Before freeze only. */
 bool batch_in_range(const batch *b, uint32_t column, uint32_t row);
 /* Ends building: trims rows arrays of full columns, leaves out columns without values (so column numbers change), joins

@@ -9,7 +9,11 @@
 #include "base/buf.h"
 #include "base/span.h"
 
-typedef enum histogram_kind { HISTOGRAM_EXPLICIT, HISTOGRAM_EXPONENTIAL, HISTOGRAM_SUMMARY } histogram_kind;
+typedef enum histogram_kind {
+    HISTOGRAM_EXPLICIT,
+    HISTOGRAM_EXPONENTIAL,
+    HISTOGRAM_SUMMARY
+} histogram_kind;
 
 typedef struct histogram {
     histogram_kind kind;
@@ -18,9 +22,9 @@ typedef struct histogram {
     double sum, min, max;
     /* explicit: bound_count bounds and bound_count+1 counts (or both 0); summary: quantiles[i] → values[i] */
     uint32_t bound_count, count_count;
-    double *bounds;    /* summary: quantiles */
+    double *bounds; /* summary: quantiles */
     uint64_t *counts;
-    double *values;    /* summary only, bound_count of them */
+    double *values; /* summary only, bound_count of them */
     /* exponential */
     int32_t scale;
     uint64_t zero_count;
@@ -33,6 +37,7 @@ typedef struct histogram {
 void histogram_encode(const histogram *h, buf *out);
 bool histogram_decode(span bytes, arena *mem, histogram *ret); /* arrays in the arena */
 /* Calls `each` with a representative value and weight of every non-empty bucket: what percentile, HEATMAP, SUM … use. */
-void histogram_each(const histogram *h, void (*each)(void *ctx, double value, double count), void *ctx);
+void histogram_each(const histogram *h, void (*each)(void *ctx, double value, double count),
+                    void *ctx);
 
 #endif

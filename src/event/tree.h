@@ -17,7 +17,8 @@
 
 #define TREE_NONE UINT32_MAX
 
-typedef enum span_kind { /* OTLP's numbers; text forms as in honeycomb.md §2.4 */
+/* OTLP's numbers; text forms as in honeycomb.md §2.4. */
+typedef enum span_kind {
     KIND_UNSPECIFIED,
     KIND_INTERNAL,
     KIND_SERVER,
@@ -29,15 +30,16 @@ typedef enum span_kind { /* OTLP's numbers; text forms as in honeycomb.md §2.4 
 span_kind span_kind_parse(span text); /* unknown: KIND_UNSPECIFIED */
 const char *span_kind_name(span_kind k);
 
-typedef struct tree_span { /* in: one row each */
-    uint64_t span_id, parent_id; /* span events, links, logs: span_id 0, parent_id = their span */
+typedef struct tree_span {         /* in: one row each */
+    uint64_t span_id, parent_id;   /* span events, links, logs: span_id 0, parent_id = their span */
     int64_t start_ns, duration_ns; /* duration ≥ 0 */
     span_kind kind;
     bool is_error;
 } tree_span;
 
 typedef struct tree_node { /* out, one per row */
-    uint32_t parent;           /* row, or TREE_NONE: a root, an orphan, or a cycle that was cut (lowest row becomes root) */
+    /* A row, or TREE_NONE: a root, an orphan, or a cycle that was cut (its lowest row becomes root). */
+    uint32_t parent;
     uint32_t first_child, next_sibling; /* spans only, ordered by start, then row */
     uint32_t depth;
     uint32_t child_count, descendant_count;
@@ -48,7 +50,7 @@ typedef struct tree_node { /* out, one per row */
 typedef struct tree {
     uint32_t count;
     tree_node *nodes; /* annotations (span_id 0) have a parent and a depth, nothing else */
-    uint32_t *order; /* depth-first, roots by start: the waterfall's order, annotations left out */
+    uint32_t *order;  /* depth-first, roots by start: the waterfall's order, annotations left out */
     uint32_t order_count;
     uint32_t root_count, missing_count;
     const uint64_t *missing_parents; /* distinct, ascending, missing_count of them */

@@ -14,10 +14,11 @@ typedef enum family {
     FAMILY_COUNT
 } family;
 
-typedef enum field_type { /* stored in journals and segments: never renumber */
+/* Stored in journals and segments: never renumber. */
+typedef enum field_type {
     FIELD_STRING = 0,
-    FIELD_INT = 1,       /* i64 */
-    FIELD_FLOAT = 2,     /* f64, finite or not as sent */
+    FIELD_INT = 1,   /* i64 */
+    FIELD_FLOAT = 2, /* f64, finite or not as sent */
     FIELD_BOOL = 3,
     FIELD_HISTOGRAM = 4, /* event/histogram.h, as bytes in the dictionary */
     FIELD_TYPE_COUNT
@@ -26,7 +27,8 @@ typedef enum field_type { /* stored in journals and segments: never renumber */
 const char *family_name(family f);         /* "trace" */
 const char *field_type_name(field_type t); /* "string", "int", "float", "bool", "histogram" */
 
-typedef struct trace_id { /* big endian halves of the 16 bytes; both 0 = absent. 64-bit ids have hi == 0 */
+/* Big endian halves of the 16 bytes; both 0 = absent. 64-bit ids have hi == 0. */
+typedef struct trace_id {
     uint64_t hi, lo;
 } trace_id;
 
@@ -49,11 +51,13 @@ bool trace_id_parse(span s, bool any_case, trace_id *ret);
 bool span_id_parse(span s, bool any_case, uint64_t *ret);
 
 /* DESIGN §3 "Limits"; each is named in the refusal. */
-#define EVENT_FIELDS_MAX        2000u          /* per event */
-#define EVENT_STRING_MAX        65535u         /* bytes; longer strings are cut at a UTF-8 boundary and counted */
-#define EVENT_FIELD_NAME_MAX    1024u          /* bytes; longer names refuse the item */
-#define SEGMENT_FIELDS_MAX      10000u
-#define FUTURE_SLACK_NS         (3600 * NS_PER_S) /* beyond it the receive time is used, the original kept in meta.original_time */
-#define LATE_SLACK_NS           (3600 * NS_PER_S) /* rows further from their arrival go to late segments of their own day */
+#define EVENT_FIELDS_MAX     2000u /* per event */
+#define EVENT_STRING_MAX     65535u /* bytes; longer strings are cut between characters and counted */
+#define EVENT_FIELD_NAME_MAX 1024u /* bytes; longer names refuse the item */
+#define SEGMENT_FIELDS_MAX   10000u
+/* Further ahead the receive time is used, the original kept in meta.original_time. */
+#define FUTURE_SLACK_NS (3600 * NS_PER_S)
+/* Rows further from their arrival go to late segments of their own day. */
+#define LATE_SLACK_NS (3600 * NS_PER_S)
 
 #endif

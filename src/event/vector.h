@@ -8,7 +8,7 @@
 #include "base/intern.h"
 #include "event/types.h"
 
-#define VECTOR_ROWS 8192u /* a block: the unit of decoding, statistics and skipping */
+#define VECTOR_ROWS  8192u /* a block: the unit of decoding, statistics and skipping */
 #define VECTOR_WORDS (VECTOR_ROWS / 64)
 
 typedef enum vector_kind {
@@ -16,8 +16,8 @@ typedef enum vector_kind {
     VECTOR_CODES,  /* string or histogram: u32 codes into `dictionary` */
     VECTOR_INTS,
     VECTOR_FLOATS,
-    VECTOR_BOOLS,  /* u32 0 or 1 in codes */
-    VECTOR_IDS,    /* span or parent ids: u64 in ints; 0 = absent */
+    VECTOR_BOOLS, /* u32 0 or 1 in codes */
+    VECTOR_IDS,   /* span or parent ids: u64 in ints; 0 = absent */
     VECTOR_TRACE_IDS,
 } vector_kind;
 
@@ -34,8 +34,8 @@ typedef struct vector {
     uint32_t row_count;
     bool all_present;               /* then `present` is not looked at */
     uint64_t present[VECTOR_WORDS]; /* bit per row; ids: maintained too */
-    bool is_constant;               /* one value for all present rows: entry 0 (the arrays are filled all the same) */
-    const dictionary *dictionary;   /* VECTOR_CODES */
+    bool is_constant; /* one value for all present rows, entry 0; the arrays are filled too */
+    const dictionary *dictionary; /* VECTOR_CODES */
     union {
         uint32_t codes[VECTOR_ROWS];
         int64_t ints[VECTOR_ROWS];
