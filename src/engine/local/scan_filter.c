@@ -170,7 +170,7 @@ static bool combine(const scan *s, const bool *may)
 
 bool scan__filters_prepare(scan *s, scan_part *p)
 {
-    bool may[SPEC_LIST_MAX + 1];
+    bool may[SPEC_LIST_MAX + 1] = {false};
     must(s->filter_count <= COUNT_OF(may));
     p->verdicts = agg_alloc(s->budget, (s->filter_count + 1) * sizeof *p->verdicts);
     if (!p->verdicts)
@@ -249,7 +249,7 @@ static bool source_may_match(const scan_part *p, const scan_filter *f, const sca
 
 bool scan__filters_may_match(const scan *s, const scan_part *p, uint32_t block)
 {
-    bool may[SPEC_LIST_MAX + 1];
+    bool may[SPEC_LIST_MAX + 1] = {false};
     for (uint32_t i = 0; i < s->filter_count; i++) {
         const scan_filter *f = &s->filters[i];
         const scan_field *field = &p->fields[f->field];
