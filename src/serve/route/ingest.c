@@ -36,7 +36,7 @@ static const char *reason_of(sk_code code)
         const char *reason;
     } reasons[] = {{SK_BAD_INPUT, "bad_body"},
                    {SK_TOO_LARGE, "too_large"},
-                   {SK_UNSUPPORTED, "bad_content_type"},
+                   {SK_UNSUPPORTED, "wrong_content_type"},
                    {SK_NO_MEMORY, "no_memory"},
                    {SK_BUSY, "busy"},
                    {SK_IO, "disk"},
@@ -131,8 +131,7 @@ static void note_drops(const pending *p)
     }
     if (p->report.refused_rows) {
         err_set(&why, SK_BAD_INPUT, "%s", p->report.text);
-        auth_note_refusal(s, p->x, "out_of_retention", env, p->service, p->report.refused_rows,
-                          &why);
+        auth_note_refusal(s, p->x, "too_old", env, p->service, p->report.refused_rows, &why);
     }
 }
 
