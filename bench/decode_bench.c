@@ -1,8 +1,9 @@
 /*
- * bench/decode_bench.c: how many spans a second one core decodes: OTLP requests to frozen batches, nothing else.
- * Claim: DESIGN §8, "decode alone". The requests are SDK-shaped (one resource, 512 spans, ~11 spans a trace) with the
- * 17 fields of load A: a random request id and a random double on 60 % of spans, 200 k users by Zipf.
- * usage: decode_bench [SECONDS [protobuf|json]]      prints one line per form; `perf record` on it shows where the time goes
+ * bench/decode_bench.c: how many spans a second one core decodes: OTLP requests to frozen batches,
+ * nothing else. Claim: DESIGN §8, "decode alone". The requests are SDK-shaped (one resource, 512
+ * spans, ~11 spans a trace) with the 17 fields of load A: a random request id and a random double
+ * on 60 % of spans, 200 k users by Zipf. usage: decode_bench [SECONDS [protobuf|json]]      prints
+ * one line per form; `perf record` on it shows where the time goes
  */
 #include <math.h>
 #include <stdio.h>
@@ -284,7 +285,8 @@ static uint64_t decode_one(const receive_row *row, receive_form form, span body)
     return done.item_count;
 }
 
-/* Rates over short slices: their best is what a core does that nobody else uses, their median what it did. */
+/* Rates over short slices: their best is what a core does that nobody else uses, their median what
+ * it did. */
 static void measure(receive_form form, double seconds)
 {
     static writer requests[REQUESTS];

@@ -1,6 +1,6 @@
 /*
- * fuzz/fuzz_otlp.h: what the three OTLP targets share. The first byte of an input chooses the form (even: protobuf, odd:
- * JSON), the rest is the request's body.
+ * fuzz/fuzz_otlp.h: what the three OTLP targets share. The first byte of an input chooses the form
+ * (even: protobuf, odd: JSON), the rest is the request's body.
  */
 #ifndef FUZZ_FUZZ_OTLP_H
 #define FUZZ_FUZZ_OTLP_H

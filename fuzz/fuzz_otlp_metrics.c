@@ -1,6 +1,6 @@
 /*
- * fuzz/fuzz_otlp_metrics.c: any bytes as an OTLP request of data points are decoded or refused in words, and what is decoded can
- * be journaled.
+ * fuzz/fuzz_otlp_metrics.c: any bytes as an OTLP request of data points are decoded or refused in
+ * words, and what is decoded can be journaled.
  */
 #include "fuzz_otlp.h"
 

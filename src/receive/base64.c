@@ -1,7 +1,7 @@
 /*
- * receive/base64.c: base64 (RFC 4648): bytes of protobuf's JSON mapping, and ids that passed through a sender which
- * took their hex digits for base64. Called by the OTLP receiver. Considered: libsodium's (constant time, needs its
- * start-up call; not this layer's library).
+ * receive/base64.c: base64 (RFC 4648): bytes of protobuf's JSON mapping, and ids that passed
+ * through a sender which took their hex digits for base64. Called by the OTLP receiver. Considered:
+ * libsodium's (constant time, needs its start-up call; not this layer's library).
  */
 #include "receive/otlp_private.h"
 

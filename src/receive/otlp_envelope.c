@@ -1,10 +1,11 @@
 /*
- * receive/otlp_envelope.c: the way down an OTLP request, the same for all signals: request → resource → scope → item.
- * Called through receive/table.c, on a decode worker; the items are read by otlp_traces.c, otlp_logs.c, otlp_metrics.c.
- * Never: touches sockets, disk, clock or globals; keeps a pointer into the body after return.
- * The order of fields within a message is the sender's: what the items need is looked for first.
- * Resource and scope attributes are put once, as ranges over the rows that follow (event/batch.h on precedence).
- * Source: opentelemetry-proto, collector/{trace,logs,metrics}/v1 (otlp.md §1, §5); honeycomb.md §2.
+ * receive/otlp_envelope.c: the way down an OTLP request, the same for all signals: request →
+ * resource → scope → item. Called through receive/table.c, on a decode worker; the items are read
+ * by otlp_traces.c, otlp_logs.c, otlp_metrics.c. Never: touches sockets, disk, clock or globals;
+ * keeps a pointer into the body after return. The order of fields within a message is the sender's:
+ * what the items need is looked for first. Resource and scope attributes are put once, as ranges
+ * over the rows that follow (event/batch.h on precedence). Source: opentelemetry-proto,
+ * collector/{trace,logs,metrics}/v1 (otlp.md §1, §5); honeycomb.md §2.
  */
 #include <stdio.h>
 
@@ -234,7 +235,8 @@ static sk_code finish(otlp *o, err *e)
         return refuse_body(o, e);
     bool is_short = o->text_failed || arena_failed(o->scratch);
     if (is_short || batch_failed(o->b) || !batch_freeze(o->b)) {
-        /* The arena does not say whether its cap or malloc stopped it; far below its cap it was malloc. */
+        /* The arena does not say whether its cap or malloc stopped it; far below its cap it was
+         * malloc. */
         size_t near_cap = o->in->batch_cap_bytes / 4;
         if (!is_short && (arena_reserved_bytes(o->b->mem) >= near_cap || o->wire.len >= near_cap))
             return err_set(

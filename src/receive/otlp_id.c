@@ -1,6 +1,7 @@
 /*
  * receive/otlp_id.c: trace and span ids as they come, and how many events one stands for.
- * Sources: honeycomb.md §2.3 (id forms, sampleRate), otlp.md §7 (tracestate `ot=th:`), DESIGN §4 (rounding).
+ * Sources: honeycomb.md §2.3 (id forms, sampleRate), otlp.md §7 (tracestate `ot=th:`), DESIGN §4
+ * (rounding).
  */
 #include <math.h>
 

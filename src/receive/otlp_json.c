@@ -1,11 +1,12 @@
 /*
- * receive/otlp_json.c: an OTLP request in JSON becomes the same request in protobuf, so that one decoder and one mapping
- * serve both. Called by otlp_envelope.c. Guided by the table of otlp_schema.c; no tree is built.
- * Liberal as otlp.md §3 asks: lowerCamelCase or snake_case keys in any order, ids in hex or base64, 64-bit integers as
- * text or numbers, enums as numbers or names, null as absent, unknown keys ignored.
- * A value of the wrong type inside an item (span, log record, data point) costs that item alone: its place is taken by
- * an item that holds only the reason (OTLP_REFUSED_FIELD). Anywhere else it refuses the request, naming the place.
- * Considered: protobuf-c's and jansson's trees (40–150 MB/s, c-style.md §6).
+ * receive/otlp_json.c: an OTLP request in JSON becomes the same request in protobuf, so that one
+ * decoder and one mapping serve both. Called by otlp_envelope.c. Guided by the table of
+ * otlp_schema.c; no tree is built. Liberal as otlp.md §3 asks: lowerCamelCase or snake_case keys in
+ * any order, ids in hex or base64, 64-bit integers as text or numbers, enums as numbers or names,
+ * null as absent, unknown keys ignored. A value of the wrong type inside an item (span, log record,
+ * data point) costs that item alone: its place is taken by an item that holds only the reason
+ * (OTLP_REFUSED_FIELD). Anywhere else it refuses the request, naming the place. Considered:
+ * protobuf-c's and jansson's trees (40–150 MB/s, c-style.md §6).
  */
 #include <stdio.h>
 

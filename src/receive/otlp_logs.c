@@ -1,8 +1,9 @@
 /*
  * receive/otlp_logs.c: one OTLP log record becomes one row.
- * Called by otlp_envelope.c for each record, on a decode worker. Never: keeps a pointer into the body after return.
- * Limits: event/types.h; a record beyond one is refused with a reason, the rest of the request is kept.
- * Source: opentelemetry-proto logs/v1/logs.proto (otlp.md §1, §5, §6); mapping: honeycomb.md §2.6.
+ * Called by otlp_envelope.c for each record, on a decode worker. Never: keeps a pointer into the
+ * body after return. Limits: event/types.h; a record beyond one is refused with a reason, the rest
+ * of the request is kept. Source: opentelemetry-proto logs/v1/logs.proto (otlp.md §1, §5, §6);
+ * mapping: honeycomb.md §2.6.
  */
 #include "receive/otlp_private.h"
 
@@ -74,7 +75,8 @@ static uint64_t severity_of_text(span text)
     return 0;
 }
 
-/* The number as sent; else from severity_text, else from the attributes in which loggers put it (otlp.md §6). */
+/* The number as sent; else from severity_text, else from the attributes in which loggers put it
+ * (otlp.md §6). */
 static uint64_t severity_of(const otlp *o, const record *rec)
 {
     static const char *const attributes[] = {"level", "severity", "log.level"};

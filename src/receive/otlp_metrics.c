@@ -1,8 +1,9 @@
 /*
- * receive/otlp_metrics.c: one OTLP metric becomes one row per data point, then one per exemplar of the point.
- * Called by otlp_envelope.c for each metric, on a decode worker. Never: merges points; keeps a pointer into the body.
- * Limits: event/types.h, OTLP_BUCKETS_MAX; a point beyond one is refused with a reason, the rest of the request is kept.
- * Source: opentelemetry-proto metrics/v1/metrics.proto (otlp.md §1, §8); mapping: DESIGN §4 "Metrics".
+ * receive/otlp_metrics.c: one OTLP metric becomes one row per data point, then one per exemplar of
+ * the point. Called by otlp_envelope.c for each metric, on a decode worker. Never: merges points;
+ * keeps a pointer into the body. Limits: event/types.h, OTLP_BUCKETS_MAX; a point beyond one is
+ * refused with a reason, the rest of the request is kept. Source: opentelemetry-proto
+ * metrics/v1/metrics.proto (otlp.md §1, §8); mapping: DESIGN §4 "Metrics".
  */
 #include <stdio.h>
 
@@ -83,8 +84,8 @@ static bool put_point(otlp *o, const metric *m, const otlp_point *p, span histog
     return otlp_end_row(o);
 }
 
-/* An exemplar carries the attributes of its point and those that the aggregation left out. It is no data point: it has
- * no metric.kind, and counts in no total. */
+/* An exemplar carries the attributes of its point and those that the aggregation left out. It is no
+ * data point: it has no metric.kind, and counts in no total. */
 static bool put_exemplar(otlp *o, const metric *m, const otlp_point *p, span message)
 {
     otlp_value number = {.kind = VALUE_NONE};

@@ -1,5 +1,6 @@
 /*
- * receive/otlp_metrics_private.h: one data point between its reader (otlp_points.c) and its row (otlp_metrics.c).
+ * receive/otlp_metrics_private.h: one data point between its reader (otlp_points.c) and its row
+ * (otlp_metrics.c).
  */
 #ifndef RECEIVE_OTLP_METRICS_PRIVATE_H
 #define RECEIVE_OTLP_METRICS_PRIVATE_H

@@ -1,8 +1,9 @@
 /*
- * receive/otlp_points.c: the data points of histograms and summaries: protobuf bytes to event/histogram.h, checked.
- * Called by otlp_metrics.c. Arrays live in the scratch arena until the point's row is put.
- * Source: opentelemetry-proto metrics/v1/metrics.proto (otlp.md §1; which numbers are fixed and which varints differs
- * between the messages); what a histogram must hold: otlp.md §8.
+ * receive/otlp_points.c: the data points of histograms and summaries: protobuf bytes to
+ * event/histogram.h, checked. Called by otlp_metrics.c. Arrays live in the scratch arena until the
+ * point's row is put. Source: opentelemetry-proto metrics/v1/metrics.proto (otlp.md §1; which
+ * numbers are fixed and which varints differs between the messages); what a histogram must hold:
+ * otlp.md §8.
  */
 #include <math.h>
 
@@ -128,8 +129,8 @@ static void read_buckets(otlp *o, buckets *b, span message)
         otlp_fail(o, &r);
 }
 
-/* Bucket i covers (base^i, base^(i+1)] with base = 2^(2^-scale): do the indexes of the buckets in use fit an int32, and
- * their bounds a double? */
+/* Bucket i covers (base^i, base^(i+1)] with base = 2^(2^-scale): do the indexes of the buckets in
+ * use fit an int32, and their bounds a double? */
 static bool has_sane_range(const buckets *b, int64_t scale)
 {
     uint32_t first = 0, end = b->counts.count;

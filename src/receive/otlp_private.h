@@ -1,7 +1,8 @@
 /*
- * receive/otlp_private.h: what the files of the OTLP receiver share: the state of one request's decoding, attribute
- * lists, and the columns that the mapping makes. One decoder reads protobuf; JSON requests are first turned into
- * protobuf bytes (otlp_json.c). Sources: reference otlp.md §1, honeycomb.md §2; docs/ingest/otlp.md for users.
+ * receive/otlp_private.h: what the files of the OTLP receiver share: the state of one request's
+ * decoding, attribute lists, and the columns that the mapping makes. One decoder reads protobuf;
+ * JSON requests are first turned into protobuf bytes (otlp_json.c). Sources: reference otlp.md §1,
+ * honeycomb.md §2; docs/ingest/otlp.md for users.
  */
 #ifndef RECEIVE_OTLP_PRIVATE_H
 #define RECEIVE_OTLP_PRIVATE_H
@@ -16,10 +17,12 @@
 #define OTLP_NEST_MAX 32u /* AnyValue within AnyValue; deeper refuses the item */
 #define OTLP_FLATTEN_MAX                                                                           \
     5u /* kvlist levels that become dotted names; deeper is JSON text (honeycomb.md §2.3) */
-/* Field number by which otlp_json.c hands over an item it could not read; 19000–19999 is kept free by protobuf. */
+/* Field number by which otlp_json.c hands over an item it could not read; 19000–19999 is kept free
+ * by protobuf. */
 #define OTLP_REFUSED_FIELD 19000
 
-/* ---- reasons to refuse an item, or to say something about it: at most RECEIVE_REASONS_MAX per signal ---- */
+/* ---- reasons to refuse an item, or to say something about it: at most RECEIVE_REASONS_MAX per
+ * signal ---- */
 typedef enum otlp_reason {
     REASON_NONE,
     REASON_TRACE_ID,
@@ -214,8 +217,8 @@ sk_code otlp_logs_decode(const receive_input *in, receive_output *ret, err *e);
 sk_code otlp_metrics_decode(const receive_input *in, receive_output *ret, err *e);
 
 /* otlp_refuse.c */
-/* The item at hand is not stored. `format` says which field of it, what is wrong and what to do; it starts right behind
- * the item's path: ".traceId is …". */
+/* The item at hand is not stored. `format` says which field of it, what is wrong and what to do; it
+ * starts right behind the item's path: ".traceId is …". */
 void otlp_reject(otlp *o, otlp_reason reason, const char *format, ...) format_like(3, 4);
 void otlp_warn(otlp *o, otlp_reason reason, const char *format, ...) format_like(3, 4);
 /* Rejects the item when an attribute of the list, which stands at `where` in the item, is bad. */
@@ -231,20 +234,22 @@ void otlp_path(const otlp *o, otlp_level level, char *out, size_t size);
 /* otlp_value.c */
 void otlp_list_clear(otlp_list *list, bool takes_rate);
 otlp_attribute otlp_read_key_value(otlp *o, span key_value);
-/* The KeyValue whose tag was just taken from r, and those that follow it with the same (one-byte) tag. */
+/* The KeyValue whose tag was just taken from r, and those that follow it with the same (one-byte)
+ * tag. */
 void otlp_read_attributes(otlp *o, otlp_list *list, reader *r, uint8_t tag);
 otlp_value otlp_read_value(otlp *o, span any_value);
-/* Is the value well formed (else o->failed), within OTLP_NEST_MAX, with short enough dotted names below a name of
- * `name_len` bytes? Adds how many fields it will make. REASON_NONE when it may be put. */
+/* Is the value well formed (else o->failed), within OTLP_NEST_MAX, with short enough dotted names
+ * below a name of `name_len` bytes? Adds how many fields it will make. REASON_NONE when it may be
+ * put. */
 otlp_reason otlp_check_value(otlp *o, const otlp_value *v, size_t name_len, uint32_t *fields);
 /* The value as JSON text in o->json. Kinds array, kvlist and bytes. */
 span otlp_value_json(otlp *o, const otlp_value *v);
 const otlp_value *otlp_list_find(const otlp_list *list,
                                  span key); /* the last one of that name, or NULL */
 
-/* otlp_row.c: the newest row's values, or between begin_range and end_range those of all rows from the next one on until
- * the range is closed. Mapped values that a resource or scope attribute hides are not put. Texts live in the request or
- * in static memory. */
+/* otlp_row.c: the newest row's values, or between begin_range and end_range those of all rows from
+ * the next one on until the range is closed. Mapped values that a resource or scope attribute hides
+ * are not put. Texts live in the request or in static memory. */
 /* Time 0 is the time of arrival. False when memory is short. */
 bool otlp_begin_row(otlp *o, uint64_t time_ns, uint32_t rate, trace_id trace, uint64_t parent_id);
 /* After the last value: false when the row holds too many fields (the caller drops and rejects). */
@@ -264,21 +269,24 @@ uint64_t otlp_hidden_by(const otlp_list *list); /* mapped columns of the same na
 const char *otlp_mapped_name(otlp_mapped m);
 
 /* otlp_id.c: ids and sample rates */
-/* 16 bytes, or 24 that are hex digits once taken for base64; false for anything else and for zero. */
+/* 16 bytes, or 24 that are hex digits once taken for base64; false for anything else and for zero.
+ */
 bool otlp_trace_id(span bytes, trace_id *ret);
 bool otlp_span_id(span bytes, uint64_t *ret); /* 8 bytes, or 12 */
-/* DESIGN §4 and honeycomb.md §2.3: the sampleRate attribute of item, scope or resource; else the threshold in `tracestate`;
- * else 1. A fractional threshold is rounded by a hash of `id`, so that a retry gives the same. */
+/* DESIGN §4 and honeycomb.md §2.3: the sampleRate attribute of item, scope or resource; else the
+ * threshold in `tracestate`; else 1. A fractional threshold is rounded by a hash of `id`, so that a
+ * retry gives the same. */
 uint32_t otlp_sample_rate(const otlp *o, span tracestate, uint64_t id);
 
 /* base64.c */
 /* Standard alphabet with padding; returns the length. `out` holds 4 * ((len + 2) / 3) bytes. */
 size_t base64_encode(span bytes, char *out);
-/* Standard or URL-safe alphabet, padded or not; false when it is neither. `out` holds 3 * (len / 4) + 2 bytes. */
+/* Standard or URL-safe alphabet, padded or not; false when it is neither. `out` holds 3 * (len / 4)
+ * + 2 bytes. */
 bool base64_decode(span text, uint8_t *out, size_t *ret_len);
 
-/* otlp_json.c: the request as protobuf bytes appended to `out`. Bytes that are not UTF-8 become U+FFFD:
- * *ret_was_cleaned. */
+/* otlp_json.c: the request as protobuf bytes appended to `out`. Bytes that are not UTF-8 become
+ * U+FFFD: *ret_was_cleaned. */
 sk_code otlp_json_to_protobuf(const struct json_message *root, span body, buf *out,
                               bool *ret_was_cleaned, err *e);
 /* otlp_schema.c */

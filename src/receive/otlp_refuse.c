@@ -1,6 +1,7 @@
 /*
- * receive/otlp_refuse.c: items that are not stored, and why: one entry per reason with a count and the first case in
- * words: which item, which field, which limit, what to do. Called by the OTLP decoders.
+ * receive/otlp_refuse.c: items that are not stored, and why: one entry per reason with a count and
+ * the first case in words: which item, which field, which limit, what to do. Called by the OTLP
+ * decoders.
  */
 #include <stdarg.h>
 #include <stdio.h>

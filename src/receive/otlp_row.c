@@ -1,8 +1,8 @@
 /*
- * receive/otlp_row.c: values into the batch: mapped columns, attributes, and the same as ranges over the rows of a
- * resource or scope. Called by the OTLP decoders; the hot end of ingest.
- * Direct-mapped caches of keys and texts stand before batch_column and batch_string: SDKs repeat both from span to span.
- * Measured by bench/decode_bench.
+ * receive/otlp_row.c: values into the batch: mapped columns, attributes, and the same as ranges
+ * over the rows of a resource or scope. Called by the OTLP decoders; the hot end of ingest.
+ * Direct-mapped caches of keys and texts stand before batch_column and batch_string: SDKs repeat
+ * both from span to span. Measured by bench/decode_bench.
  */
 #include "receive/otlp_private.h"
 
@@ -116,7 +116,8 @@ static inline uint32_t place_of(span s, uint32_t salt)
     return (uint32_t)(mix >> 40);
 }
 
-/* A text that is not in the cache. It may be kept there, so only texts in the request or in static memory come here. */
+/* A text that is not in the cache. It may be kept there, so only texts in the request or in static
+ * memory come here. */
 static uint32_t new_text_code(otlp *o, otlp_text *seen, span s)
 {
     span clean = clean_text(o, s);
@@ -246,8 +247,9 @@ static field_type type_of(otlp_kind kind)
     return FIELD_STRING;
 }
 
-/* The ids of the record itself stand; where it has none, an attribute of that name in an id's text form becomes the
- * id, and any other text an ordinary column (event/fields.h). Returns whether the attribute has been dealt with. */
+/* The ids of the record itself stand; where it has none, an attribute of that name in an id's text
+ * form becomes the id, and any other text an ordinary column (event/fields.h). Returns whether the
+ * attribute has been dealt with. */
 static bool take_id(otlp *o, span name, const otlp_value *v)
 {
     bool is_trace = span_is(name, F_TRACE_ID), is_span = span_is(name, F_SPAN_ID);
@@ -264,7 +266,8 @@ static bool take_id(otlp *o, span name, const otlp_value *v)
     return *id != 0 || span_id_parse(text, false, id);
 }
 
-/* A key seen for the first time, or again after another took its place in the cache. NULL: nothing is to be put. */
+/* A key seen for the first time, or again after another took its place in the cache. NULL: nothing
+ * is to be put. */
 static otlp_slot *fill_slot(otlp *o, otlp_slot *slot, span name, const otlp_value *v)
 {
     if (span_starts_with(name, SPAN("trace.")) && take_id(o, name, v))

@@ -1,6 +1,7 @@
 /*
- * receive/otlp_schema.c: the OTLP messages as data, read by otlp_json.c. Fields that the mapping does not use are left
- * out: their keys are ignored like any unknown key. Source: opentelemetry-proto (otlp.md §1), field by field.
+ * receive/otlp_schema.c: the OTLP messages as data, read by otlp_json.c. Fields that the mapping
+ * does not use are left out: their keys are ignored like any unknown key. Source:
+ * opentelemetry-proto (otlp.md §1), field by field.
  */
 #include "receive/otlp_private.h"
 #include "receive/otlp_schema_private.h"

@@ -1,5 +1,6 @@
 /*
- * receive/otlp_schema_private.h: the messages of OTLP as a table for otlp_json.c: JSON key to field number and type.
+ * receive/otlp_schema_private.h: the messages of OTLP as a table for otlp_json.c: JSON key to field
+ * number and type.
  */
 #ifndef RECEIVE_OTLP_SCHEMA_PRIVATE_H
 #define RECEIVE_OTLP_SCHEMA_PRIVATE_H

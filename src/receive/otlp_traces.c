@@ -1,10 +1,11 @@
 /*
  * receive/otlp_traces.c: one OTLP span becomes the rows of its events and links, then its own.
- * Called by otlp_envelope.c for each span, on a decode worker. Never: keeps a pointer into the body after return.
- * A first light pass over the span's bytes takes its scalars and attributes, since the order of fields is the sender's;
- * events and links are read in a second one, after what decides about the whole span (ids, rate, limits) is known.
- * Limits: event/types.h; an item beyond one is refused with a reason, the rest of the request is kept.
- * Source: opentelemetry-proto trace/v1/trace.proto (otlp.md §1, §5); mapping: honeycomb.md §2.4, §2.5.
+ * Called by otlp_envelope.c for each span, on a decode worker. Never: keeps a pointer into the body
+ * after return. A first light pass over the span's bytes takes its scalars and attributes, since
+ * the order of fields is the sender's; events and links are read in a second one, after what
+ * decides about the whole span (ids, rate, limits) is known. Limits: event/types.h; an item beyond
+ * one is refused with a reason, the rest of the request is kept. Source: opentelemetry-proto
+ * trace/v1/trace.proto (otlp.md §1, §5); mapping: honeycomb.md §2.4, §2.5.
  */
 #include "event/tree.h"
 #include "receive/otlp_private.h"

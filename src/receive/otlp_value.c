@@ -1,8 +1,9 @@
 /*
- * receive/otlp_value.c: AnyValue and KeyValue: protobuf bytes to attribute lists, and structured values to JSON text.
- * Called by the OTLP decoders. Nothing is copied: spans point into the request.
- * Limits: OTLP_NEST_MAX levels, EVENT_FIELD_NAME_MAX bytes a (dotted) name, EVENT_FIELDS_MAX attributes a list.
- * Source: opentelemetry-proto common/v1/common.proto (otlp.md §1); honeycomb.md §2.3.
+ * receive/otlp_value.c: AnyValue and KeyValue: protobuf bytes to attribute lists, and structured
+ * values to JSON text. Called by the OTLP decoders. Nothing is copied: spans point into the
+ * request. Limits: OTLP_NEST_MAX levels, EVENT_FIELD_NAME_MAX bytes a (dotted) name,
+ * EVENT_FIELDS_MAX attributes a list. Source: opentelemetry-proto common/v1/common.proto (otlp.md
+ * §1); honeycomb.md §2.3.
  */
 #include <stdio.h>
 
@@ -37,8 +38,8 @@ otlp_value otlp_read_value(otlp *o, span any_value)
     return v;
 }
 
-/* The form that every SDK writes: key, then a value of one scalar field, all lengths below 128. False: read it the
- * long way. */
+/* The form that every SDK writes: key, then a value of one scalar field, all lengths below 128.
+ * False: read it the long way. */
 static inline bool read_plain_key_value(span key_value, otlp_attribute *ret)
 {
     const uint8_t *at = key_value.at, *end = at + key_value.len;
@@ -86,7 +87,8 @@ otlp_attribute otlp_read_key_value(otlp *o, span key_value)
     return a;
 }
 
-/* `depth` counts the AnyValues around this one; a name_len of 0: within a value that becomes JSON text. */
+/* `depth` counts the AnyValues around this one; a name_len of 0: within a value that becomes JSON
+ * text. */
 static otlp_reason check_tree(otlp *o, const otlp_value *v, size_t name_len, uint32_t depth,
                               uint32_t *fields)
 {
@@ -176,7 +178,8 @@ static void read_attribute(otlp *o, otlp_list *list, span key_value)
         list->bad = bad, list->bad_index = index;
 }
 
-/* SDKs write a message's attributes one behind the other: one turn of this loop for each is the hot path of ingest. */
+/* SDKs write a message's attributes one behind the other: one turn of this loop for each is the hot
+ * path of ingest. */
 void otlp_read_attributes(otlp *o, otlp_list *list, reader *r, uint8_t tag)
 {
     const uint8_t *at = r->at, *end = r->end;

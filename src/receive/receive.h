@@ -1,6 +1,7 @@
 /*
- * receive/receive.h: one row per ingest protocol: a request body in, a batch or an error out. Pure: no socket, disk,
- * clock or global. `serve` finds the row by path or gRPC method and hands over the inflated body.
+ * receive/receive.h: one row per ingest protocol: a request body in, a batch or an error out. Pure:
+ * no socket, disk, clock or global. `serve` finds the row by path or gRPC method and hands over the
+ * inflated body.
  */
 #ifndef RECEIVE_RECEIVE_H
 #define RECEIVE_RECEIVE_H
@@ -40,18 +41,19 @@ typedef struct receive_output {
 } receive_output;
 
 typedef struct receive_row {
-    const char *
-        name; /* "otlp-traces": golden inputs in tests/data/<name>/, fuzz target, docs/ingest page */
+    const char *name;      /* "otlp-traces": golden inputs in tests/data/<name>/, fuzz target,
+                              docs/ingest page */
     const char *http_path; /* "/v1/traces" */
     const char
         *grpc_method; /* "/opentelemetry.proto.collector.trace.v1.TraceService/Export", or NULL */
     family family;
     uint32_t forms;                /* bit per receive_form */
     const char *rejected_json_key; /* "rejectedSpans" */
-    /* SK_BAD_INPUT when the body as a whole cannot be decoded (offset, field path), SK_TOO_LARGE / SK_NO_MEMORY. */
+    /* SK_BAD_INPUT when the body as a whole cannot be decoded (offset, field path), SK_TOO_LARGE /
+     * SK_NO_MEMORY. */
     sk_code (*decode)(const receive_input *in, receive_output *ret, err *e);
-    /* The success reply's body in `form`: an empty response, or partial success saying what was rejected and why
-     * (at most 4 KiB of text). */
+    /* The success reply's body in `form`: an empty response, or partial success saying what was
+     * rejected and why (at most 4 KiB of text). */
     void (*reply)(const receive_output *done, receive_form form, buf *out);
 } receive_row;
 
@@ -60,8 +62,9 @@ extern const size_t receive_table_count;
 const receive_row *receive_by_path(span path);
 const receive_row *receive_by_grpc(span method);
 
-/* google.rpc.Status in the request's form: {code, message, details}: BadRequest for bad input, RetryInfo where retry is
- * allowed (details are protobuf Any in both HTTP protobuf and grpc-status-details-bin). Source: otlp.md §3, §4. */
+/* google.rpc.Status in the request's form: {code, message, details}: BadRequest for bad input,
+ * RetryInfo where retry is allowed (details are protobuf Any in both HTTP protobuf and
+ * grpc-status-details-bin). Source: otlp.md §3, §4. */
 void receive_error_body(const err *e, receive_form form, buf *out);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * receive/reply.c: what a sender hears: the success reply of the OTLP rows, and google.rpc.Status for every error.
- * Called by serve through receive/table.c. Never: more than 4 KiB of text (clients accept 4 MiB answers at most).
- * Source: otlp.md §2, §3, §4; proto3's JSON mapping for int64 (strings) and Any ("@type").
+ * receive/reply.c: what a sender hears: the success reply of the OTLP rows, and google.rpc.Status
+ * for every error. Called by serve through receive/table.c. Never: more than 4 KiB of text (clients
+ * accept 4 MiB answers at most). Source: otlp.md §2, §3, §4; proto3's JSON mapping for int64
+ * (strings) and Any ("@type").
  */
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /*
- * receive/table.c: one row per ingest protocol. A new protocol is one file with its decode function, one row here,
- * golden inputs in tests/data/<name>/, a fuzz target and its part of a docs/ingest page; tests/unit/receive_table.c
- * fails a row that lacks one of them.
+ * receive/table.c: one row per ingest protocol. A new protocol is one file with its decode
+ * function, one row here, golden inputs in tests/data/<name>/, a fuzz target and its part of a
+ * docs/ingest page; tests/unit/receive_table.c fails a row that lacks one of them.
  */
 #include "receive/otlp_private.h"
 #include "receive/reply_private.h"

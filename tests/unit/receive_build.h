@@ -118,7 +118,8 @@ static maybe_unused size_t reference_vector(uint8_t out[100])
     return len;
 }
 
-/* A request with one resource and one scope around the items that `items` holds (each with its tag). */
+/* A request with one resource and one scope around the items that `items` holds (each with its
+ * tag). */
 static maybe_unused void wrap_items(buf *out, const buf *items)
 {
     size_t resource_spans = pb_begin(out, 1);

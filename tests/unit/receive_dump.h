@@ -1,6 +1,7 @@
 /*
- * tests/unit/receive_dump.h: a batch as text, one line per row with its fields sorted: what tests and golden files
- * compare. Strings are JSON text, floats carry a point or an exponent, ints do not, histograms are in braces.
+ * tests/unit/receive_dump.h: a batch as text, one line per row with its fields sorted: what tests
+ * and golden files compare. Strings are JSON text, floats carry a point or an exponent, ints do
+ * not, histograms are in braces.
  */
 #ifndef TESTS_RECEIVE_DUMP_H
 #define TESTS_RECEIVE_DUMP_H

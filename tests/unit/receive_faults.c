@@ -1,5 +1,6 @@
 /*
- * tests/unit/receive_faults.c: bodies cut short and garbled at every byte, memory failing at every point, caps.
+ * tests/unit/receive_faults.c: bodies cut short and garbled at every byte, memory failing at every
+ * point, caps.
  */
 #include "receive_build.h"
 

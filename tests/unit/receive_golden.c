@@ -1,7 +1,7 @@
 /*
- * tests/unit/receive_golden.c: every request in tests/data/<row>/ against the dump beside it, NAME.expected; and what
- * each row of receive_table must bring along. Runs in the source root. SKEP_WRITE_GOLDEN=1 writes the dumps anew: read
- * the difference before it is committed.
+ * tests/unit/receive_golden.c: every request in tests/data/<row>/ against the dump beside it,
+ * NAME.expected; and what each row of receive_table must bring along. Runs in the source root.
+ * SKEP_WRITE_GOLDEN=1 writes the dumps anew: read the difference before it is committed.
  */
 #include <dirent.h>
 

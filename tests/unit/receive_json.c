@@ -1,6 +1,6 @@
 /*
- * tests/unit/receive_json.c: OTLP in JSON where it is wrong: which place is named, and what is kept. Golden files hold
- * what is right and what is odd.
+ * tests/unit/receive_json.c: OTLP in JSON where it is wrong: which place is named, and what is
+ * kept. Golden files hold what is right and what is odd.
  */
 #include "receive_build.h"
 

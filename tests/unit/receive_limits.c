@@ -1,5 +1,6 @@
 /*
- * tests/unit/receive_limits.c: what is too much, too deep, too long or not text: refused item by item, in words.
+ * tests/unit/receive_limits.c: what is too much, too deep, too long or not text: refused item by
+ * item, in words.
  */
 #include "receive_build.h"
 
@@ -70,7 +71,8 @@ static void put_many(buf *b, uint32_t list_field, const char *prefix, uint32_t c
 
 static void refuses_more_than_two_thousand_fields(void **state)
 {
-    /* name, kind, type, duration, status, events, links; and service.name and meta.signal_type as ranges */
+    /* name, kind, type, duration, status, events, links; and service.name and meta.signal_type as
+     * ranges */
     const uint32_t mapped = 9;
     static const struct {
         const char *name;

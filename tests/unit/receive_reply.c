@@ -1,5 +1,6 @@
 /*
- * tests/unit/receive_reply.c: what senders hear, byte by byte: full and partial success, errors, in both forms.
+ * tests/unit/receive_reply.c: what senders hear, byte by byte: full and partial success, errors, in
+ * both forms.
  */
 #include "receive_build.h"
 

@@ -1,5 +1,6 @@
 /*
- * tests/unit/receive_traces.c: OTLP spans: wire order, ids, sample rates. Golden files hold the mapping itself.
+ * tests/unit/receive_traces.c: OTLP spans: wire order, ids, sample rates. Golden files hold the
+ * mapping itself.
  */
 #include "receive_build.h"
 
