@@ -89,10 +89,32 @@ static bool is_numeric(const node *rows, span name)
     return is_any;
 }
 
-static void show_table(cli *c, const query_view *v, const node *rows, const query_look *look)
+static bool same_group(const plan *p, const node *a, const node *b)
+{
+    for (uint32_t i = 0; i < p->breakdown_count; i++) {
+        const node *x = node_get_span(a, key_name(p, i)), *y = node_get_span(b, key_name(p, i));
+        if (!x || !y || x->kind != y->kind || !span_equal(node_text(x), node_text(y)))
+            return false;
+    }
+    return true;
+}
+
+/* The same group's numbers in the earlier period of COMPARE; NULL when it was not there. */
+static const node *row_before(const plan *p, const node *compare, const node *data)
+{
+    for (const node *row = node_first(compare); row; row = row->next)
+        if (same_group(p, node_get(row, "data"), data))
+            return node_get(row, "data");
+    return NULL;
+}
+
+/* `compare`: results of the earlier period, each calculation's in a column of its own; or NULL. */
+static void show_table(cli *c, const query_view *v, const node *rows, const node *compare,
+                       const query_look *look)
 {
     const plan *p = &v->plan;
-    uint32_t first = look->series ? 1 : 0, columns = first + p->breakdown_count + p->calc_count;
+    uint32_t first = look->series ? 1 : 0, before = first + p->breakdown_count + p->calc_count;
+    uint32_t columns = before + (compare ? p->calc_count : 0);
     table *t = table_new(c->mem, columns);
     if (!t)
         return;
@@ -103,14 +125,21 @@ static void show_table(cli *c, const query_view *v, const node *rows, const quer
     for (uint32_t i = 0; i < p->calc_count; i++)
         table_column(t, first + p->breakdown_count + i, p->calcs[i].result_key,
                      p->calcs[i].op != CALC_HEATMAP);
+    for (uint32_t i = 0; compare && i < p->calc_count; i++)
+        table_column(t, before + i,
+                     arena_print(c->mem, "%.*s before", SPAN_FMT(p->calcs[i].result_key)),
+                     p->calcs[i].op != CALC_HEATMAP);
     for (const node *row = node_first(rows); row; row = row->next) {
         const node *data = node_get(row, "data");
+        const node *earlier = row_before(p, compare, data);
         if (look->series)
             add_value(c, t, node_get(row, "time"), look->form);
         for (uint32_t i = 0; i < p->breakdown_count; i++)
             add_value(c, t, node_get_span(data, key_name(p, i)), look->form);
         for (uint32_t i = 0; i < p->calc_count; i++)
             add_value(c, t, node_get_span(data, p->calcs[i].result_key), look->form);
+        for (uint32_t i = 0; compare && i < p->calc_count; i++)
+            add_value(c, t, node_get_span(earlier, p->calcs[i].result_key), look->form);
     }
     table_print(t, look->form, &c->out);
 }
@@ -131,16 +160,6 @@ static span group_name(cli *c, const plan *p, const node *data)
         copy = SPAN("");
     buf_done(&text);
     return copy;
-}
-
-static bool same_group(const plan *p, const node *a, const node *b)
-{
-    for (uint32_t i = 0; i < p->breakdown_count; i++) {
-        const node *x = node_get_span(a, key_name(p, i)), *y = node_get_span(b, key_name(p, i));
-        if (!x || !y || x->kind != y->kind || !span_equal(node_text(x), node_text(y)))
-            return false;
-    }
-    return true;
 }
 
 static chart_time time_of(const plan *p, const node *answer)
@@ -296,6 +315,10 @@ void query_show(cli *c, const query_view *v, const node *answer, const query_loo
             if (v->plan.calcs[i].op != CALC_HEATMAP)
                 show_chart(c, v, answer, i);
     if (!look->heatmap && !look->chart)
-        show_table(c, v, node_get(data, look->series ? "series" : "results"), look);
+        show_table(c, v, node_get(data, look->series ? "series" : "results"),
+                   look->series
+                       ? NULL
+                       : node_get(node_get(node_get(answer, "compare"), "data"), "results"),
+                   look);
     say_meta(c, v, answer);
 }

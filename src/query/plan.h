@@ -17,11 +17,11 @@
 
 #include "query/spec.h"
 
-#define PLAN_BUCKETS_MAX 1000u
-#define PLAN_LIMIT_DEFAULT 100u /* groups, as Honeycomb's */
-#define PLAN_LIMIT_MAX 10000u
+#define PLAN_BUCKETS_MAX      1000u
+#define PLAN_LIMIT_DEFAULT    100u /* groups, as Honeycomb's */
+#define PLAN_LIMIT_MAX        10000u
 #define PLAN_LIMIT_SERIES_MAX 1000u /* when the series is asked for too */
-#define PLAN_RANGE_DEFAULT_S 7200
+#define PLAN_RANGE_DEFAULT_S  7200
 
 /* A field as asked: the names to try on each row, first that exists wins (more than one only for `semconv.`). */
 typedef struct plan_field {
@@ -35,14 +35,15 @@ typedef struct plan_filter {
     filter_op op;
     bool is_negative; /* matches rows without the field */
     uint32_t value_count;
-    const span *texts;  /* canonical texts of the values */
-    bool has_number;    /* for < <= > >= */
+    const span *texts; /* canonical texts of the values */
+    bool has_number;   /* for < <= > >= */
     double number;
 } plan_filter;
 
 typedef struct plan_calc {
     calc_op op;
-    uint32_t field;  /* index, or UINT32_MAX when it has no column. CONCURRENCY: the field duration_ms */
+    uint32_t
+        field; /* index, or UINT32_MAX when it has no column. CONCURRENCY: the field duration_ms */
     span result_key; /* "COUNT", "P90(duration_ms)" */
 } plan_calc;
 
@@ -71,7 +72,8 @@ typedef struct plan {
     bool filters_or;
     uint32_t *breakdowns; /* indexes into fields */
     uint32_t breakdown_count;
-    plan_calc *calcs; /* first the asked ones (calc_count), then hidden ones that havings or orders need: none today, a
+    plan_calc *
+        calcs; /* first the asked ones (calc_count), then hidden ones that havings or orders need: none today, a
                          having or order must name a calculation that is present */
     uint32_t calc_count;
     plan_order *orders;
@@ -82,7 +84,8 @@ typedef struct plan {
 } plan;
 
 /* `now_ns` resolves relative times. Errors name the key and what is allowed. */
-sk_code plan_make(const query_spec *s, int64_t now_ns, bool wants_series, arena *mem, plan *ret, err *e) must_use;
+sk_code plan_make(const query_spec *s, int64_t now_ns, bool wants_series, arena *mem, plan *ret,
+                  err *e) must_use;
 /* What a filter says of one cell: the meaning all engines must agree with. */
 bool plan_filter_matches(const plan_filter *f, value v);
 

@@ -8,7 +8,14 @@
 
 #include "query/plan.h"
 
-typedef enum result_kind { RESULT_NULL, RESULT_INT, RESULT_NUMBER, RESULT_TEXT, RESULT_BOOL, RESULT_HEATMAP } result_kind;
+typedef enum result_kind {
+    RESULT_NULL,
+    RESULT_INT,
+    RESULT_NUMBER,
+    RESULT_TEXT,
+    RESULT_BOOL,
+    RESULT_HEATMAP
+} result_kind;
 
 typedef struct heatmap_cell {
     double low, high; /* values in [low, high) */
@@ -31,16 +38,18 @@ typedef struct result_value {
 
 /* A group's key as shown: text by canonical text, but a number (or bool) when any row of the group held one. */
 typedef struct result_row {
-    int64_t time_ns;           /* series: the bucket's start; totals: plan.start_ns */
-    const result_value *keys;  /* plan.breakdown_count */
-    const result_value *calcs; /* plan.calc_count; RESULT_NULL when nothing was there to calculate */
+    int64_t time_ns;          /* series: the bucket's start; totals: plan.start_ns */
+    const result_value *keys; /* plan.breakdown_count */
+    const result_value
+        *calcs; /* plan.calc_count; RESULT_NULL when nothing was there to calculate */
 } result_row;
 
 typedef struct result {
     const plan *plan;
     result_row *rows; /* one per group */
     uint32_t row_count;
-    result_row *series; /* per bucket (ascending) and group (in the order of rows); only buckets with rows */
+    result_row *
+        series; /* per bucket (ascending) and group (in the order of rows); only buckets with rows */
     uint32_t series_count;
     bool has_total, has_other;
     const result_value *total; /* per calculation over all groups before HAVING and LIMIT */
@@ -48,8 +57,9 @@ typedef struct result {
     uint32_t group_count;      /* before LIMIT */
     uint64_t rows_scanned, bytes_read;
     int64_t elapsed_ns;
-    bool is_partial;           /* streamed before the end */
-    const char *const *approximate; /* sentences: "COUNT_DISTINCT(user.id): ±1.6 % (HyperLogLog, over 4096 values)" */
+    bool is_partial; /* streamed before the end */
+    const char *const *
+        approximate; /* sentences: "COUNT_DISTINCT(user.id): ±1.6 % (HyperLogLog, over 4096 values)" */
     uint32_t approximate_count;
 } result;
 

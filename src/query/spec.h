@@ -18,18 +18,52 @@
 #include "base/err.h"
 #include "event/batch.h"
 
-typedef enum calc_op { /* one row each in query/ops.c: name, needs column, takes none */
-    CALC_COUNT, CALC_CONCURRENCY, CALC_SUM, CALC_AVG, CALC_COUNT_DISTINCT, CALC_MAX, CALC_MIN,
-    CALC_P001, CALC_P01, CALC_P05, CALC_P10, CALC_P20, CALC_P25, CALC_P50, CALC_P75, CALC_P80, CALC_P90, CALC_P95,
-    CALC_P99, CALC_P999,
-    CALC_HEATMAP, CALC_RATE_AVG, CALC_RATE_SUM, CALC_RATE_MAX,
+/* One row each in query/ops.c: name, and whether it takes a column. */
+typedef enum calc_op {
+    CALC_COUNT,
+    CALC_CONCURRENCY,
+    CALC_SUM,
+    CALC_AVG,
+    CALC_COUNT_DISTINCT,
+    CALC_MAX,
+    CALC_MIN,
+    CALC_P001,
+    CALC_P01,
+    CALC_P05,
+    CALC_P10,
+    CALC_P20,
+    CALC_P25,
+    CALC_P50,
+    CALC_P75,
+    CALC_P80,
+    CALC_P90,
+    CALC_P95,
+    CALC_P99,
+    CALC_P999,
+    CALC_HEATMAP,
+    CALC_RATE_AVG,
+    CALC_RATE_SUM,
+    CALC_RATE_MAX,
     CALC_OP_COUNT
 } calc_op;
 
 typedef enum filter_op {
-    FILTER_EQ, FILTER_NE, FILTER_GT, FILTER_GE, FILTER_LT, FILTER_LE,
-    FILTER_STARTS_WITH, FILTER_NOT_STARTS_WITH, FILTER_ENDS_WITH, FILTER_NOT_ENDS_WITH,
-    FILTER_CONTAINS, FILTER_NOT_CONTAINS, FILTER_EXISTS, FILTER_NOT_EXISTS, FILTER_IN, FILTER_NOT_IN,
+    FILTER_EQ,
+    FILTER_NE,
+    FILTER_GT,
+    FILTER_GE,
+    FILTER_LT,
+    FILTER_LE,
+    FILTER_STARTS_WITH,
+    FILTER_NOT_STARTS_WITH,
+    FILTER_ENDS_WITH,
+    FILTER_NOT_ENDS_WITH,
+    FILTER_CONTAINS,
+    FILTER_NOT_CONTAINS,
+    FILTER_EXISTS,
+    FILTER_NOT_EXISTS,
+    FILTER_IN,
+    FILTER_NOT_IN,
     FILTER_OP_COUNT
 } filter_op;
 
@@ -44,7 +78,7 @@ calc_column calc_op_column(calc_op op);
 bool filter_op_is_negative(filter_op op); /* also matches rows without the field */
 bool filter_op_is_order(filter_op op);    /* < <= > >= */
 
-#define SPEC_LIST_MAX 100u /* calculations, filters, breakdowns, orders, havings: each */
+#define SPEC_LIST_MAX   100u /* calculations, filters, breakdowns, orders, havings: each */
 #define SPEC_TIME_MAX_S ((int64_t)9200000000) /* within what 64 bits of ns can hold */
 
 typedef struct spec_filter {
@@ -90,7 +124,7 @@ typedef struct query_spec {
     bool has_start, has_end, has_range;
     int64_t start_s, end_s; /* unix seconds (text form keeps whole seconds too) */
     int64_t range_s;
-    int64_t granularity_s; /* 0 = auto */
+    int64_t granularity_s;    /* 0 = auto */
     int64_t compare_offset_s; /* 0 = none */
 } query_spec;
 

@@ -62,6 +62,19 @@ static void tables_have_keys_first(void **state)
     end(&f);
 }
 
+static void the_earlier_period_stands_beside(void **state)
+{
+    static const char both[] = "{\"data\":{\"results\":[{\"data\":{\"COUNT\":3,\"name\":\"x\"}},{"
+                               "\"data\":{\"COUNT\":1,\"name\":"
+                               "\"new\"}}]},\"compare\":{\"data\":{\"results\":[{\"data\":{"
+                               "\"COUNT\":7,\"name\":\"x\"}}]}}" META;
+    fixture f;
+    begin(&f, "COUNT GROUP BY name SINCE 1h COMPARE 1d", both);
+    query_show(&f.c, &f.v, f.answer, &(query_look){.form = TABLE_PLAIN});
+    check_printed(&f.c.out, "name\tCOUNT\tCOUNT before\nx\t3\t7\nnew\t1\t\n");
+    end(&f);
+}
+
 static void charts_are_drawn_per_calculation(void **state)
 {
     fixture f;
@@ -117,5 +130,6 @@ static void a_caret_stands_below_the_mistake(void **state)
     end(&f);
 }
 
-TEST_GROUP(cli_view, TEST(tables_have_keys_first), TEST(charts_are_drawn_per_calculation),
-           TEST(heatmaps_are_sparks_in_tables), TEST(a_caret_stands_below_the_mistake));
+TEST_GROUP(cli_view, TEST(tables_have_keys_first), TEST(the_earlier_period_stands_beside),
+           TEST(charts_are_drawn_per_calculation), TEST(heatmaps_are_sparks_in_tables),
+           TEST(a_caret_stands_below_the_mistake));
