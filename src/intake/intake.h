@@ -2,8 +2,8 @@
  * intake/intake.h: between a decoded batch and its acknowledgement: policy (limits, times, retention), retry
  * recognition, journal, publish, taps. Every refusal anywhere in the server is counted here with its reason.
  *
- * Order: intake_submit (decode worker): policy → encode → journal_append; then, on the committer thread: engine_publish,
- * taps, `done`. Nothing is visible before it is durable; all that is replied to is visible.
+ * Order: intake_submit (decode worker): policy → encode → journal_append; then, on the committer thread: taps,
+ * engine_publish (which takes the batch), `done`. Nothing is visible before it is durable; all that is replied to is visible.
  */
 #ifndef INTAKE_INTAKE_H
 #define INTAKE_INTAKE_H

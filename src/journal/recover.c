@@ -270,7 +270,8 @@ static replay_item *list_items(journal *j, uint64_t *ret_count)
 
 typedef struct replayer {
     const survey *s;
-    log_file *f; /* where `w` walks */
+    log_file *f;       /* where `w` walks */
+    uint64_t last_seq; /* told */
     walk w;
     uint8_t *scratch;
     size_t scratch_bytes;
@@ -287,6 +288,8 @@ static log_file *file_of(const journal *j, uint32_t number)
 static sk_code replay_one(replayer *r, const replay_item *item, err *e)
 {
     journal *j = r->s->j;
+    if (item->seq == r->last_seq) /* one number, one record: only lies differ */
+        return SK_OK;
     if (!r->f || r->f->number != item->file) {
         if (r->f)
             walk_done(&r->w);
@@ -310,6 +313,7 @@ static sk_code replay_one(replayer *r, const replay_item *item, err *e)
         lock_drop(&j->lock);
         return SK_OK;
     }
+    r->last_seq = item->seq;
     if (code != SK_OK || !r->s->replay->record)
         return code;
     journal_record record = {.seq = h->seq,
@@ -331,9 +335,7 @@ static sk_code replay_all(const survey *s, err *e)
     replayer r = {.s = s};
     sk_code code = SK_OK;
     for (uint64_t i = 0; i < count && code == SK_OK; i++)
-        if (i == 0 ||
-            items[i].seq != items[i - 1].seq) /* one number, one record: only lies differ */
-            code = replay_one(&r, &items[i], e);
+        code = replay_one(&r, &items[i], e);
     if (r.f)
         walk_done(&r.w);
     base_free(r.scratch);

@@ -34,6 +34,22 @@ static void set_times(batch *b, uint64_t seed, uint32_t share)
     }
 }
 
+/* What batch.h promises of a frozen batch: full columns have no row numbers, the types of a name are chained, nothing is
+ * empty. */
+static void keeps_promises(const batch *b)
+{
+    for (uint32_t i = 0; i < b->column_count; i++) {
+        const column *c = &b->columns[i];
+        assert_true(c->count || c->range_count);
+        if (c->count == b->row_count)
+            assert_null(c->rows);
+        uint32_t next = i + 1;
+        while (next < b->column_count && !span_equal(b->columns[next].name, c->name))
+            next++;
+        assert_int_equal(c->next_same_name, next < b->column_count ? next : COLUMN_NONE);
+    }
+}
+
 static void compare(const batch *was, const batch *is)
 {
     arena *mem = arena_new(64 * MIB);
@@ -79,6 +95,7 @@ static void only_bad_times_change(void **state)
         check_ok(intake__apply(is, &rules, &e), &e);
         assert_int_equal(was->row_count - is->row_count, report.refused_rows);
         compare(was, is);
+        keeps_promises(is);
         buf out; /* still a batch by the codec's strict reader */
         buf_init(&out, 64 * MIB);
         check_ok(batch_encode(is, &out, &e), &e);
@@ -90,6 +107,25 @@ static void only_bad_times_change(void **state)
         batch_free(is);
     }
     free(t);
+}
+
+static void a_column_that_becomes_full_is_full(void **state)
+{
+    err e;
+    batch *b = batch_new(FAMILY_LOG, MIB);
+    uint32_t dataset = batch_string(b, SPAN("shop"));
+    uint32_t rare = batch_column(b, SPAN("rare"), FIELD_INT, NULL);
+    uint32_t gone = batch_column(b, SPAN("gone"), FIELD_INT, NULL);
+    for (uint32_t i = 0; i < 3; i++) {
+        batch_begin_row(b, i == 1 ? rules.arrival_ns : 0, 1, dataset);
+        batch_put_int(b, i == 1 ? rare : gone, 5);
+    }
+    assert_true(batch_freeze(b));
+    check_ok(intake__apply(b, &rules, &e), &e);
+    assert_int_equal(b->row_count, 1);
+    assert_int_equal(b->column_count, 1);
+    keeps_promises(b);
+    batch_free(b);
 }
 
 static void the_edges_of_time(void **state)
@@ -166,5 +202,6 @@ static void annotations_are_not_items(void **state)
     batch_free(b);
 }
 
-TEST_GROUP(intake_policy, TEST(only_bad_times_change), TEST(the_edges_of_time),
-           TEST(a_senders_own_original_time_gives_way), TEST(annotations_are_not_items));
+TEST_GROUP(intake_policy, TEST(only_bad_times_change), TEST(a_column_that_becomes_full_is_full),
+           TEST(the_edges_of_time), TEST(a_senders_own_original_time_gives_way),
+           TEST(annotations_are_not_items));
