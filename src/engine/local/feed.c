@@ -10,9 +10,6 @@
 #include "base/hash.h"
 #include "base/must.h"
 
-/* A single pass may take this many states' worth of cells (in units of 8 bytes) for groups that will not be shown. */
-#define SPLIT_COST ((uint64_t)4 << 20)
-
 static uint64_t cost_of(const groups *g)
 {
     static const uint32_t costs[AGG_FAMILY_COUNT] = {
@@ -317,7 +314,7 @@ static bool find_groups(feeder *f, uint32_t *out)
         if (!groups_put_rows(&f->groups, keys, count, out))
             return false;
         f->wants_split = f->may_split && f->groups.count > f->groups.plan->limit &&
-                         f->groups.count * f->cell_cost > SPLIT_COST;
+                         f->groups.count * f->cell_cost > FEED_SPLIT_COST;
         return true;
     }
     uint32_t shown = f->choice->count;

@@ -9,6 +9,8 @@
 #include "query/finish.h"
 
 #define FEED_CACHE 1024u
+/* A single pass may take this many states' worth of cells (about units of 8 bytes) for groups that will not be shown. */
+#define FEED_SPLIT_COST ((uint64_t)1 << 20)
 
 /* Keys and hashes of numbers, by their bits: what was asked last wins. */
 typedef struct feed_cached {

@@ -13,7 +13,10 @@
 #include "event/fields.h"
 #include "query/finish.h"
 
-#define SAMPLE_BLOCKS 64u
+#define SAMPLE_BLOCKS 16u
+/* A block with more different values than this does not have them all looked at: those that stand there once cannot be
+ * among the most frequent of a field that has any. */
+#define DISTINCT_MANY 1024u
 #define SCRATCH_BYTES (512 * MIB)
 #define FIELD_NONE    UINT32_MAX
 #define TALLY_SLOTS   (2 * VECTOR_ROWS)
@@ -62,6 +65,7 @@ typedef struct field_scan {
     uint32_t **fields_of;    /* [part][column - PART_COLUMNS] */
     uint32_t *blocks_before; /* per part: for sampling */
     uint32_t sample_every;
+    atomic_bool has_skipped; /* values that stand once in their block */
     uint32_t worker_count;
     field_worker **workers;
     pool_job job;
@@ -212,9 +216,9 @@ static void make_tally(field_worker *w, const vector *v, const uint64_t *rows)
         }
 }
 
-/* Adds a vector's values to the counts of breakdown `number`. */
-static bool count_values(field_scan *f, field_worker *w, uint32_t number, key_counts *into,
-                         const vector *v, field_type type, const uint64_t *rows)
+/* Adds a vector's values to the counts of breakdown `number`; `all`: also when there are many. */
+static bool count_values(field_scan *f, field_worker *w, uint32_t number, bool all,
+                         key_counts *into, const vector *v, field_type type, const uint64_t *rows)
 {
     const tally *t = &w->tally;
     scan_scratch scratch;
@@ -224,6 +228,10 @@ static bool count_values(field_scan *f, field_worker *w, uint32_t number, key_co
     group_keys_begin(f->keys, number);
     for (uint32_t i = 0; is_done && i < t->count; i++) {
         uint32_t at = t->used[i];
+        if (!all && t->count > DISTINCT_MANY && t->weights[at] < 2) {
+            atomic_store_explicit(&f->has_skipped, true, memory_order_relaxed);
+            continue;
+        }
         span s = value_text(scan_value(v, type, t->rows[at], &scratch), text);
         uint32_t key = group_keys_text(f->keys, number, s, GROUP_KEY_TEXT, v->kind == VECTOR_CODES);
         is_done = key != GROUP_KEY_NONE && count_key(f, into, key, t->weights[at], type);
@@ -254,7 +262,7 @@ static sk_code count_datasets(field_scan *f, field_worker *w, err *e)
     sk_code code = scan_read(&w->scan, PART_DATASET, &v, e);
     if (code != SK_OK)
         return code;
-    if (!count_values(f, w, f->field_count, &w->datasets, v, FIELD_STRING, w->scan.selected))
+    if (!count_values(f, w, f->field_count, true, &w->datasets, v, FIELD_STRING, w->scan.selected))
         return finish_budget_error(&f->budget, e);
     memcpy(w->shown, w->scan.selected, sizeof w->shown);
     if (!f->query->dataset.at)
@@ -319,7 +327,7 @@ static sk_code count_column(field_scan *f, field_worker *w, uint32_t number, uin
     w->counts[field] += weight;
     w->types[field] |= 1u << type;
     if (with_values && id == UINT32_MAX && type != FIELD_HISTOGRAM &&
-        !count_values(f, w, field, &w->tops[field], v, type, rows))
+        !count_values(f, w, field, false, &w->tops[field], v, type, rows))
         return finish_budget_error(&f->budget, e);
     return SK_OK;
 }
@@ -587,7 +595,7 @@ static sk_code scan_fields(field_scan *f, fields_result *ret, err *e)
     code = merge_workers(f, e);
     if (code != SK_OK)
         return code;
-    ret->is_sampled = f->query->top_max && f->sample_every > 1;
+    ret->is_sampled = f->query->top_max && (f->sample_every > 1 || atomic_load(&f->has_skipped));
     ret->damaged_blocks = f->workers[0]->scan.damage.blocks;
     if (!show_fields(f, ret) || !show_datasets(f, ret))
         return err_set(e, SK_TOO_LARGE,

@@ -14,6 +14,7 @@
 #include "base/must.h"
 #include "engine/local/feed.h"
 #include "engine/local/local_private.h"
+#include "event/fields.h"
 
 #define PROGRESS_NS (100 * NS_PER_MS)
 #define PREPARE_BYTES                                                                              \
@@ -282,6 +283,39 @@ static bool may_split(const run *r, bool *wanted)
     return has_more && p->breakdown_count > 0;
 }
 
+/* How many values a field may have in a part, by its dictionaries. */
+static uint64_t count_values(const scan_part *p, const plan_field *of)
+{
+    uint64_t count = 1; /* absent */
+    for (uint32_t c = 0; c < of->candidate_count; c++) {
+        uint32_t columns[FIELD_TYPE_COUNT], n = part_find(p->part, of->candidates[c], columns);
+        for (uint32_t i = 0; i < n; i++)
+            count += part_dictionary(p->part, columns[i])->count;
+        count += span_is(of->candidates[c], F_TRACE_ID) || span_is(of->candidates[c], F_SPAN_ID)
+                     ? p->info.row_count / 16
+                     : 0;
+    }
+    return count;
+}
+
+/* Whether a first pass that keeps everything would only find out that there are too many groups: told by the largest sealed
+ * part, when nothing is filtered. */
+static bool expects_many_groups(const run *r, uint64_t cell_cost)
+{
+    const scan_part *largest = NULL;
+    for (uint32_t i = 0; i < r->scan.part_count; i++) {
+        const scan_part *p = &r->scan.parts[i];
+        if (!p->info.is_open && (!largest || p->info.row_count > largest->info.row_count))
+            largest = p;
+    }
+    if (!largest || r->plan->filter_count)
+        return false;
+    uint64_t group_count = 1;
+    for (uint32_t b = 0; b < r->plan->breakdown_count && group_count <= largest->info.row_count; b++)
+        group_count *= count_values(largest, &r->plan->fields[r->plan->breakdowns[b]]);
+    return group_count > r->plan->limit && group_count * cell_cost > FEED_SPLIT_COST;
+}
+
 static sk_code run_two_passes(run *r, const bool *wanted, err *e)
 {
     agg_buckets one = {r->plan->start_ns, r->plan->end_ns, r->plan->end_ns - r->plan->start_ns, 1};
@@ -320,6 +354,8 @@ static sk_code run_passes(run *r, err *e)
     for (uint32_t i = 0; code == SK_OK && i < r->slot_count; i++)
         r->slots[i].feeder->may_split = may;
     r->rows_total = r->scan.rows_total;
+    if (code == SK_OK && may && expects_many_groups(r, r->slots[0].feeder->cell_cost))
+        return run_two_passes(r, wanted, e);
     if (code == SK_OK)
         code = run_pass(r, true, e);
     if (code == SK_OK && atomic_load(&r->wants_split))

@@ -12,10 +12,12 @@
 #define KEY_SHIFT  (52 - AGG_SKETCH_MANTISSA_BITS)
 #define KEY_MAX    ((int32_t)(0x7ff << AGG_SKETCH_MANTISSA_BITS)) /* of the greatest finite double */
 #define WINDOW_MAX 4096u
-/* A window pays while it is at most this many times longer than the number of keys in it: then it takes four times
- * the bytes of a list, and counting in it costs an increment instead of a share of a sort. */
-#define WINDOW_SPREAD 8u
-#define LIST_FIRST    8u
+/* A window may be this many times longer than the number of keys in it. With many cells it must not take much more than
+ * the list would; with few the bytes do not matter, and counting in it costs an increment instead of a share of a sort. */
+#define WINDOW_SPREAD     8u
+#define WINDOW_SPREAD_FEW 64u
+#define WINDOW_FEW_CELLS  8192u
+#define LIST_FIRST        8u
 
 /* An entry: key + KEY_BIAS above, weight in the low 46 bits; ascending entries have ascending keys. */
 #define KEY_BIAS    ((int32_t)1 << 17)
@@ -82,19 +84,22 @@ static int compare_entries(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Shell's sort with Ciura's gaps: no memory, no calls; lists are mostly short and partly in order. */
 static void sort_entries(uint64_t *entries, uint32_t count)
 {
-    if (count > 32) {
+    static const uint32_t gaps[] = {57, 23, 10, 4, 1};
+    if (count > 512) {
         qsort(entries, count, sizeof *entries, compare_entries);
         return;
     }
-    for (uint32_t i = 1; i < count; i++) {
-        uint64_t x = entries[i];
-        uint32_t j = i;
-        for (; j > 0 && entries[j - 1] > x; j--)
-            entries[j] = entries[j - 1];
-        entries[j] = x;
-    }
+    for (size_t g = 0; g < COUNT_OF(gaps); g++)
+        for (uint32_t i = gaps[g]; i < count; i++) {
+            uint64_t x = entries[i];
+            uint32_t j = i;
+            for (; j >= gaps[g] && entries[j - gaps[g]] > x; j -= gaps[g])
+                entries[j] = entries[j - gaps[g]];
+            entries[j] = x;
+        }
 }
 
 /* Sorts and joins entries of one key; returns how many are left. */
@@ -195,7 +200,8 @@ static bool make_room(agg_states *s, sketch_cell *c)
     uint32_t first, end;
     densest(c->list, c->used, &first, &end);
     uint32_t span_keys = (uint32_t)(entry_key(c->list[end - 1]) - entry_key(c->list[first])) + 1;
-    if (span_keys <= WINDOW_SPREAD * (end - first))
+    uint32_t spread = s->count <= WINDOW_FEW_CELLS ? WINDOW_SPREAD_FEW : WINDOW_SPREAD;
+    if (span_keys <= spread * (end - first))
         make_window(s, c, first, end);
     return c->used <= c->capacity / 2 || grow_list(s, c, c->capacity * 2);
 }
