@@ -1,6 +1,6 @@
 /*
- * tests/model/compare_test.c: the engine against the model on random data: every layout of the store, random plans, traces and
- * lists of fields, equal as DESIGN §4 "Exactness" says.
+ * tests/model/compare_test.c: the engine against the model on random data: every layout of the store, random plans, traces, service maps
+ * and lists of fields, equal as DESIGN §4 "Exactness" says.
  *
  * SKEP_TEST_ROUNDS=all: at least 10,000 queries, every calculation with every operator on every type at least 50 times; a number: about so
  * many queries; else a run of seconds. SKEP_TEST_SEED begins elsewhere; a failure prints the seed of its world and the query.
@@ -18,7 +18,7 @@
 
 typedef struct tally {
     coverage coverage;
-    uint64_t queries, non_empty, refused, loose, answers, rows, traces, field_lists;
+    uint64_t queries, non_empty, refused, loose, answers, rows, traces, maps, field_lists;
 } tally;
 
 typedef struct party { /* one world, the model and the engines that hold it */
@@ -26,7 +26,6 @@ typedef struct party { /* one world, the model and the engines that hold it */
     uint64_t seed;
     engine *model;
     holder holders[LAYOUT_COUNT];
-    bool is_there[LAYOUT_COUNT];
 } party;
 
 static uint32_t rounds(void)
@@ -47,20 +46,27 @@ static uint64_t first_seed(void)
     return seed;
 }
 
-static void gather(party *p, uint64_t seed, uint32_t row_count)
+static void fill_model(party *p, uint32_t first)
 {
-    p->seed = seed;
-    world_make(&p->w, seed, row_count);
-    engine_open_model(&p->model);
     err e = {0};
-    for (uint32_t i = 0; i < p->w.batch_count; i++) {
+    for (uint32_t i = first; i < p->w.batch_count; i++) {
         publish one = {.environment = p->w.batches[i].environment,
                        .seq = i + 1,
                        .take_batch = world_open(&p->w, i)};
         check_ok(engine_publish(p->model, &one, &e), &e);
     }
-    for (int l = 0; l < LAYOUT_COUNT; l++)
-        holder_fill(&p->holders[l], &p->w, (layout)l);
+}
+
+static void gather(party *p, uint64_t seed, uint32_t row_count)
+{
+    p->seed = seed;
+    world_make(&p->w, seed, row_count);
+    engine_open_model(&p->model);
+    fill_model(p, 0);
+    for (int l = 0; l < LAYOUT_COUNT; l++) {
+        holder_open(&p->holders[l], &p->w);
+        holder_fill(&p->holders[l], &p->w, 0, (layout)l);
+    }
 }
 
 static void scatter(party *p)
@@ -164,6 +170,27 @@ static void random_range(world *w, int64_t *ret_start, int64_t *ret_end)
     }
 }
 
+static void ask_maps(party *p, tally *t, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        arena *mem = arena_new(QUERY_MEMORY);
+        service_map want, got;
+        err e = {0};
+        int64_t start, end;
+        random_range(&p->w, &start, &end);
+        check_ok(engine_service_map(p->model, 1, start, end, NULL, mem, &want, &e), &e);
+        for (int l = 0; l < LAYOUT_COUNT; l++) {
+            check_ok(engine_service_map(p->holders[l].engine, 1, start, end, NULL, mem, &got, &e),
+                     &e);
+            const char *diff = compare_maps(&want, &got, mem);
+            if (diff)
+                differ(p, l, "service map", diff);
+        }
+        t->maps += want.edge_count > 0;
+        arena_free(mem);
+    }
+}
+
 static void ask_fields(party *p, tally *t, uint32_t count)
 {
     static const char *const datasets[] = {"web", "metrics", "shop", "nobody"};
@@ -190,6 +217,16 @@ static void ask_fields(party *p, tally *t, uint32_t count)
     }
 }
 
+/* ---- what is taken away ---- */
+
+static void drop_everywhere(party *p, const drop_query *q)
+{
+    err e = {0};
+    check_ok(engine_drop(p->model, q, &e), &e);
+    for (int l = 0; l < LAYOUT_COUNT; l++)
+        check_ok(engine_drop(p->holders[l].engine, q, &e), &e);
+}
+
 static void settle_everywhere(party *p)
 {
     err e = {0};
@@ -201,6 +238,7 @@ static void ask_all(party *p, tally *t, uint32_t queries)
 {
     ask_questions(p, t, queries);
     ask_traces(p, t, queries / 4 + 1);
+    ask_maps(p, t, queries / 16 + 1);
     ask_fields(p, t, queries / 12 + 1);
 }
 
@@ -208,9 +246,13 @@ static void one_world(tally *t, uint64_t seed, uint32_t queries)
 {
     static party p;
     gather(&p, seed, 200 + (uint32_t)(seed % 5) * 300);
-    ask_all(&p, t, queries - queries / 10);
+    ask_all(&p, t, queries - queries / 5);
+    drop_everywhere(&p, &(drop_query){.environment = 1, .dataset = SPAN("cart")});
+    ask_all(&p, t, queries / 10);
     settle_everywhere(&p);
     ask_all(&p, t, queries / 10);
+    drop_everywhere(&p, &(drop_query){.environment = 2});
+    ask_questions(&p, t, 2);
     scatter(&p);
 }
 
@@ -225,16 +267,39 @@ static void the_engine_answers_as_the_model(void **state)
     uint32_t least = coverage_least(&t.coverage, wanted >= QUERIES_ALL);
     print_message("%llu queries (%llu non-empty, %llu refused), %llu answers with %llu rows "
                   "compared, %llu decided by sums of floats; "
-                  "%llu traces, %llu lists of fields; least covered cell: %u\n",
+                  "%llu traces, %llu service maps, %llu lists of fields; least covered cell: %u\n",
                   (unsigned long long)t.queries, (unsigned long long)t.non_empty,
                   (unsigned long long)t.refused, (unsigned long long)t.answers,
                   (unsigned long long)t.rows, (unsigned long long)t.loose,
-                  (unsigned long long)t.traces, (unsigned long long)t.field_lists, least);
+                  (unsigned long long)t.traces, (unsigned long long)t.maps,
+                  (unsigned long long)t.field_lists, least);
     assert_true(t.non_empty * 100 >= t.queries * NON_EMPTY_LEAST);
     assert_true(t.refused * 50 <= t.queries + 50);
     assert_true(t.loose * 50 <= t.answers + 500);
     if (wanted >= QUERIES_ALL)
         assert_true(least >= LEAST_MET);
+}
+
+/* Segments and open sets go as a whole; days apart, that is exactly the rows that are older. */
+static void old_days_go(void **state)
+{
+    static party p;
+    static tally t;
+    gather(&p, 777, 600);
+    uint32_t first = p.w.batch_count;
+    int64_t between = p.w.now_ns + 60 * 3600 * NS_PER_S;
+    world_extend(&p.w, 5 * 86400 * NS_PER_S, 600);
+    fill_model(&p, first);
+    for (int l = 0; l < LAYOUT_COUNT; l++) {
+        holder_seal(&p.holders[l]);
+        holder_fill(&p.holders[l], &p.w, first, (layout)l);
+    }
+    ask_all(&p, &t, 30);
+    drop_everywhere(&p, &(drop_query){.environment = 1, .before_ns = between});
+    ask_all(&p, &t, 30);
+    settle_everywhere(&p);
+    ask_all(&p, &t, 20);
+    scatter(&p);
 }
 
 /* More distinct values than are counted exactly. */
@@ -261,5 +326,6 @@ static void many_distinct_values(void **state)
     scatter(&p);
 }
 
-TEST_GROUP(model_compare, TEST(the_engine_answers_as_the_model), TEST(many_distinct_values));
+TEST_GROUP(model_compare, TEST(the_engine_answers_as_the_model), TEST(old_days_go),
+           TEST(many_distinct_values));
 TEST_MAIN(model_compare)

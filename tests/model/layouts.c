@@ -30,7 +30,7 @@ static void give(holder *h, const world *w, uint32_t i)
     check_ok(engine_publish(h->engine, &p, &e), &e);
 }
 
-static void seal(holder *h)
+void holder_seal(holder *h)
 {
     err e = {0};
     check_ok(store_seal(engine_local_store(h->engine), &e), &e);
@@ -52,24 +52,28 @@ void holder_restart(holder *h, const world *w, uint32_t published)
             give(h, w, i);
 }
 
-void holder_fill(holder *h, world *w, layout l)
+void holder_open(holder *h, world *w)
 {
     static unsigned folder;
     *h = (holder){.workers = 1 + (uint32_t)world_below(w, 2)};
     snprintf(h->dir, sizeof h->dir, "%s/%u", check_dir(), folder++);
     open_engine(h);
-    for (uint32_t i = 0; i < w->batch_count; i++) {
+}
+
+void holder_fill(holder *h, world *w, uint32_t first, layout l)
+{
+    for (uint32_t i = first; i < w->batch_count; i++) {
         give(h, w, i);
         bool often = world_chance(w, 15);
         if ((l == LAYOUT_SEGMENTS || l == LAYOUT_MERGED || l == LAYOUT_MIXED) && often)
-            seal(h);
+            holder_seal(h);
         if (l == LAYOUT_MIXED && world_chance(w, 5))
             merge(h);
         if (l == LAYOUT_MIXED && world_chance(w, 5))
             holder_restart(h, w, i + 1);
     }
     if (l == LAYOUT_SEALED || l == LAYOUT_MERGED)
-        seal(h);
+        holder_seal(h);
     if (l == LAYOUT_MERGED)
         merge(h);
 }

@@ -24,8 +24,10 @@ typedef struct holder {
     uint32_t workers;
 } holder;
 
-/* Opens an engine below check_dir() and gives it the world. */
-void holder_fill(holder *h, world *w, layout l);
+void holder_open(holder *h, world *w); /* below check_dir() */
+/* Gives it the world's batches from the first-th on. */
+void holder_fill(holder *h, world *w, uint32_t first, layout l);
+void holder_seal(holder *h);
 /* Closes and opens it again; what was not sealed is published again, as a journal's replay would. */
 void holder_restart(holder *h, const world *w, uint32_t published);
 void holder_close(holder *h);

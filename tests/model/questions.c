@@ -117,19 +117,44 @@ static void make_filters(world *w, coverage *c, query_spec *s, filter_op *ops, f
     }
 }
 
+/* The calculation that has met this query's filters least. */
+static calc_op neediest_calc(coverage *c, const query_spec *s, const filter_op *ops,
+                             const field_type *types)
+{
+    calc_op best = (calc_op)(c->next_calc++ % CALC_OP_COUNT);
+    uint32_t fewest = UINT32_MAX;
+    for (int i = 0; i < CALC_OP_COUNT; i++) {
+        calc_op op = (calc_op)((c->next_calc + (uint64_t)i) % CALC_OP_COUNT);
+        for (uint32_t f = 0; f < s->filter_count; f++) {
+            if (types[f] < FIELD_TYPE_COUNT && c->met[op][ops[f]][types[f]] < fewest) {
+                fewest = c->met[op][ops[f]][types[f]];
+                best = op;
+            }
+        }
+    }
+    return best;
+}
+
+static field_type neediest_type(const coverage *c, calc_op op)
+{
+    field_type best = FIELD_STRING;
+    for (int type = 0; type < FIELD_TYPE_COUNT; type++)
+        if (c->over[op][type] < c->over[op][best])
+            best = (field_type)type;
+    return best;
+}
+
 static void make_calcs(world *w, coverage *c, query_spec *s, const filter_op *ops,
                        const field_type *types, arena *mem)
 {
-    s->calc_count = 2 + (uint32_t)world_below(w, 5);
+    s->calc_count = 3 + (uint32_t)world_below(w, 9);
     s->calcs = ARENA_ARRAY(mem, spec_calc, s->calc_count);
     for (uint32_t i = 0; i < s->calc_count; i++) {
-        uint64_t n = c->next_calc++;
         spec_calc *calc = &s->calcs[i];
-        calc->op = (calc_op)(n % CALC_OP_COUNT);
+        calc->op = neediest_calc(c, s, ops, types);
         for (uint32_t f = 0; f < s->filter_count; f++)
             if (types[f] < FIELD_TYPE_COUNT)
                 c->met[calc->op][ops[f]][types[f]]++;
-        field_type type = (field_type)(n / CALC_OP_COUNT % FIELD_TYPE_COUNT);
         calc_column takes = calc_op_column(calc->op);
         if (takes == CALC_COLUMN_NONE || (takes == CALC_COLUMN_OPTIONAL && world_chance(w, 40)))
             continue;
@@ -137,6 +162,7 @@ static void make_calcs(world *w, coverage *c, query_spec *s, const filter_op *op
             calc->column = any_column(w);
             continue;
         }
+        field_type type = neediest_type(c, calc->op);
         calc->column = span_text(world_fields[field_of_type(w, type)].name);
         c->over[calc->op][type]++;
     }

@@ -299,6 +299,21 @@ static void plan_span(world *w, planned_span s)
         w->pending[w->pending_count++] = s;
 }
 
+static void plan_links(world *w, planned_span *s)
+{
+    if (strcmp(s->kind, "producer") == 0) {
+        w->producer_span[w->producer_count % 4] = s->id;
+        w->producer_trace[w->producer_count++ % 4] = s->trace;
+        return;
+    }
+    bool is_consumer = strcmp(s->kind, "consumer") == 0;
+    while (w->producer_count >= 4 && s->link_count < 2 && world_chance(w, is_consumer ? 60 : 3)) {
+        uint64_t which = world_below(w, 4);
+        s->link_span[s->link_count] = w->producer_span[which];
+        s->link_trace[s->link_count++] = w->producer_trace[which];
+    }
+}
+
 static void plan_trace(world *w)
 {
     static const char *const kinds[] = {"server",   "client", "internal", "producer",
@@ -332,13 +347,10 @@ static void plan_trace(world *w)
             if (world_chance(w, 3))
                 s->parent = 0x1234567 + world_below(w, 5); /* never stored */
         }
-        if (strcmp(s->kind, "producer") == 0) {
-            w->last_producer = s->id;
-            w->last_producer_trace = trace;
-        } else if (w->last_producer && world_chance(w, strcmp(s->kind, "consumer") == 0 ? 70 : 3)) {
-            s->link_span = w->last_producer;
-            s->link_trace = w->last_producer_trace;
-        }
+        if ((strcmp(s->kind, "producer") == 0 || strcmp(s->kind, "consumer") == 0) &&
+            world_chance(w, 60))
+            s->peer = 6;
+        plan_links(w, s);
         plan_span(w, *s);
     }
 }
@@ -368,6 +380,8 @@ static void put_peer(batch *b, int peer, uint32_t variant)
         break;
     case 5: put_text(b, "rpc.method", variant % 2 ? "shop.Cart/Add" : "/odd"); break;
     case 6:
+        if (variant % 5 == 0)
+            put_text(b, "server.address", "broker");
         put_text(b, "messaging.system", "kafka");
         put_text(b, variant % 2 ? "messaging.destination.name" : "messaging.destination",
                  variant % 3 ? "orders" : "mails");
@@ -398,16 +412,16 @@ static void put_duration(world *w, batch *b, double ms)
 static void put_links(world *w, batch *b, const planned_span *s, const char *dataset)
 {
     char text[33];
-    if (!s->link_span)
-        return;
-    uint32_t row = begin(w, b, dataset, s->start_ns);
-    b->trace_id[row] = s->trace;
-    b->parent_id[row] = s->id;
-    put_text(b, F_ANNOTATION_TYPE, "link");
-    trace_id_print(s->link_trace, text);
-    put_text(b, F_LINK_TRACE_ID, text);
-    span_id_print(s->link_span, text);
-    put_text(b, F_LINK_SPAN_ID, text);
+    for (uint32_t i = 0; i < s->link_count; i++) {
+        uint32_t row = begin(w, b, dataset, s->start_ns);
+        b->trace_id[row] = s->trace;
+        b->parent_id[row] = s->id;
+        put_text(b, F_ANNOTATION_TYPE, "link");
+        trace_id_print(s->link_trace[i], text);
+        put_text(b, F_LINK_TRACE_ID, text);
+        span_id_print(s->link_span[i], text);
+        put_text(b, F_LINK_SPAN_ID, text);
+    }
 }
 
 static void put_span(world *w, batch *b, const planned_span *s)
@@ -545,7 +559,16 @@ void world_make(world *w, uint64_t seed, uint32_t row_count)
     /* 2023-11-14 22:13:20 UTC, and up to two hours later: some worlds straddle midnight. */
     w->start_ns = (1700000000 + (int64_t)world_below(w, 7200)) * NS_PER_S;
     w->now_ns = w->start_ns;
-    while (w->row_count < row_count && w->batch_count < WORLD_BATCHES_MAX - 1) {
+    world_extend(w, 0, row_count);
+}
+
+void world_extend(world *w, int64_t pause_ns, uint32_t row_count)
+{
+    uint32_t rows = w->row_count + row_count;
+    w->now_ns += pause_ns;
+    if (pause_ns)
+        w->pending_count = 0; /* what was not sent by then is lost */
+    while (w->row_count < rows && w->batch_count < WORLD_BATCHES_MAX - 1) {
         w->now_ns += (int64_t)world_below(w, (uint64_t)(60 * NS_PER_S));
         make_batch(w, 1 + (uint32_t)world_below(w, world_chance(w, 20) ? 400 : 60));
         if (world_chance(w, 6))

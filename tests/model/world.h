@@ -38,8 +38,9 @@ typedef struct planned_span {
     uint32_t service;
     const char *kind;
     int peer; /* what a client talks to */
-    trace_id link_trace;
-    uint64_t link_span;
+    uint32_t link_count;
+    trace_id link_trace[2];
+    uint64_t link_span[2];
 } planned_span;
 
 #define WORLD_PENDING_MAX 512
@@ -57,13 +58,16 @@ typedef struct world {
     trace_id traces[WORLD_TRACES_MAX];
     uint32_t pending_count; /* spans planned, not yet sent */
     planned_span pending[WORLD_PENDING_MAX];
-    trace_id last_producer_trace;
-    uint64_t last_producer;
+    uint32_t producer_count; /* planned so far; the newest four can be linked to */
+    trace_id producer_trace[4];
+    uint64_t producer_span[4];
 } world;
 
 uint64_t world_below(world *w, uint64_t limit);
 bool world_chance(world *w, uint32_t percent);
 void world_make(world *w, uint64_t seed, uint32_t row_count);
+/* Later batches, after a pause. */
+void world_extend(world *w, int64_t pause_ns, uint32_t row_count);
 void world_done(world *w);
 /* A fresh frozen batch decoded from the i-th of the world. */
 batch *world_open(const world *w, uint32_t i);
