@@ -318,13 +318,13 @@ void http1__next(http1 *h)
 {
     exchange *x = h->x;
     h->x = NULL;
+    h->phase = HTTP1_HEAD;
     h->is_ready = h->is_head_sent = h->is_reply_done = h->is_chunked_reply = false;
     if (h->must_close || h->input_ended || h->is_draining || !h->keep_alive)
         h->is_done = true;
     exchange__finish(x);
     if (h->is_done)
         return;
-    h->phase = HTTP1_HEAD;
     if (h->pending.len == 0) {
         buf_done(&h->pending);
         return;
@@ -373,7 +373,7 @@ static int64_t deadline_ns(const protocol *p)
     const serve_limits *l = &h->host.from.core->options.limits;
     if (h->phase == HTTP1_HEAD && h->head.len > 0)
         return h->began_ns + (int64_t)l->header_ms * NS_PER_MS;
-    if (h->phase == HTTP1_BODY)
+    if (h->phase == HTTP1_BODY && h->x)
         return body_deadline_ns(l, h->began_ns, h->x->received_bytes);
     return INT64_MAX;
 }

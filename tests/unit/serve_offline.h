@@ -14,7 +14,7 @@ typedef struct offline {
     mailbox box;
     http_address peer, local;
     protocol *p;
-    buf out;
+    buf out, seen; /* seen: for handlers to write down what reached them */
     int64_t now_ns;
     uint32_t refusals;
     char reason[40]; /* of the last */
@@ -51,6 +51,7 @@ static inline void offline_open(offline *o, const route *routes, size_t route_co
     memcpy(o->local.text, "127.0.0.1:4318", 15);
     o->peer.is_loopback = o->local.is_loopback = true;
     buf_init(&o->out, 256 * MIB);
+    buf_init(&o->seen, 256 * MIB);
     protocol_host host = {
         .from = {.core = &o->core, .home = &o->box, .peer = &o->peer, .local = &o->local},
         .kick = offline_kick,
@@ -90,6 +91,7 @@ static inline void offline_close(offline *o)
     mailbox_done(&o->box);
     core_done(&o->core);
     buf_done(&o->out);
+    buf_done(&o->seen);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include "meta/meta.h"
 #include "serve/route/admin.h"
 #include "serve/route/explore.h"
+#include "serve/route/grpc_health.h"
 #include "serve/route/health.h"
 #include "serve/route/ingest.h"
 #include "serve/route/query.h"
@@ -41,6 +42,7 @@ const route route_table[] = {
     {"environments-delete", ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/environments/{slug}",   CONFIGURE, route_environments_delete, NULL},
     {"data-delete",         ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/data",                  CONFIGURE, route_data_delete, NULL},
     {"auth",                ROUTE_HTTP, HTTP_METHOD_GET,    "/1/auth",                        OPEN, route_whoami, NULL},
+    {"grpc-health",         ROUTE_GRPC, HTTP_METHOD_POST,   GRPC_HEALTH_PATH,                 OPEN, route_grpc_health, NULL},
     {"healthz",             ROUTE_HTTP, HTTP_METHOD_GET,    "/healthz",                       OPEN, route_live, NULL},
     {"readyz",              ROUTE_HTTP, HTTP_METHOD_GET,    "/readyz",                        OPEN, route_ready, NULL},
     {"metrics",             ROUTE_HTTP, HTTP_METHOD_GET,    "/metrics",                       ASK, route_metrics, NULL},
