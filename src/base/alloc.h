@@ -14,7 +14,8 @@ void base_free(void *take_p);
 
 /* Doubling growth for arrays: makes *array hold at least `need` items of `item_bytes`; false when memory is short
  * (the array is as it was). */
-bool base_reserve(void *array_pointer, uint32_t *capacity, uint32_t need, size_t item_bytes) must_use;
+bool base_reserve(void *array_pointer, uint32_t *capacity, uint32_t need,
+                  size_t item_bytes) must_use;
 
 /* Tests: the n-th allocation from now (0 = next) fails, once or from then on; -1 = never. Also covers arenas. */
 void alloc_fail_at(int64_t n, bool from_then_on);

@@ -24,15 +24,17 @@ void arena_free(arena *take_a);     /* NULL is fine */
 /* Zeroed when `zero`. `align` is a power of two up to 64. */
 void *arena_alloc(arena *a, size_t size_bytes, size_t align) must_use;
 void *arena_alloc_zero(arena *a, size_t size_bytes, size_t align) must_use;
-void *arena_alloc_array(arena *a, size_t count, size_t item_bytes, size_t align) must_use; /* zeroed; checks the product */
+void *arena_alloc_array(arena *a, size_t count, size_t item_bytes,
+                        size_t align) must_use; /* zeroed; checks the product */
 /* Grows the newest allocation in place when it can, else copies. `old` may be NULL. */
 void *arena_grow(arena *a, void *old, size_t old_bytes, size_t new_bytes, size_t align) must_use;
 bool arena_copy(arena *a, span from, span *ret) must_use;
 /* printf into the arena; empty span (at == NULL) on failure. */
 span arena_print(arena *a, const char *format, ...) format_like(2, 3);
 
-#define ARENA_NEW(a, type)          ((type *)arena_alloc_zero((a), sizeof(type), _Alignof(type)))
-#define ARENA_ARRAY(a, type, count) ((type *)arena_alloc_array((a), (count), sizeof(type), _Alignof(type)))
+#define ARENA_NEW(a, type) ((type *)arena_alloc_zero((a), sizeof(type), _Alignof(type)))
+#define ARENA_ARRAY(a, type, count)                                                                \
+    ((type *)arena_alloc_array((a), (count), sizeof(type), _Alignof(type)))
 
 arena_mark arena_here(const arena *a);
 void arena_rewind(arena *a, arena_mark to);

@@ -15,8 +15,8 @@ typedef struct buf {
 } buf;
 
 void buf_init(buf *b, size_t max_bytes);
-void buf_done(buf *b);          /* frees; NULL content is fine */
-void buf_clear(buf *b);         /* keeps the memory; clears failed */
+void buf_done(buf *b);  /* frees; NULL content is fine */
+void buf_clear(buf *b); /* keeps the memory; clears failed */
 bool buf_reserve(buf *b, size_t more_bytes);
 void buf_add(buf *b, const void *at, size_t len);
 void buf_add_span(buf *b, span s);

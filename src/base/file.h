@@ -30,22 +30,27 @@ sk_code file_read_at(file *f, uint64_t offset, void *out, size_t len, err *e) mu
 sk_code file_write_at(file *f, uint64_t offset, span bytes, err *e) must_use;
 sk_code file_size(file *f, uint64_t *ret, err *e) must_use;
 sk_code file_truncate(file *f, uint64_t size, err *e) must_use;
-sk_code file_allocate(file *f, uint64_t size, err *e) must_use; /* grows to `size` with written zeros */
-sk_code file_sync(file *f, err *e) must_use;                    /* fdatasync */
-void file_write_behind(file *f, uint64_t offset, uint64_t len);  /* starts write-out (sync_file_range); a hint */
-void file_forget_cache(file *f);                                 /* POSIX_FADV_DONTNEED; a hint */
+sk_code file_allocate(file *f, uint64_t size,
+                      err *e) must_use;      /* grows to `size` with written zeros */
+sk_code file_sync(file *f, err *e) must_use; /* fdatasync */
+void file_write_behind(file *f, uint64_t offset,
+                       uint64_t len); /* starts write-out (sync_file_range); a hint */
+void file_forget_cache(file *f);      /* POSIX_FADV_DONTNEED; a hint */
 
 sk_code file_rename(const char *from, const char *to, err *e) must_use;
-sk_code file_remove(const char *path, err *e) must_use; /* missing is SK_OK */
+sk_code file_remove(const char *path, err *e) must_use;   /* missing is SK_OK */
 sk_code file_make_dir(const char *path, err *e) must_use; /* 0700; existing is SK_OK */
 sk_code file_sync_dir(const char *path, err *e) must_use;
 /* Calls `each` with every entry's name (not "." and ".."), in byte order. */
-sk_code file_list_dir(const char *path, sk_code (*each)(void *ctx, const char *name, bool is_dir, err *e), void *ctx, err *e) must_use;
+sk_code file_list_dir(const char *path,
+                      sk_code (*each)(void *ctx, const char *name, bool is_dir, err *e), void *ctx,
+                      err *e) must_use;
 sk_code file_remove_tree(const char *path, err *e) must_use;
 sk_code file_disk_free(const char *path, uint64_t *ret_free, uint64_t *ret_total, err *e) must_use;
 /* Whole small files (configuration, secrets): read up to max_bytes into memory for base_free, a NUL behind them;
  * replace by a temporary name, sync, rename, sync of the folder. */
-sk_code file_read_all(const char *path, size_t max_bytes, uint8_t **ret, size_t *ret_len, err *e) must_use;
+sk_code file_read_all(const char *path, size_t max_bytes, uint8_t **ret, size_t *ret_len,
+                      err *e) must_use;
 sk_code file_replace(const char *path, span bytes, uint32_t mode, err *e) must_use;
 /* An exclusive lock held until file_close; SK_CONFLICT when another process has it. */
 sk_code file_lock(file *f, err *e) must_use;
@@ -68,8 +73,9 @@ typedef struct file_faults {
     int error; /* an errno: EIO, ENOSPC */
 } file_faults;
 
-void file_faults_install(const file_faults *faults); /* NULL removes them and forgets what was remembered */
-uint64_t file_faults_count(void);                    /* operations seen since install */
+void file_faults_install(
+    const file_faults *faults);   /* NULL removes them and forgets what was remembered */
+uint64_t file_faults_count(void); /* operations seen since install */
 sk_code file_faults_power_loss(uint64_t seed, err *e) must_use;
 
 #endif

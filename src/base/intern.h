@@ -16,10 +16,12 @@ typedef struct intern intern;
 
 intern *intern_new(size_t cap_bytes); /* bound over strings and tables; NULL when memory is short */
 void intern_free(intern *take_t);
-uint32_t intern_put(intern *t, span s);        /* its code; INTERN_NONE at the cap */
-uint32_t intern_put_hashed(intern *t, span s, uint64_t hash); /* hash = hash64_seeded(s, intern_seed(t)) */
+uint32_t intern_put(intern *t, span s); /* its code; INTERN_NONE at the cap */
+uint32_t intern_put_hashed(intern *t, span s,
+                           uint64_t hash); /* hash = hash64_seeded(s, intern_seed(t)) */
 uint64_t intern_seed(const intern *t);
-void intern_prefetch(const intern *t, uint64_t hash); /* fetches the slot of a string that is put soon */
+void intern_prefetch(const intern *t,
+                     uint64_t hash);           /* fetches the slot of a string that is put soon */
 uint32_t intern_find(const intern *t, span s); /* INTERN_NONE when it is not there */
 span intern_text(const intern *t, uint32_t code);
 uint32_t intern_count(const intern *t);

@@ -7,13 +7,21 @@
 
 #include "base/port.h"
 
-typedef enum memory_use { MEMORY_BODIES, MEMORY_OPEN, MEMORY_QUERY, MEMORY_SEAL, MEMORY_CACHE, MEMORY_USE_COUNT } memory_use;
+typedef enum memory_use {
+    MEMORY_BODIES,
+    MEMORY_OPEN,
+    MEMORY_QUERY,
+    MEMORY_SEAL,
+    MEMORY_CACHE,
+    MEMORY_USE_COUNT
+} memory_use;
 
 typedef struct memory memory;
 
 memory *memory_new(size_t max_bytes);
 void memory_free(memory *take_m);
-bool memory_reserve(memory *m, memory_use use, size_t bytes) must_use; /* false when the bound would be passed */
+bool memory_reserve(memory *m, memory_use use,
+                    size_t bytes) must_use; /* false when the bound would be passed */
 void memory_release(memory *m, memory_use use, size_t bytes);
 size_t memory_used(const memory *m, memory_use use);
 size_t memory_max(const memory *m);

@@ -49,23 +49,25 @@ static inline span span_first(span s, size_t len) /* at most the first `len` byt
     return (span){s.at, len < s.len ? len : s.len};
 }
 
-int span_compare(span a, span b); /* bytewise, shorter first: <0, 0, >0 */
+int span_compare(span a, span b);       /* bytewise, shorter first: <0, 0, >0 */
 bool span_equal_nocase(span a, span b); /* ASCII letters only */
 bool span_starts_with(span s, span prefix);
 bool span_ends_with(span s, span suffix);
 bool span_contains(span s, span part); /* an empty part is contained */
-span span_trim(span s); /* without ASCII white space at both ends */
+span span_trim(span s);                /* without ASCII white space at both ends */
 /* Cuts `*rest` at the first `separator`: returns what is before it and leaves what is after it. When there is
  * none, returns all and leaves *rest empty with at == NULL, which ends a loop over `rest.at`. */
 span span_cut(span *rest, uint8_t separator);
 
 /* Numbers from text: the whole span must be the number, else false and *ret stays as it is. */
-bool span_to_u64(span s, uint64_t *ret);   /* decimal */
-bool span_to_i64(span s, int64_t *ret);    /* decimal, optional sign */
-bool span_to_double(span s, double *ret);  /* JSON number grammar plus leading '+', never inf or nan */
+bool span_to_u64(span s, uint64_t *ret); /* decimal */
+bool span_to_i64(span s, int64_t *ret);  /* decimal, optional sign */
+bool span_to_double(span s,
+                    double *ret); /* JSON number grammar plus leading '+', never inf or nan */
 bool span_to_hex64(span s, uint64_t *ret); /* 1 to 16 hex digits, any case */
 
 bool utf8_is_valid(span s);
-size_t utf8_prefix(span s); /* bytes of the longest valid beginning: also where to cut a text at a limit */
+size_t
+utf8_prefix(span s); /* bytes of the longest valid beginning: also where to cut a text at a limit */
 
 #endif

@@ -51,7 +51,7 @@ typedef struct trace_result {
     const trace_row *rows;
     uint32_t folded_rows;
     uint32_t damaged_blocks; /* left out */
-    tree tree; /* over all rows; annotations have no place in its order */
+    tree tree;               /* over all rows; annotations have no place in its order */
 } trace_result;
 
 /* ---- service map ---- */
@@ -71,8 +71,8 @@ typedef struct map_edge {
 
 typedef struct service_map {
     uint32_t node_count, edge_count;
-    const map_node *nodes; /* by name */
-    const map_edge *edges; /* by from, to, kind */
+    const map_node *nodes;   /* by name */
+    const map_edge *edges;   /* by from, to, kind */
     uint32_t damaged_blocks; /* left out */
 } service_map;
 
@@ -80,7 +80,7 @@ typedef struct service_map {
 /* Fields of the rows in [start, end) that a query would read (query/aggregate/aggregate.h "families"). The id fields are
  * listed as strings when a row has them, without top values. Counts are weighted by sample rate. */
 typedef struct field_top {
-    value value; /* one canonical text; a number (or bool) when any row held one */
+    value value;    /* one canonical text; a number (or bool) when any row held one */
     uint64_t count; /* weighted */
 } field_top;
 
@@ -95,9 +95,9 @@ typedef struct field_info {
 typedef struct fields_query {
     span dataset; /* at == NULL: all */
     int64_t start_ns, end_ns;
-    span prefix;       /* only names that start so */
-    uint32_t top_max;  /* 0: no values */
-    uint32_t limit;    /* of fields, the first by name; 0: all */
+    span prefix;      /* only names that start so */
+    uint32_t top_max; /* 0: no values */
+    uint32_t limit;   /* of fields, the first by name; 0: all */
 } fields_query;
 
 typedef struct fields_result {
@@ -107,8 +107,8 @@ typedef struct fields_result {
     uint32_t dataset_count;
     const span *datasets;         /* by name */
     const uint64_t *dataset_rows; /* weighted */
-    bool is_sampled; /* top values come from a sample of the blocks */
-    uint32_t damaged_blocks; /* left out */
+    bool is_sampled;              /* top values come from a sample of the blocks */
+    uint32_t damaged_blocks;      /* left out */
 } fields_result;
 
 typedef struct drop_query { /* exactly one of the forms */
@@ -118,7 +118,8 @@ typedef struct drop_query { /* exactly one of the forms */
 } drop_query;
 
 typedef struct engine_stats {
-    uint64_t rows, open_rows, segments, disk_bytes, open_bytes, damaged_segments, unsealed_bytes, seals, merges;
+    uint64_t rows, open_rows, segments, disk_bytes, open_bytes, damaged_segments, unsealed_bytes,
+        seals, merges;
     uint64_t rows_dropped_retention, rows_dropped_disk_max;
     int64_t oldest_ns, newest_ns;
 } engine_stats;
@@ -126,12 +127,17 @@ typedef struct engine_stats {
 typedef struct engine_ops {
     const char *name;
     sk_code (*publish)(engine *e, const publish *p, err *er);
-    sk_code (*run)(engine *e, uint32_t environment, const plan *p, const run_control *c, arena *mem, result *ret, err *er);
-    sk_code (*trace)(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns, arena *mem, trace_result *ret, err *er);
-    sk_code (*service_map)(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns, const run_control *c, arena *mem, service_map *ret, err *er);
-    sk_code (*fields)(engine *e, uint32_t environment, const fields_query *q, arena *mem, fields_result *ret, err *er);
+    sk_code (*run)(engine *e, uint32_t environment, const plan *p, const run_control *c, arena *mem,
+                   result *ret, err *er);
+    sk_code (*trace)(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns,
+                     arena *mem, trace_result *ret, err *er);
+    sk_code (*service_map)(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
+                           const run_control *c, arena *mem, service_map *ret, err *er);
+    sk_code (*fields)(engine *e, uint32_t environment, const fields_query *q, arena *mem,
+                      fields_result *ret, err *er);
     sk_code (*drop)(engine *e, const drop_query *q, err *er);
-    sk_code (*settle)(engine *e, err *er); /* seal and merge what is due, now: benches, tests, shutdown */
+    sk_code (*settle)(engine *e,
+                      err *er); /* seal and merge what is due, now: benches, tests, shutdown */
     void (*stats)(engine *e, uint32_t environment, engine_stats *ret); /* environment 0 = all */
     void (*close)(engine *take_e);
 } engine_ops;
@@ -142,11 +148,15 @@ struct engine { /* first member of every engine */
 
 /* Calls through the door: engine_run(e, …) is e->ops->run(e, …), with checks that hold for every engine. */
 sk_code engine_publish(engine *e, const publish *p, err *er) must_use;
-sk_code engine_run(engine *e, uint32_t environment, const plan *p, const run_control *c, arena *mem, result *ret, err *er) must_use;
+sk_code engine_run(engine *e, uint32_t environment, const plan *p, const run_control *c, arena *mem,
+                   result *ret, err *er) must_use;
 /* SK_NOT_FOUND when no row has the id. start/end 0 = no bound. */
-sk_code engine_trace(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns, arena *mem, trace_result *ret, err *er) must_use;
-sk_code engine_service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns, const run_control *c, arena *mem, service_map *ret, err *er) must_use;
-sk_code engine_fields(engine *e, uint32_t environment, const fields_query *q, arena *mem, fields_result *ret, err *er) must_use;
+sk_code engine_trace(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns,
+                     arena *mem, trace_result *ret, err *er) must_use;
+sk_code engine_service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
+                           const run_control *c, arena *mem, service_map *ret, err *er) must_use;
+sk_code engine_fields(engine *e, uint32_t environment, const fields_query *q, arena *mem,
+                      fields_result *ret, err *er) must_use;
 sk_code engine_drop(engine *e, const drop_query *q, err *er) must_use;
 sk_code engine_settle(engine *e, err *er) must_use;
 void engine_stats_get(engine *e, uint32_t environment, engine_stats *ret);

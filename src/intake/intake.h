@@ -41,21 +41,24 @@ typedef struct submission {
 
 /* Rows that policy refused, for the reply's partial success. Filled before intake_submit returns. */
 typedef struct intake_report {
-    uint32_t refused_rows, refused_items; /* items: spans, log records, points (annotations are not items) */
-    char text[192];                       /* of the first */
-    uint32_t moved_times;                 /* too far ahead: receive time used */
-    bool is_repeat;                       /* a sender's retry: acknowledged, not stored again */
+    uint32_t refused_rows,
+        refused_items;    /* items: spans, log records, points (annotations are not items) */
+    char text[192];       /* of the first */
+    uint32_t moved_times; /* too far ahead: receive time used */
+    bool is_repeat;       /* a sender's retry: acknowledged, not stored again */
 } intake_report;
 
 /* `done` runs once, on the committer thread or before this returns (nothing to store, repeat): SK_OK or why not. On a
  * returned error `done` is not called and the batch is freed. A repeat whose first copy is still on its way to
  * the disk is answered when that one is. */
 typedef void (*intake_done)(void *ctx, const err *e);
-sk_code intake_submit(intake *i, const submission *s, intake_report *ret_report, intake_done done, void *ctx, err *e) must_use;
+sk_code intake_submit(intake *i, const submission *s, intake_report *ret_report, intake_done done,
+                      void *ctx, err *e) must_use;
 
 /* ---- taps: live tail. `each` runs on the committer thread for every published batch of the environment: be quick ---- */
 typedef struct tap tap;
-tap *intake_tap_open(intake *i, uint32_t environment, void (*each)(void *ctx, const batch *b), void *ctx);
+tap *intake_tap_open(intake *i, uint32_t environment, void (*each)(void *ctx, const batch *b),
+                     void *ctx);
 void intake_tap_close(tap *take_t); /* after it returned, `each` runs no more */
 
 /* ---- refusals: bounded, coalesced by (reason, path, key, source, service) ---- */
@@ -63,8 +66,9 @@ typedef struct refusal {
     int64_t first_ns, last_ns;
     uint64_t count;
     sk_code code;
-    char reason[40];   /* a stable word for counters: "unknown_key", "empty_key", "literal_variable_key", "wrong_path", … */
-    char text[200];    /* the sentence that was sent */
+    char reason
+        [40]; /* a stable word for counters: "unknown_key", "empty_key", "literal_variable_key", "wrong_path", … */
+    char text[200]; /* the sentence that was sent */
     char path[96], source[64], service[96], user_agent[96];
     char key_fingerprint[20]; /* empty when no key came */
     uint8_t key_hash[META_KEY_HASH_BYTES];
@@ -73,7 +77,8 @@ typedef struct refusal {
 
 #define INTAKE_REFUSALS_KEPT 512u
 
-void intake_refused(intake *i, const refusal *r); /* times and count are filled here; items_dropped via count > 1 */
+void intake_refused(
+    intake *i, const refusal *r); /* times and count are filled here; items_dropped via count > 1 */
 uint32_t intake_refusals(intake *i, arena *mem, refusal **ret); /* newest first */
 bool intake_refusal_by_fingerprint(intake *i, span fingerprint, refusal *ret);
 /* Counters by reason since start, for /metrics and doctor. */
@@ -83,13 +88,15 @@ typedef struct reason_count {
 } reason_count;
 uint32_t intake_reason_counts(intake *i, arena *mem, reason_count **ret);
 
-typedef struct sender { /* who sends what: for doctor and status; bounded, by (environment, dataset, key id) */
+typedef struct
+    sender { /* who sends what: for doctor and status; bounded, by (environment, dataset, key id) */
     uint32_t environment;
     char dataset[96], key_id[40], source[64], user_agent[96];
     int64_t first_ns, last_ns;
     uint64_t events[FAMILY_COUNT];
 } sender;
-void intake_accepted(intake *i, uint32_t environment, const char *key_id, const char *source, const char *user_agent, const batch *b);
+void intake_accepted(intake *i, uint32_t environment, const char *key_id, const char *source,
+                     const char *user_agent, const batch *b);
 uint32_t intake_senders(intake *i, arena *mem, sender **ret);
 
 typedef struct intake_stats {

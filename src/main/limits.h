@@ -4,7 +4,9 @@
 
 #include "base/err.h"
 
-uint64_t limits_memory_bytes(void);                /* the smaller of 25 % of RAM (or the cgroup's bound) and 2 GiB */
-uint64_t limits_disk_bytes(uint64_t free_bytes);   /* the smaller of 20 GiB and half of what is free */
+uint64_t
+limits_memory_bytes(void); /* the smaller of 25 % of RAM (or the cgroup's bound) and 2 GiB */
+uint64_t
+limits_disk_bytes(uint64_t free_bytes); /* the smaller of 20 GiB and half of what is free */
 
 #endif

@@ -224,7 +224,8 @@ static sk_code read_preset_key(skep *s, err *e)
 static sk_code open_meta(skep *s, err *e)
 {
     sk_code code = read_preset_key(s, e);
-    meta_options options = {.dir = s->config.data_dir, .preset_ingest_key = s->config.preset_ingest_key};
+    meta_options options = {.dir = s->config.data_dir,
+                            .preset_ingest_key = s->config.preset_ingest_key};
     if (code == SK_OK)
         code = meta_open(&options, &s->meta, &s->first, e);
     return code == SK_OK ? choose_disk_max(s, e) : code;
@@ -367,7 +368,8 @@ static void print_welcome(const skep *s, const char *url)
     fprintf(stderr, "  data: %s (at most %.1f GiB; --disk-max)\n", s->config.data_dir,
             (double)s->config.disk_max_bytes / (double)GIB);
     if (s->first.is_first_start)
-        fprintf(stderr, "  keys: %s/keys.json (kept for local skep commands)\n", s->config.data_dir);
+        fprintf(stderr, "  keys: %s/keys.json (kept for local skep commands)\n",
+                s->config.data_dir);
     fprintf(stderr,
             "\nYour own first span: paste what this prints into the shell that runs your program\n "
             " skep env --shell python%s%s\n",

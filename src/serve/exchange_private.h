@@ -13,8 +13,8 @@
 #define SERVE_EXCHANGE_PRIVATE_H
 
 #include "receive/receive.h"
-#include "serve/mailbox.h"
 #include "serve/handlers.h"
+#include "serve/mailbox.h"
 #include "serve/serve.h"
 #include "serve/stats.h"
 #include "serve/url.h"

@@ -25,7 +25,7 @@ static void work(void *ctx)
 }
 
 handlers *handlers_new(const char *name, uint32_t threads, uint32_t queue_max, int niceness,
-               void (*run)(exchange *take_x), err *e)
+                       void (*run)(exchange *take_x), err *e)
 {
     handlers *p = base_alloc_zero(1, sizeof *p + threads * sizeof(thread));
     if (!p || !(p->waiting = queue_new(queue_max))) {

@@ -28,7 +28,8 @@ typedef struct part part;
 typedef struct part_reader part_reader;
 
 typedef struct part_info {
-    uint64_t id; /* unique over the store's life, new with every change of content: a cache key. Open sets: 0, never cached */
+    uint64_t
+        id; /* unique over the store's life, new with every change of content: a cache key. Open sets: 0, never cached */
     family family;
     bool is_open;
     uint32_t row_count, block_count, column_count; /* named columns */
@@ -48,7 +49,8 @@ typedef struct part_block {
 } part_block;
 
 /* Parts with rows in [start_ns, end_ns) of the families in the mask (1 << FAMILY_X). */
-sk_code store_snapshot(store *s, uint32_t environment, uint32_t family_mask, int64_t start_ns, int64_t end_ns, snapshot **ret, err *e) must_use;
+sk_code store_snapshot(store *s, uint32_t environment, uint32_t family_mask, int64_t start_ns,
+                       int64_t end_ns, snapshot **ret, err *e) must_use;
 void snapshot_release(snapshot *take_s); /* NULL is fine; any thread, after its readers are freed */
 uint32_t snapshot_part_count(const snapshot *s);
 const part *snapshot_part(const snapshot *s, uint32_t index);
@@ -63,7 +65,8 @@ const dictionary *part_dictionary(const part *p, uint32_t column);
 
 /* Skipping. False when no row of the block can qualify; true when it may. Cheap: no block is read. */
 bool part_block_has_column(const part *p, uint32_t column, uint32_t block);
-bool part_block_number_range(const part *p, uint32_t column, uint32_t block, double *ret_min, double *ret_max); /* false: unknown */
+bool part_block_number_range(const part *p, uint32_t column, uint32_t block, double *ret_min,
+                             double *ret_max); /* false: unknown */
 /* `wanted`: bitmap over the column's codes. */
 bool part_block_may_hold(const part *p, uint32_t column, uint32_t block, const uint64_t *wanted);
 
@@ -73,11 +76,15 @@ void part_reader_free(part_reader *take_r);
 sk_code part_read(part_reader *r, uint32_t column, uint32_t block, vector *out, err *e) must_use;
 /* Row numbers (in the part) of each row's parent row, TREE_NONE-like UINT32_MAX when it is not in this part. Sealed trace
  * segments store them; open sets and logs give UINT32_MAX for all (callers resolve by id). */
-sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS], err *e) must_use;
+sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
+                          err *e) must_use;
 uint64_t part_reader_bytes(const part_reader *r); /* read from disk or memory so far */
 
 /* Rows of one trace: calls `each` with ranges of rows per part, in no order. Uses the trace-id indexes; absent ids cost a
  * probe per part. */
-sk_code snapshot_find_trace(snapshot *s, trace_id id, sk_code (*each)(void *ctx, const part *p, uint32_t first_row, uint32_t end_row), void *ctx, err *e) must_use;
+sk_code snapshot_find_trace(snapshot *s, trace_id id,
+                            sk_code (*each)(void *ctx, const part *p, uint32_t first_row,
+                                            uint32_t end_row),
+                            void *ctx, err *e) must_use;
 
 #endif

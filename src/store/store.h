@@ -22,7 +22,7 @@ typedef struct store store;
 
 typedef struct store_options {
     const char *dir;
-    memory *memory; /* account for open batches and sealing; may be NULL */
+    memory *memory;          /* account for open batches and sealing; may be NULL */
     uint32_t seal_rows;      /* 1 Mi */
     uint64_t seal_bytes;     /* 256 MiB */
     int64_t seal_age_ns;     /* 60 s, when at least seal_age_rows are open */
@@ -31,8 +31,9 @@ typedef struct store_options {
     uint32_t merge_rows_max; /* 16 Mi */
     uint64_t disk_max_bytes; /* over everything below data_dir; 0 = no bound */
     const char *data_dir;    /* whose bytes count */
-    bool threads;            /* false: sealing and merging only by store_seal and store_merge (tests) */
-    void (*sealed)(void *ctx, uint32_t environment, family f, uint64_t first_seq, uint64_t last_seq);
+    bool threads; /* false: sealing and merging only by store_seal and store_merge (tests) */
+    void (*sealed)(void *ctx, uint32_t environment, family f, uint64_t first_seq,
+                   uint64_t last_seq);
     /* At open: request hashes of the last hour kept in segment footers. */
     void (*recent_hash)(void *ctx, uint32_t environment, hash128 body_hash, int64_t arrival_ns);
     /* Something worth a line in the log and in doctor: a damaged file, a dropped segment, a full disk. */
@@ -48,7 +49,8 @@ typedef struct publish_info {
     uint64_t seq;
     hash128 body_hash;
 } publish_info;
-sk_code store_publish(store *s, uint32_t environment, publish_info info, batch *take_b, err *e) must_use;
+sk_code store_publish(store *s, uint32_t environment, publish_info info, batch *take_b,
+                      err *e) must_use;
 bool store_is_sealed(store *s, uint32_t environment, family f, uint64_t seq);
 /* Unsealed bytes; intake answers SK_BUSY beyond its bound instead of growing. */
 uint64_t store_unsealed_bytes(const store *s);
@@ -58,12 +60,14 @@ sk_code store_seal(store *s, err *e) must_use;
 sk_code store_merge(store *s, err *e) must_use;
 
 /* Retention: drops segments (and hides open rows) whose newest event is older than `before_ns`. */
-sk_code store_retain(store *s, uint32_t environment, int64_t before_ns, uint64_t *ret_rows, err *e) must_use;
+sk_code store_retain(store *s, uint32_t environment, int64_t before_ns, uint64_t *ret_rows,
+                     err *e) must_use;
 /* Whole environment; with a dataset, a tombstone applied at read and done at merge. */
 sk_code store_drop(store *s, uint32_t environment, span dataset, err *e) must_use;
 
 typedef struct store_stats {
-    uint64_t segments, segment_bytes, segment_rows, open_rows, open_bytes, damaged_segments, unmerged_segments;
+    uint64_t segments, segment_bytes, segment_rows, open_rows, open_bytes, damaged_segments,
+        unmerged_segments;
     uint64_t seals, merges, rows_dropped_retention, rows_dropped_disk_max;
     int64_t oldest_ns, newest_ns; /* 0 when empty */
 } store_stats;
@@ -72,6 +76,8 @@ void store_stats_get(store *s, uint32_t environment, store_stats *ret);
 
 /* Checks every block of every file below `dir` (a stopped server's): calls `report` with one line per file and finding.
  * SK_CORRUPT if anything is damaged. `bytes_by_column` adds bytes per row by column. */
-sk_code store_verify(const char *dir, bool bytes_by_column, void (*report)(void *ctx, bool is_bad, const char *line), void *ctx, err *e) must_use;
+sk_code store_verify(const char *dir, bool bytes_by_column,
+                     void (*report)(void *ctx, bool is_bad, const char *line), void *ctx,
+                     err *e) must_use;
 
 #endif

@@ -8,13 +8,21 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-typedef enum body_encoding { BODY_IDENTITY, BODY_GZIP, BODY_DEFLATE, BODY_ZSTD, BODY_SNAPPY, BODY_ENCODING_COUNT } body_encoding;
+typedef enum body_encoding {
+    BODY_IDENTITY,
+    BODY_GZIP,
+    BODY_DEFLATE,
+    BODY_ZSTD,
+    BODY_SNAPPY,
+    BODY_ENCODING_COUNT
+} body_encoding;
 
 /* A Content-Encoding or grpc-encoding value; empty is identity; "x-gzip", "zlib" are taken too. A list is refused. */
 sk_code body_encoding_of(span header, body_encoding *ret, err *e) must_use;
 const char *body_encoding_name(body_encoding encoding);
 /* Appends to *out, whose max_bytes is the cap. On error *out holds a part and must not be used. */
 sk_code body_inflate(body_encoding encoding, span body, buf *out, err *e) must_use;
-sk_code body_deflate(body_encoding encoding, span body, buf *out, err *e) must_use; /* gzip and zstd */
+sk_code body_deflate(body_encoding encoding, span body, buf *out,
+                     err *e) must_use; /* gzip and zstd */
 
 #endif

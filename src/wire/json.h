@@ -33,14 +33,14 @@ typedef struct json {
     const uint8_t *start, *at, *end;
     const uint8_t *token; /* private: where the current token began */
     arena *mem;
-    json_kind kind;   /* of the current token */
-    span text;        /* key or string: unescaped; number: as written */
-    bool is_integer;  /* number without fraction or exponent */
+    json_kind kind;  /* of the current token */
+    span text;       /* key or string: unescaped; number: as written */
+    bool is_integer; /* number without fraction or exponent */
     bool failed;
     uint32_t depth;
-    uint32_t state;   /* private */
+    uint32_t state;                          /* private */
     uint64_t in_object[JSON_DEPTH_MAX / 64]; /* private: which open levels are objects */
-    const char *why;  /* when failed: what was wrong, a static sentence part */
+    const char *why; /* when failed: what was wrong, a static sentence part */
 } json;
 
 json json_of(span text, arena *mem);
@@ -52,7 +52,8 @@ span json_raw(json *j);
 /* An integer number (1.0 and 1e3 are too), or a string of one. */
 bool json_i64(const json *j, int64_t *ret);
 bool json_u64(const json *j, uint64_t *ret);
-bool json_double(const json *j, double *ret); /* number, or a string of one, "NaN", "Infinity", "-Infinity" */
+bool json_double(const json *j,
+                 double *ret); /* number, or a string of one, "NaN", "Infinity", "-Infinity" */
 /* SK_OK, or SK_BAD_INPUT with offset, line and reason; SK_TOO_LARGE when it was the arena that failed. */
 sk_code json_error(const json *j, err *e);
 
@@ -68,12 +69,15 @@ void jw_array(json_writer *w);
 void jw_array_end(json_writer *w);
 void jw_key(json_writer *w, span key);
 void jw_key_text(json_writer *w, const char *key);
-void jw_string(json_writer *w, span s); /* invalid UTF-8 comes out as U+FFFD; also escapes <, >, & and U+2028/9 not at all */
+void jw_string(
+    json_writer *w,
+    span s); /* invalid UTF-8 comes out as U+FFFD; also escapes <, >, & and U+2028/9 not at all */
 void jw_text(json_writer *w, const char *s);
 void jw_i64(json_writer *w, int64_t v); /* beyond ±2^53 as a string: DESIGN §6 */
 void jw_u64(json_writer *w, uint64_t v);
 void jw_i64_text(json_writer *w, int64_t v); /* always a string: every *_ns */
-void jw_double(json_writer *w, double v); /* shortest text that reads back the same; nan and inf as null */
+void jw_double(json_writer *w,
+               double v); /* shortest text that reads back the same; nan and inf as null */
 void jw_bool(json_writer *w, bool v);
 void jw_null(json_writer *w);
 void jw_raw(json_writer *w, span json_text);

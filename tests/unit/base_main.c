@@ -1,3 +1,4 @@
+/* The layer's test program: every group of cases, one after the other. */
 #include "check.h"
 
 TEST_MAIN(base_span, base_number, base_err, base_allocation, base_arena, base_buf, base_reader,

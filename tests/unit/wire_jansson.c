@@ -1,3 +1,4 @@
+/* JSON against a library: random documents must be read alike by ours and by jansson. */
 #include "wire_jansson.h"
 
 #include <jansson.h>
