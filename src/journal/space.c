@@ -204,11 +204,12 @@ static sk_code choose(journal *j, bool hurry, err *e)
     if (idle)
         journal__forget_file(j, idle);
     log_file *nearly = idle || hurry ? NULL : find_idle(j, j->o.file_bytes / COPY_SHARE_MAX);
+    uint64_t copy_bytes = nearly ? nearly->unreleased_bytes : 0;
     lock_drop(&j->lock);
     if (idle)
         return recycle(j, idle, e);
     if (nearly && nearly != j->copy_failed &&
-        journal__fits(j, nearly->unreleased_bytes + j->o.file_bytes / COPY_SHARE_MAX)) {
+        journal__fits(j, copy_bytes + j->o.file_bytes / COPY_SHARE_MAX)) {
         sk_code code = journal__copy_begin(j, nearly, e);
         if (code == SK_OK)
             j->spare = SPARE_COPYING;
