@@ -41,8 +41,8 @@ typedef struct submission {
 
 /* Rows that policy refused, for the reply's partial success. Filled before intake_submit returns. */
 typedef struct intake_report {
-    uint32_t refused_rows,
-        refused_items;    /* items: spans, log records, points (annotations are not items) */
+    /* Items: spans, log records, points; annotations are rows but not items. */
+    uint32_t refused_rows, refused_items;
     char text[192];       /* of the first */
     uint32_t moved_times; /* too far ahead: receive time used */
     bool is_repeat;       /* a sender's retry: acknowledged, not stored again */
@@ -66,8 +66,8 @@ typedef struct refusal {
     int64_t first_ns, last_ns;
     uint64_t count;
     sk_code code;
-    char reason
-        [40]; /* a stable word for counters: "unknown_key", "empty_key", "literal_variable_key", "wrong_path", … */
+    /* A stable word for counters: "unknown_key", "empty_key", "literal_variable_key", "wrong_path", … */
+    char reason[40];
     char text[200]; /* the sentence that was sent */
     char path[96], source[64], service[96], user_agent[96];
     char key_fingerprint[20]; /* empty when no key came */
@@ -77,8 +77,8 @@ typedef struct refusal {
 
 #define INTAKE_REFUSALS_KEPT 512u
 
-void intake_refused(
-    intake *i, const refusal *r); /* times and count are filled here; items_dropped via count > 1 */
+/* times and count are filled here; items_dropped via count > 1 */
+void intake_refused(intake *i, const refusal *r);
 uint32_t intake_refusals(intake *i, arena *mem, refusal **ret); /* newest first */
 bool intake_refusal_by_fingerprint(intake *i, span fingerprint, refusal *ret);
 /* Counters by reason since start, for /metrics and doctor. */
@@ -88,8 +88,8 @@ typedef struct reason_count {
 } reason_count;
 uint32_t intake_reason_counts(intake *i, arena *mem, reason_count **ret);
 
-typedef struct
-    sender { /* who sends what: for doctor and status; bounded, by (environment, dataset, key id) */
+/* Who sends what: for doctor and status; bounded, by (environment, dataset, key id). */
+typedef struct sender {
     uint32_t environment;
     char dataset[96], key_id[40], source[64], user_agent[96];
     int64_t first_ns, last_ns;

@@ -21,17 +21,13 @@ typedef struct meta meta;
 #define META_SECRET_MAX     96u /* bytes of a shown key, with NUL */
 #define META_KEY_HASH_BYTES 32u
 
-typedef enum permission {                    /* bits; names as honeycomb.md §3.2, §3.3 */
-                          MAY_SEND = 1 << 0, /* events */
-                          MAY_CREATE_DATASETS = 1 << 1, /* createDatasets */
-                          MAY_QUERY =
-                              1 << 2, /* queries: run queries, read traces, fields, map, tail */
-                          MAY_CONFIGURE =
-                              1
-                              << 3, /* keys, environments, settings of its environment; drop data */
-                          MAY_ADMINISTER =
-                              1
-                              << 4, /* other environments, users, server settings: the "full" key of first start */
+/* Bits; names as honeycomb.md §3.2, §3.3. */
+typedef enum permission {
+    MAY_SEND = 1 << 0,            /* events */
+    MAY_CREATE_DATASETS = 1 << 1, /* createDatasets */
+    MAY_QUERY = 1 << 2,           /* queries: run queries, read traces, fields, map, tail */
+    MAY_CONFIGURE = 1 << 3,       /* its environment's keys and settings; drop data */
+    MAY_ADMINISTER = 1 << 4,      /* other environments too: the "full" key of first start */
 } permission;
 
 typedef enum key_kind { KEY_INGEST, KEY_CONFIGURATION } key_kind;
@@ -57,16 +53,16 @@ typedef struct key_info {
 
 typedef struct meta_options {
     const char *dir;
-    const char *
-        preset_ingest_key; /* SKEP_INGEST_KEY: dev's ingest key, taken as it is (≥ 16 characters); may be NULL */
+    /* SKEP_INGEST_KEY: dev's ingest key, taken as it is (≥ 16 characters); may be NULL. */
+    const char *preset_ingest_key;
 } meta_options;
 
 /* On an empty directory creates environments dev and demo with an ingest and a full key each and fills *ret_first (shown
  * once in the ready line; also written to DIR/keys.json, 0600). */
 typedef struct first_keys {
     bool is_first_start;
-    char dev_ingest[META_SECRET_MAX], dev_full[META_SECRET_MAX], demo_ingest[META_SECRET_MAX],
-        demo_full[META_SECRET_MAX];
+    char dev_ingest[META_SECRET_MAX], dev_full[META_SECRET_MAX];
+    char demo_ingest[META_SECRET_MAX], demo_full[META_SECRET_MAX];
 } first_keys;
 sk_code meta_open(const meta_options *o, meta **ret, first_keys *ret_first, err *e) must_use;
 void meta_close(meta *take_m);
@@ -76,10 +72,10 @@ bool meta_environment(meta *m, span slug, environment *ret);
 bool meta_environment_by_id(meta *m, uint32_t id, environment *ret);
 sk_code meta_environment_list(meta *m, arena *mem, environment **ret, uint32_t *ret_count,
                               err *e) must_use;
-sk_code meta_environment_create(meta *m, span name, environment *ret,
-                                err *e) must_use; /* SK_CONFLICT when the slug exists */
-sk_code meta_environment_delete(meta *m, uint32_t id,
-                                err *e) must_use; /* its keys too; not dev (SK_CONFLICT) */
+/* SK_CONFLICT when the slug exists */
+sk_code meta_environment_create(meta *m, span name, environment *ret, err *e) must_use;
+/* its keys too; not dev (SK_CONFLICT) */
+sk_code meta_environment_delete(meta *m, uint32_t id, err *e) must_use;
 sk_code meta_environment_set_retention(meta *m, uint32_t id, int64_t retention_ns, err *e) must_use;
 size_t meta_slug(span name, char out[META_SLUG_MAX]); /* honeycomb.md §1.1 */
 
@@ -93,16 +89,17 @@ sk_code meta_key_create(meta *m, uint32_t environment, key_kind kind, span name,
 sk_code meta_key_adopt(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], uint32_t environment,
                        span name, key_info *ret, err *e) must_use;
 sk_code meta_key_revoke(meta *m, span id, err *e) must_use; /* SK_NOT_FOUND */
+/* 0 = all */
 sk_code meta_key_list(meta *m, uint32_t environment, arena *mem, key_info **ret,
-                      uint32_t *ret_count, err *e) must_use; /* 0 = all */
+                      uint32_t *ret_count, err *e) must_use;
 void meta_key_hash(meta *m, span secret, uint8_t ret[META_KEY_HASH_BYTES]);
 void meta_key_fingerprint(meta *m, span secret, char ret[20]);
 
 /* ---- settings and audit ---- */
-sk_code meta_setting_get(meta *m, const char *name, arena *mem, span *ret,
-                         err *e) must_use; /* SK_NOT_FOUND */
+/* SK_NOT_FOUND */
+sk_code meta_setting_get(meta *m, const char *name, arena *mem, span *ret, err *e) must_use;
 sk_code meta_setting_set(meta *m, const char *name, span value, err *e) must_use;
-void meta_audit(meta *m, const char *actor, const char *action,
-                const char *subject); /* kept bounded; failure is ignored */
+/* kept bounded; failure is ignored */
+void meta_audit(meta *m, const char *actor, const char *action, const char *subject);
 
 #endif
