@@ -11,9 +11,8 @@
 
 #define PREPARED_MAX                                                                               \
     2200000u /* spans made before the clock starts (1 GB); beyond it they are sent again as new ones */
-400000u      /* spans made before the clock starts; sent again and again as new ones */
 
-    typedef struct load {
+typedef struct load {
     uint64_t spans, connections, seed;
     double rate;
     bool logs, as_is;

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "main/serve.h"
+#include "main/verify.h"
 #include "main/version.h"
 
 int main(int argc, char **argv)
@@ -14,6 +15,8 @@ int main(int argc, char **argv)
     const char *command = argc > 1 ? argv[1] : "help";
     if (strcmp(command, "serve") == 0)
         return main_serve(argc - 1, argv + 1);
+    if (strcmp(command, "verify") == 0)
+        return main_verify(argc - 1, argv + 1);
     if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) {
         printf("skep %s\n", SKEP_VERSION);
         return 0;
