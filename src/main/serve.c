@@ -118,9 +118,6 @@ static bool is_released(void *ctx, uint32_t environment_id, family f, uint64_t s
 static sk_code on_replay(void *ctx, const journal_record *r, err *e)
 {
     skep *s = ctx;
-    environment env;
-    if (!meta_environment_by_id(s->meta, r->environment, &env))
-        return SK_OK; /* its environment was deleted */
     return intake_replay(s->intake, r, e);
 }
 
