@@ -5,12 +5,12 @@
 
 #include "event/fields.h"
 
-fixture fixture_open(uint32_t workers, uint64_t query_memory_max)
+fixture fixture_open_in(const char *parent, uint32_t workers, uint64_t query_memory_max)
 {
     fixture f = {.seq = 1, .arrival_ns = T0 + 600 * NS_PER_S};
     static char dir[300];
     static unsigned folder; /* each its own below the test's */
-    snprintf(dir, sizeof dir, "%s/%u", check_dir(), folder++);
+    snprintf(dir, sizeof dir, "%s/%u", parent, folder++);
     local_options o = {.workers = workers, .query_memory_max = query_memory_max};
     err e;
     o.store = (store_options){.dir = dir,

@@ -16,7 +16,10 @@ typedef struct fixture {
     int64_t arrival_ns;
 } fixture;
 
-fixture fixture_open(uint32_t workers, uint64_t query_memory_max);
+/* check_dir is each file's own, and removed after its test: so it is the test's that counts. */
+#define fixture_open(workers, query_memory_max)                                                    \
+    fixture_open_in(check_dir(), (workers), (query_memory_max))
+fixture fixture_open_in(const char *parent, uint32_t workers, uint64_t query_memory_max);
 void fixture_close(fixture *f);
 
 /* A row is begun, then given its fields; fixture_publish takes the batch. */

@@ -51,10 +51,10 @@ sk_code scan_open(scan *s, const plan *p, snapshot *snap, agg_budget *budget, ar
     *s = (scan){.plan = p, .budget = budget, .mem = mem};
     lock_init(&s->guard, RANK_LEAF);
     condition_init(&s->prepared);
-    s->part_count = snapshot_part_count(snap);
-    s->parts = ARENA_ARRAY(mem, scan_part, s->part_count + 1);
+    s->parts = ARENA_ARRAY(mem, scan_part, snapshot_part_count(snap) + 1);
     if (!s->parts)
         return err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
+    s->part_count = snapshot_part_count(snap);
     size_t morsels = 0;
     for (uint32_t i = 0; i < s->part_count; i++) {
         s->parts[i].part = snapshot_part(snap, i);
@@ -135,12 +135,12 @@ static bool prepare_field(scan *s, const scan_part *p, const plan_field *of, sca
          c++)
         names += add_name(p, of->candidates[c], sources, &count) > 0;
     ret->overlaps = names > 1 || (count > 1 && sources[0].is_id);
-    ret->count = count;
     if (count == 0)
         return true;
     ret->sources = agg_alloc(s->budget, count * sizeof *sources);
     if (!ret->sources)
         return false;
+    ret->count = count;
     memcpy(ret->sources, sources, count * sizeof *sources);
     return true;
 }
