@@ -5,7 +5,8 @@
  *   DIR/env-<id>/<family>/<yyyymmdd>-<number>.seg       a segment
  *                         ….seg.tmp                     being written; or part 2 … n of a seal that counts already
  *                         ….seg.damaged                 set aside: not whole, or its footer is damaged
- *                         sealed                        the last sequence number sealed or dropped, when no segment says so
+ *                         dropped                       what no segment says: the last sequence number sealed or dropped, and
+ *                                                       the numbers of dropped segments whose files may still be there
  *
  * Called by store_open, seal.c, merge.c and retain.c. Never: reads more of a file than its header, trailer and footer.
  */
@@ -23,8 +24,9 @@
 #define SUFFIX           ".seg"
 #define SUFFIX_TEMPORARY ".seg.tmp"
 #define SUFFIX_DAMAGED   ".damaged"
-#define SEALED_NAME      "sealed"
-#define SEALED_BYTES     16 /* number, checksum */
+#define DROPPED_NAME     "dropped"
+#define DROPPED_MAX      65536u /* the newest half is kept on: a file goes when its last reader does */
+#define DROPPED_BYTES    (24 + 8 * (size_t)DROPPED_MAX)
 #define HASHES_KEPT_NS   (3600 * NS_PER_S)
 
 /* ---- names ---- */
@@ -109,15 +111,18 @@ sk_code catalog__name(table *t, const char *temporary, const char *final, err *e
     return code;
 }
 
-sk_code catalog__keep_sealed(table *t, uint64_t seq, err *e)
+/* Sequence number, count, numbers, checksum over all before. */
+static sk_code write_dropped(table *t, err *e)
 {
     buf bytes;
-    buf_init(&bytes, SEALED_BYTES);
-    buf_add_u64(&bytes, seq);
-    if (!bytes.failed)
-        buf_add_u64(&bytes, hash64(span_of(bytes.at, 8)));
+    buf_init(&bytes, DROPPED_BYTES);
+    buf_add_u64(&bytes, t->kept_seq);
+    buf_add_u64(&bytes, t->dropped_count);
+    for (uint32_t i = 0; i < t->dropped_count; i++)
+        buf_add_u64(&bytes, t->dropped[i]);
+    buf_add_u64(&bytes, hash64(buf_span(&bytes)));
     char *folder = catalog__folder(t);
-    char *path = folder ? print("%s/%s", folder, SEALED_NAME) : NULL;
+    char *path = folder ? print("%s/%s", folder, DROPPED_NAME) : NULL;
     sk_code code = path && !bytes.failed ? catalog__make_folder(t, e)
                                          : err_set(e, SK_NO_MEMORY, "no memory for a name");
     if (code == SK_OK)
@@ -125,6 +130,31 @@ sk_code catalog__keep_sealed(table *t, uint64_t seq, err *e)
     buf_done(&bytes);
     base_free(path);
     base_free(folder);
+    return code;
+}
+
+sk_code catalog__drop(table *t, uint64_t seq, segment *const *list, uint32_t count, err *e)
+{
+    lock_take(&t->keep);
+    sk_code code = SK_OK;
+    if (!base_reserve(&t->dropped, &t->dropped_capacity, t->dropped_count + count + 1,
+                      sizeof t->dropped[0]))
+        code = err_set(e, SK_NO_MEMORY, "no memory for a list of dropped segments");
+    uint32_t before = t->dropped_count;
+    for (uint32_t i = 0; code == SK_OK && i < count; i++)
+        t->dropped[t->dropped_count++] = list[i]->facts.number;
+    if (seq > t->kept_seq)
+        t->kept_seq = seq;
+    if (code == SK_OK)
+        code = write_dropped(t, e);
+    if (code != SK_OK)
+        t->dropped_count = before; /* a later write must not drop what still counts */
+    if (t->dropped_count > DROPPED_MAX / 2) {
+        uint32_t passed = t->dropped_count - DROPPED_MAX / 2;
+        t->dropped_count -= passed;
+        memmove(t->dropped, t->dropped + passed, t->dropped_count * sizeof t->dropped[0]);
+    }
+    lock_drop(&t->keep);
     return code;
 }
 
@@ -148,6 +178,8 @@ typedef struct folder {
     found *list;
     uint32_t count, capacity;
     uint64_t sealed_seq;
+    uint64_t *gone; /* numbers of files that other files, or `dropped`, say are not needed */
+    uint32_t gone_count, gone_capacity;
     bool is_changed; /* names came or went: sync it */
 } folder;
 
@@ -180,21 +212,34 @@ static void pass_number(store *s, const char *name)
         atomic_store(&s->next_number, number + 1);
 }
 
-static sk_code read_sealed(folder *f, const char *path, err *e)
+static sk_code add_gone(folder *f, uint64_t number, err *e)
+{
+    if (!base_reserve(&f->gone, &f->gone_capacity, f->gone_count + 1, sizeof f->gone[0]))
+        return err_set(e, SK_NO_MEMORY, "no memory for a list of segments");
+    f->gone[f->gone_count++] = number;
+    return SK_OK;
+}
+
+static sk_code read_dropped(folder *f, const char *path, err *e)
 {
     uint8_t *bytes;
     size_t len;
-    sk_code code = file_read_all(path, SEALED_BYTES, &bytes, &len, e);
+    sk_code code = file_read_all(path, DROPPED_BYTES, &bytes, &len, e);
     if (code != SK_OK)
         return code;
     reader r = reader_of(span_of(bytes, len));
-    uint64_t seq = reader_u64(&r), check = reader_u64(&r);
-    if (r.failed || check != hash64(span_of(bytes, 8)))
-        store__notice(f->store, "%s is damaged: records of dropped segments may come back", path);
-    else if (seq > f->sealed_seq)
+    uint64_t seq = reader_u64(&r), count = reader_u64(&r);
+    uint64_t check = len >= 24 ? hash64(span_of(bytes, len - 8)) : 0, stored = ~check;
+    if (len >= 24)
+        memcpy(&stored, bytes + len - 8, 8);
+    if (stored != check || count != (len - 24) / 8)
+        store__notice(f->store, "%s is damaged: dropped events may come back", path);
+    else
         f->sealed_seq = seq;
+    for (uint64_t i = 0; code == SK_OK && stored == check && i < count; i++)
+        code = add_gone(f, reader_u64(&r), e);
     base_free(bytes);
-    return SK_OK;
+    return code;
 }
 
 static sk_code open_file(folder *f, const char *path, bool is_temporary, err *e)
@@ -223,16 +268,16 @@ static sk_code visit_file(void *ctx, const char *name, bool is_dir, err *e)
 {
     folder *f = ctx;
     bool is_temporary = ends_with(name, SUFFIX_TEMPORARY),
-         is_sealed = span_is(span_text(name), SEALED_NAME);
+         is_dropped = span_is(span_text(name), DROPPED_NAME);
     if (is_dir)
         return SK_OK;
     pass_number(f->store, name);
-    if (!is_temporary && !is_sealed && !ends_with(name, SUFFIX))
+    if (!is_temporary && !is_dropped && !ends_with(name, SUFFIX))
         return SK_OK;
     char *path = print("%s/%s", f->path, name);
     if (!path)
         return err_set(e, SK_NO_MEMORY, "no memory for a name");
-    sk_code code = is_sealed ? read_sealed(f, path, e) : open_file(f, path, is_temporary, e);
+    sk_code code = is_dropped ? read_dropped(f, path, e) : open_file(f, path, is_temporary, e);
     base_free(path);
     return code;
 }
@@ -273,33 +318,27 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Inputs of a merge that has its final name are not needed any more. */
-static sk_code remove_replaced(folder *f, err *e)
+/* Inputs of a merge that has its final name are not needed any more, nor is what was dropped. */
+static sk_code remove_gone(folder *f, err *e)
 {
-    uint64_t *numbers = NULL;
-    uint32_t count = 0, capacity = 0;
     sk_code code = SK_OK;
     for (uint32_t i = 0; i < f->count; i++) {
         const segment_facts *x = &f->list[i].segment->facts;
-        for (uint32_t k = 0; !f->list[i].goes && k < x->replaces_count; k++) {
-            if (!base_reserve(&numbers, &capacity, count + 1, sizeof numbers[0])) {
-                base_free(numbers);
-                return err_set(e, SK_NO_MEMORY, "no memory for a list of segments");
-            }
-            numbers[count++] = x->replaces[k];
-        }
+        for (uint32_t k = 0; code == SK_OK && !f->list[i].goes && k < x->replaces_count; k++)
+            code = add_gone(f, x->replaces[k], e);
     }
-    if (count)
-        qsort(numbers, count, sizeof numbers[0], compare_u64);
-    for (uint32_t i = 0; code == SK_OK && count && i < f->count; i++) {
+    if (f->gone_count)
+        qsort(f->gone, f->gone_count, sizeof f->gone[0], compare_u64);
+    for (uint32_t i = 0; code == SK_OK && f->gone_count && i < f->count; i++) {
         found *x = &f->list[i];
-        if (x->goes ||
-            !bsearch(&x->segment->facts.number, numbers, count, sizeof numbers[0], compare_u64))
+        if (x->goes || !bsearch(&x->segment->facts.number, f->gone, f->gone_count,
+                                sizeof f->gone[0], compare_u64))
             continue;
         x->goes = true;
+        if (x->segment->facts.last_seq > f->sealed_seq)
+            f->sealed_seq = x->segment->facts.last_seq;
         code = remove_name(f, x->segment->path, e);
     }
-    base_free(numbers);
     return code;
 }
 
@@ -310,7 +349,7 @@ static sk_code settle(folder *f, err *e)
         if (f->list[i].is_temporary)
             code = settle_temporary(f, &f->list[i], e);
     if (code == SK_OK)
-        code = remove_replaced(f, e);
+        code = remove_gone(f, e);
     return code == SK_OK && f->is_changed ? file_sync_dir(f->path, e) : code;
 }
 
@@ -352,7 +391,7 @@ static sk_code adopt(folder *f, err *e)
     }
     uint32_t count = 0;
     int64_t now_ns = clock_wall_ns();
-    t->sealed_seq = f->sealed_seq;
+    t->sealed_seq = t->kept_seq = f->sealed_seq;
     for (uint32_t i = 0; code == SK_OK && i < f->count; i++) {
         if (f->list[i].goes)
             continue;
@@ -381,6 +420,7 @@ static sk_code open_folder(store *s, uint32_t environment, family of, const char
     for (uint32_t i = 0; i < f.count; i++)
         segment_unref(f.list[i].segment);
     base_free(f.list);
+    base_free(f.gone);
     return code;
 }
 

@@ -246,9 +246,10 @@ static sk_code code_of(gather *g, const gather_column *c, column_writer *w, uint
         *ret = fresh;
         return SK_OK;
     }
-    const dictionary *d = dictionary_of(g, c, input);
-    span text = d->text(d->of, old);
-    sk_code code = SK_OK;
+    span text;
+    sk_code code = dictionary_text_of(dictionary_of(g, c, input), old, &text, e);
+    if (code != SK_OK)
+        return code;
     if (g->joined) {
         uint32_t count = intern_count(g->joined);
         fresh = intern_put(g->joined, text);

@@ -8,6 +8,7 @@
 #include "base/intern.h"
 #include "base/must.h"
 #include "store/gather.h"
+#include "store/segment.h"
 
 /* Texts beyond this go to an ordinary column with pages of their own. */
 #define RARE_TEXT_BYTES (128 * KIB)
@@ -46,7 +47,10 @@ static sk_code take(collected *l, const vector *v, uint32_t i, uint32_t row, err
         return out_of_memory(e);
     uint64_t bits;
     if (v->kind == VECTOR_CODES) {
-        span text = v->dictionary->text(v->dictionary->of, v->codes[i]);
+        span text;
+        sk_code found = dictionary_text_of(v->dictionary, v->codes[i], &text, e);
+        if (found != SK_OK)
+            return found;
         uint32_t code = intern_put(l->texts, text);
         if (code == INTERN_NONE)
             return out_of_memory(e);

@@ -8,6 +8,7 @@
 #include "base/must.h"
 #include "event/fields.h"
 #include "store/order.h"
+#include "store/segment.h"
 
 /* A row's place: ranks are of texts over all inputs, so that they mean the same in each. */
 typedef struct key {
@@ -78,10 +79,12 @@ static sk_code rank_texts(const order_inputs *in, const uint32_t *columns, ranks
         for (uint32_t k = 0; code == SK_OK && k < ret[i].count; k++) {
             if (!ret[i].of_code[k])
                 continue;
-            if (!base_reserve(&list, &capacity, count + 1, sizeof list[0]))
+            span text;
+            code = dictionary_text_of(d, k, &text, e);
+            if (code == SK_OK && !base_reserve(&list, &capacity, count + 1, sizeof list[0]))
                 code = out_of_memory(e);
-            else
-                list[count++] = (seen_text){d->text(d->of, k), i, k};
+            if (code == SK_OK)
+                list[count++] = (seen_text){text, i, k};
         }
     }
     if (count)

@@ -1,7 +1,7 @@
 /*
  * store/retain.c: what goes: segments out of retention, the oldest when the disk is full, an environment, a dataset.
- * Called by the store's owner and the merger's thread. Never: removes a segment before what it says of the journal is kept
- * elsewhere, else its records would replay and the rows come back.
+ * Called by the store's owner and the merger's thread. Never: removes a segment before that, and what it says of the journal,
+ * is kept durably elsewhere (catalog__drop): its rows would come back from its file or from the journal.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static sk_code drop_segments(table *t, segment *const *list, uint32_t count, err
     lock_take(&t->lock);
     uint64_t sealed_seq = t->sealed_seq;
     lock_drop(&t->lock);
-    sk_code code = catalog__keep_sealed(t, sealed_seq, e);
+    sk_code code = catalog__drop(t, sealed_seq, list, count, e);
     if (code == SK_OK)
         code = table__room(t, 0, &room, e);
     lock_take(&t->lock);
@@ -96,7 +96,7 @@ static sk_code drop_oldest_set(table *t, bool all, int64_t before_ns, uint64_t *
         return SK_OK;
     }
     segment_list *room = NULL;
-    sk_code code = catalog__keep_sealed(t, s->last_seq, e);
+    sk_code code = catalog__drop(t, s->last_seq, NULL, 0, e);
     if (code == SK_OK)
         code = table__room(t, 0, &room, e);
     if (code != SK_OK) {

@@ -65,7 +65,6 @@ typedef struct column_index {
     uint64_t *bitmaps;
     uint32_t page_count;
     text_page *pages;
-    dictionary dictionary;
     size_t bytes;
 } column_index;
 
@@ -74,11 +73,12 @@ typedef struct rare_column {
     uint32_t *rows;
     uint64_t *bits;
     text_list *texts; /* may be NULL */
-    dictionary dictionary;
     size_t bytes;
 } rare_column;
 
 typedef struct directory_column {
+    const segment *segment;
+    dictionary dictionary; /* of the column's texts, loaded when asked for */
     span name;
     uint64_t value_count;
     uint32_t hash, text_count;
@@ -175,6 +175,13 @@ sk_code segment_load_texts(const column_index *c, uint32_t first, uint32_t last,
 void segment_trim_texts(column_index *c, uint32_t keep_pages);
 void segment_unload(segment *s); /* all of it; nobody may be looking */
 extern const part_ops segment_part_ops;
+
+/* A code's text, or why it cannot be had (then a dictionary gives NULL). */
+static inline sk_code dictionary_text_of(const dictionary *d, uint32_t code, span *ret, err *e)
+{
+    *ret = d->text(d->of, code);
+    return ret->at ? SK_OK : err_set(e, SK_IO, "a dictionary's text cannot be loaded");
+}
 
 static inline directory *segment_directory(const segment *s)
 {

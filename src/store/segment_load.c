@@ -74,6 +74,8 @@ static void free_directory(directory *d)
     base_free(d);
 }
 
+static span column_text(const void *of, uint32_t code);
+
 static void read_column(reader *r, directory *d, directory_column *c, size_t *names_used)
 {
     span name = reader_bytes(r, read_max(r, EVENT_FIELD_NAME_MAX));
@@ -86,6 +88,7 @@ static void read_column(reader *r, directory *d, directory_column *c, size_t *na
     c->form = reader_u8(r);
     c->value_count = read_max(r, UINT32_MAX);
     c->text_count = read_max(r, UINT32_MAX - 1);
+    c->dictionary = (dictionary){column_text, c, c->text_count};
     if (c->form == COLUMN_BLOCKS) {
         c->index = page_ref_read(r);
     } else {
@@ -125,8 +128,10 @@ static sk_code parse_directory(const segment *s, span bytes, directory *d, err *
     if (!d->columns || !d->names)
         return out_of_memory(s, e);
     size_t names_used = 0;
-    for (uint32_t i = 0; i < d->column_count && !r.failed; i++)
+    for (uint32_t i = 0; i < d->column_count && !r.failed; i++) {
+        d->columns[i].segment = s;
         read_column(&r, d, &d->columns[i], &names_used);
+    }
     d->pack_count = read_max(&r, bytes.len);
     d->packs = base_alloc_zero(d->pack_count + 1ul, sizeof d->packs[0]);
     if (!d->packs)
@@ -315,8 +320,6 @@ static const text_page *page_of(const column_index *x, uint32_t code)
     return &x->pages[low];
 }
 
-static span index_text(const void *of, uint32_t code);
-
 sk_code segment_load_index(const segment *s, directory_column *c, column_index **ret, err *e)
 {
     column_index *x = atomic_load_explicit(&c->loaded, memory_order_acquire);
@@ -336,7 +339,6 @@ sk_code segment_load_index(const segment *s, directory_column *c, column_index *
         return code;
     }
     x->segment = s;
-    x->dictionary = (dictionary){index_text, x, c->text_count};
     column_index *none = NULL;
     if (atomic_compare_exchange_strong(&c->loaded, &none, x)) {
         note_held(s, x->bytes);
@@ -392,19 +394,6 @@ sk_code segment_load_texts(const column_index *x, uint32_t first, uint32_t last,
     return SK_OK;
 }
 
-/* A text that cannot be loaded is empty here; reading a block that uses it says why. */
-static span index_text(const void *of, uint32_t code)
-{
-    const column_index *x = of;
-    must_slow(code < x->dictionary.count);
-    const text_page *p = page_of(x, code);
-    text_list *t = atomic_load_explicit(&p->loaded, memory_order_acquire);
-    err e;
-    if (unlikely(!t) && load_page(x, &x->pages[p - x->pages], &t, &e) != SK_OK)
-        return (span){NULL, 0};
-    return texts_at(t, code - p->first_code);
-}
-
 void segment_trim_texts(column_index *x, uint32_t keep_pages)
 {
     size_t freed = 0;
@@ -430,12 +419,6 @@ static void free_rare(rare_column *c)
     base_free(c->rows);
     base_free(c->bits);
     base_free(c);
-}
-
-static span rare_text(const void *of, uint32_t code)
-{
-    const rare_column *c = of;
-    return code < c->texts->count ? texts_at(c->texts, code) : (span){NULL, 0};
 }
 
 static sk_code parse_rare(const segment *s, const directory_column *from, decoder *d, span bytes,
@@ -486,7 +469,6 @@ sk_code segment_load_rare(const segment *s, directory_column *from, rare_column 
         free_rare(c);
         return code;
     }
-    c->dictionary = (dictionary){rare_text, c, from->text_count};
     c->bytes = sizeof *c + c->count * 12ul + (c->texts ? texts_bytes(c->texts) : 0);
     rare_column *none = NULL;
     if (atomic_compare_exchange_strong(&from->loaded_rare, &none, c)) {
@@ -497,6 +479,40 @@ sk_code segment_load_rare(const segment *s, directory_column *from, rare_column 
         *ret = none;
     }
     return SK_OK;
+}
+
+/* ---- a column's texts, whichever form it has ---- */
+
+static span index_text(const column_index *x, uint32_t code)
+{
+    if (x->page_count == 0)
+        return (span){NULL, 0};
+    const text_page *p = page_of(x, code);
+    text_list *t = atomic_load_explicit(&p->loaded, memory_order_acquire);
+    err e;
+    if (unlikely(!t) && load_page(x, &x->pages[p - x->pages], &t, &e) != SK_OK)
+        return (span){NULL, 0};
+    return texts_at(t, code - p->first_code);
+}
+
+/* What cannot be loaded has no address here; reading a block that uses it says why. */
+static span column_text(const void *of, uint32_t code)
+{
+    const directory_column *c = of;
+    must_slow(code < c->text_count);
+    column_index *x = atomic_load_explicit(&c->loaded, memory_order_acquire);
+    if (likely(x))
+        return index_text(x, code);
+    directory_column *self =
+        &segment_directory(c->segment)->columns[c - segment_directory(c->segment)->columns];
+    rare_column *r;
+    err e;
+    if (c->form == COLUMN_BLOCKS)
+        return segment_load_index(c->segment, self, &x, &e) == SK_OK ? index_text(x, code)
+                                                                     : (span){NULL, 0};
+    if (segment_load_rare(c->segment, self, &r, &e) != SK_OK || !r->texts)
+        return (span){NULL, 0};
+    return texts_at(r->texts, code);
 }
 
 /* ---- the trace index ---- */

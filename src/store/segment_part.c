@@ -118,10 +118,7 @@ static uint32_t find(const part *p, span name, uint32_t ret_columns[FIELD_TYPE_C
 
 static const dictionary *dictionary_of(const part *p, uint32_t col)
 {
-    static const dictionary none = {0};
-    const column_index *x = index_of(p, col);
-    const rare_column *r = x ? NULL : rare_of(p, col);
-    return x ? &x->dictionary : r ? &r->dictionary : &none;
+    return &column_at(p, col)->dictionary;
 }
 
 /* ---- skipping ---- */
@@ -433,7 +430,7 @@ static sk_code read_blocks(segment_reader *r, uint32_t col, uint32_t block, vect
     vector_start(out, kind_of(col, c->type), col < PART_COLUMNS ? FIELD_INT : c->type,
                  block_rows_of(r->segment->facts.row_count, block));
     if (out->kind == VECTOR_CODES) {
-        out->dictionary = &x->dictionary;
+        out->dictionary = &c->dictionary;
         out->type = col == PART_DATASET ? FIELD_STRING : c->type;
     }
     if (b->tag == BLOCK_ABSENT) {
@@ -476,7 +473,7 @@ static sk_code read_rare(segment_reader *r, uint32_t col, uint32_t block, vector
     bool is_code = out->kind == VECTOR_CODES || out->kind == VECTOR_BOOLS;
     memset(out->ids, 0, row_count * (is_code ? sizeof out->codes[0] : sizeof out->ids[0]));
     if (out->kind == VECTOR_CODES)
-        out->dictionary = &x->dictionary;
+        out->dictionary = &c->dictionary;
     for (uint32_t i = from; i < to; i++) {
         uint32_t row = x->rows[i] % VECTOR_ROWS;
         out->present[row / 64] |= 1ull << (row & 63);

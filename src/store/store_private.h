@@ -29,14 +29,18 @@ typedef struct table {
     open_set *accepting; /* guarded by publish; the newest of sets, or NULL */
     bool
         is_stopped; /* guarded by publish: a batch could not be shown; the journal replays from it */
-    lock lock;      /* RANK_TABLE: all below */
+    lock keep;      /* RANK_STORE: the four below */
+    uint64_t *dropped; /* see catalog.c */
+    uint32_t dropped_count, dropped_capacity;
+    uint64_t kept_seq;
+    lock lock;         /* RANK_TABLE: all below */
     condition changed; /* is_sealing or a segment's is_busy was cleared */
     open_set **sets;   /* oldest first: being sealed, waiting to be, accepting */
     uint32_t set_count, set_capacity;
     bool is_sealing;
     bool is_stuck; /* a seal could not be taken back: none more until the store is opened again */
     segment_list *segments; /* NULL when empty */
-    bool has_folder;        /* the sealer's: one at a time */
+    atomic_bool has_folder;
     uint64_t sealed_seq;    /* every record of this table up to here is in segments, or dropped */
 } table;
 
@@ -108,8 +112,9 @@ sk_code catalog__make_folder(table *t, err *e) must_use; /* durably; once */
 /* Gives a written file its final name, durably. When that fails it is taken back; when not even that succeeds the table
  * stops sealing and merging until it is opened again, as the file may count then. */
 sk_code catalog__name(table *t, const char *temporary, const char *final, err *e) must_use;
-/* Keeps sealed_seq in a file of its own, before segments that say it are dropped. */
-sk_code catalog__keep_sealed(table *t, uint64_t seq, err *e) must_use;
+/* Durably: these segments are dropped, and records up to seq need no replay. Before they leave the list. */
+sk_code catalog__drop(table *t, uint64_t seq, segment *const *list, uint32_t count,
+                      err *e) must_use;
 /* All segments of all tables; what is left of unfinished seals and merges is finished or removed. */
 sk_code catalog__open(store *s, err *e) must_use;
 

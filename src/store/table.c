@@ -19,6 +19,7 @@ table *table__new(store *s, uint32_t environment, family f)
     t->environment = environment;
     t->family = f;
     lock_init(&t->publish, RANK_STORE);
+    lock_init(&t->keep, RANK_STORE);
     lock_init(&t->lock, RANK_TABLE);
     condition_init(&t->changed);
     return t;
@@ -34,7 +35,9 @@ void table__free(table *take_t)
     segment_list_unref(take_t->segments);
     condition_done(&take_t->changed);
     lock_done(&take_t->lock);
+    lock_done(&take_t->keep);
     lock_done(&take_t->publish);
+    base_free(take_t->dropped);
     base_free(take_t);
 }
 

@@ -54,7 +54,7 @@ static void add_head(line *l, int64_t time, int64_t rate, span dataset, trace_id
 
 /* Cells come in any order of columns: they are sorted within the line. */
 typedef struct cells {
-    char *text[512];
+    char *text[64];
     uint32_t count;
 } cells;
 
@@ -247,14 +247,15 @@ static void add_part(row_list *l, const part *p)
     err e;
     part_info_get(p, &b.info);
     check_ok(part_reader_new(p, &b.r, &e), &e);
-    b.lines = malloc(VECTOR_ROWS * sizeof *b.lines);
-    b.cells = malloc(VECTOR_ROWS * sizeof *b.cells);
+    uint32_t most = b.info.row_count < VECTOR_ROWS ? b.info.row_count : VECTOR_ROWS;
+    b.lines = malloc(most * sizeof *b.lines);
+    b.cells = malloc(most * sizeof *b.cells);
     uint32_t rows = 0;
     for (b.number = 0; b.number < b.info.block_count; b.number++) {
         part_block_get(p, b.number, &b.block);
         assert_int_equal(b.block.first_row, rows);
         rows += b.block.row_count;
-        memset(b.lines, 0, VECTOR_ROWS * sizeof *b.lines);
+        memset(b.lines, 0, most * sizeof *b.lines);
         for (uint32_t i = 0; i < b.block.row_count; i++)
             b.cells[i].count = 0;
         read_heads(&b);
