@@ -29,6 +29,11 @@ static void check_batch(const batch *b)
         for (uint32_t i = 0; b->columns[c].type == FIELD_STRING && i < b->columns[c].count; i++)
             must(utf8_is_valid(b->strings[b->columns[c].codes[i]]));
     }
+    for (uint32_t c = 0; c < b->column_count; c++)
+        for (uint32_t next = b->columns[c].next_same_name; next != COLUMN_NONE;
+             next = b->columns[next].next_same_name)
+            for (uint32_t row = 0; row < b->row_count; row++)
+                must(!batch_cell(b, c, row).is_set || !batch_cell(b, next, row).is_set);
     buf bytes;
     err e;
     batch *again;

@@ -90,6 +90,54 @@ static void skips_what_it_does_not_know(void **state)
     buf_done(&b);
 }
 
+static void put_int(buf *b, uint32_t list_field, const char *key, int64_t v)
+{
+    size_t pair = pb_begin(b, list_field);
+    pb_put_bytes(b, 1, span_text(key));
+    size_t any = pb_begin(b, 2);
+    pb_put_var(b, 3, (uint64_t)v);
+    pb_finish(b, any);
+    pb_finish(b, pair);
+}
+
+/* The nearest wins also when the types differ, and a row never has two values of one name. */
+static void one_value_per_name_whatever_its_type(void **state)
+{
+    buf b;
+    buf_init(&b, MIB);
+    size_t resource_spans = pb_begin(&b, 1), resource = pb_begin(&b, 1);
+    put_attribute(&b, 1, "a", "resource");
+    put_attribute(&b, 1, "b", "resource");
+    put_int(&b, 1, "c", -1);
+    put_attribute(&b, 1, "status_code", "resource");
+    put_int(&b, 1, "meta.signal_type", 5);
+    pb_finish(&b, resource);
+    size_t scope_spans = pb_begin(&b, 2), scope = pb_begin(&b, 1);
+    put_int(&b, 3, "b", 2);
+    put_attribute(&b, 3, "c", "scope");
+    put_attribute(&b, 3, "duration_ms", "scope");
+    pb_finish(&b, scope);
+    size_t at = begin_span(&b);
+    put_int(&b, 9, "a", 1);
+    put_int(&b, 9, "c", 300);
+    put_attribute(&b, 9, "span.num_links", "item");
+    pb_finish(&b, at);
+    at = begin_span(&b);
+    pb_finish(&b, at);
+    pb_finish(&b, scope_spans);
+    pb_finish(&b, resource_spans);
+    expect_dump(
+        "otlp-traces", buf_span(&b), FORM_PROTOBUF,
+        "1000000000 x1 unknown_service: a=1 b=2 c=300 duration_ms=\"scope\" meta.signal_type=5 "
+        "name=\"\" "
+        "span.kind=\"unspecified\" span.num_events=0 span.num_links=\"item\" "
+        "status_code=\"resource\" " IDS " type=\"unspecified\"\n"
+        "1000000000 x1 unknown_service: a=\"resource\" b=2 c=\"scope\" duration_ms=\"scope\" "
+        "meta.signal_type=5 name=\"\" span.kind=\"unspecified\" span.num_events=0 span.num_links=0 "
+        "status_code=\"resource\" " IDS " type=\"unspecified\"\n2 items, 0 rejected\n");
+    buf_done(&b);
+}
+
 /* ---- ids ---- */
 
 static void takes_ids_whose_hex_went_for_base64(void **state)
@@ -250,7 +298,8 @@ static void rate_attributes_leave_the_fields(void **state)
 }
 
 TEST_GROUP(receive_traces, TEST(decodes_the_reference_vector), TEST(takes_fields_in_any_order),
-           TEST(skips_what_it_does_not_know), TEST(takes_ids_whose_hex_went_for_base64),
+           TEST(skips_what_it_does_not_know), TEST(one_value_per_name_whatever_its_type),
+           TEST(takes_ids_whose_hex_went_for_base64),
            TEST(an_attribute_is_an_id_only_where_none_is), TEST(reads_tracestate_thresholds),
            TEST(rounds_fractions_the_same_way_each_time_and_fairly),
            TEST(rate_attributes_leave_the_fields));
