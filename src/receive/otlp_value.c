@@ -220,7 +220,7 @@ static void write_base64(otlp *o, json_writer *w, span bytes)
 {
     span part = span_first(bytes, EVENT_STRING_MAX); /* what the text is cut to anyway */
     size_t mark = o->clean.len;
-    if (!buf_reserve(&o->clean, 4 * ((part.len + 2) / 3))) {
+    if (!buf_reserve(&o->clean, 4 * ((part.len + 2) / 3) + 1)) { /* some, also for none */
         o->text_failed = true;
         return;
     }
