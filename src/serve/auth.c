@@ -64,16 +64,16 @@ static bool is_loopback_host(span authority)
 /* Why a request without a key is not let in; NULL when it is. */
 static const char *why_not_local(const services *s, const exchange *x)
 {
-    static const char *const forwarding[] = {"forwarded",        "x-forwarded-for",
-                                             "x-forwarded-host", "x-forwarded-proto",
-                                             "x-real-ip",        "via"};
+    static const char *const forwarding[] = {"forwarded", "x-real-ip", "via"};
     if (s->auth_required)
         return "this server runs with --auth required";
     if (!exchange_local(x)->is_loopback || !exchange_peer(x)->is_loopback)
         return "only requests from this machine may go without a key";
+    bool is_forwarded = exchange_has_header_like(x, "x-forwarded-");
     for (size_t i = 0; i < COUNT_OF(forwarding); i++)
-        if (exchange_header(x, forwarding[i]).at)
-            return "it came through a proxy, and forwarded requests always need a key";
+        is_forwarded |= exchange_header(x, forwarding[i]).at != NULL;
+    if (is_forwarded)
+        return "it came through a proxy, and forwarded requests always need a key";
     span host = exchange_header(x, "host"), origin = exchange_header(x, "origin");
     if (!host.at || !is_loopback_host(host))
         return "its Host header does not name this machine's loopback address";

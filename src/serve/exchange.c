@@ -345,6 +345,15 @@ uint32_t exchange_header_count(const exchange *x, const char *name)
     return count;
 }
 
+bool exchange_has_header_like(const exchange *x, const char *prefix)
+{
+    span wanted = span_text(prefix);
+    for (uint32_t i = 0; i < x->header_count; i++)
+        if (span_equal_nocase(span_first(x->headers[i].name, wanted.len), wanted))
+            return true;
+    return false;
+}
+
 http_version exchange_version(const exchange *x)
 {
     return x->version;

@@ -63,6 +63,8 @@ span exchange_query_at(const exchange *x, uint32_t index,
  * "host"; several cookie headers are one. */
 span exchange_header(const exchange *x, const char *name);
 uint32_t exchange_header_count(const exchange *x, const char *name);
+/* Whether any header's name begins so (any case). */
+bool exchange_has_header_like(const exchange *x, const char *prefix);
 http_version exchange_version(const exchange *x);
 bool exchange_is_grpc(const exchange *x);
 bool exchange_is_tls(const exchange *x);
