@@ -8,14 +8,14 @@
 #include "wire/json.h"
 
 typedef struct demo {
-    uint64_t seed;
+    const char *seed; /* text: 0 is a seed like any other */
     double rate;
     int64_t past_ns;
     bool reveal, remove, past_only;
 } demo;
 
 static const cli_option demo_options_table[] = {
-    {"seed", 0, OPTION_COUNT, offsetof(demo, seed), "N",
+    {"seed", 0, OPTION_TEXT, offsetof(demo, seed), "N",
      "which fault is planted, and where (default 1)"},
     {"rate", 0, OPTION_NUMBER, offsetof(demo, rate), "N", "visits a second (default 4)"},
     {"past", 0, OPTION_DURATION, offsetof(demo, past_ns), "AGE",
@@ -103,7 +103,7 @@ static int run_demo(cli *c, void *own)
 {
     demo *d = own;
     err e = {0};
-    demo_options o = {.seed = d->seed ? d->seed : 1,
+    demo_options o = {.seed = 1,
                       .visits_per_s = d->rate > 0 ? d->rate : 4,
                       .past_ns = d->past_ns ? d->past_ns : 30 * 60 * NS_PER_S,
                       .is_quiet = c->quiet,
@@ -111,6 +111,8 @@ static int run_demo(cli *c, void *own)
                       .is_stopped = is_stopped,
                       .say = say,
                       .ctx = c};
+    if (d->seed && !span_to_u64(span_text(d->seed), &o.seed))
+        return cli_fail(c, EXIT_USAGE, "--seed takes a whole number, not \"%s\"", d->seed);
     if (d->reveal)
         return reveal(c, o.seed);
     if (d->remove)
