@@ -1,0 +1,274 @@
+"""The terminal against a living server: what it prints, what it refuses and how it ends."""
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+
+import pytest
+
+from skep import BINARY, Server
+from wires import Http, traces
+
+
+@pytest.fixture(scope="module")
+def shop(server):
+    """Two minutes of the demo shop, in environment demo alone."""
+    server.cli("demo", "--seed", "2", "--past-only", "--past", "2m", "--rate", "2", "--quiet")
+    return server
+
+
+def demo(server, *arguments, **more):
+    return server.cli(*arguments, "--env", "demo", **more)
+
+
+def send(server, service, *spans):
+    wire = Http(server, "protobuf")
+    assert wire.send(wire.encode(traces(service, *spans))).status == 200
+
+
+# ---- query ----
+
+ASKED = "COUNT, MAX(duration_ms) GROUP BY service.name ORDER BY COUNT DESC SINCE 10m"
+
+
+def test_query_forms_agree(shop):
+    reply = json.loads(demo(shop, "query", ASKED, "--json").stdout)
+    rows = [row["data"] for row in reply["data"]["results"]]
+    assert len(rows) > 8 and rows == sorted(rows, key=lambda r: -r["COUNT"]) and reply["meta"]["rows_scanned"] > 0
+    table = demo(shop, "query", ASKED)
+    lines = table.stdout.splitlines()
+    assert lines[0].split() == ["service.name", "COUNT", "MAX(duration_ms)"] and len({len(line) for line in lines}) == 1
+    assert [line.split()[0] for line in lines[1:]] == [row["service.name"] for row in rows]
+    assert [int(line.split()[1].replace(",", "")) for line in lines[1:]] == [row["COUNT"] for row in rows]
+    assert "rows scanned" in table.stderr and "rows scanned" not in table.stdout
+    read = list(csv.DictReader(io.StringIO(demo(shop, "query", ASKED, "--csv").stdout)))
+    assert [(r["service.name"], int(r["COUNT"]), float(r["MAX(duration_ms)"])) for r in read] == [
+        (r["service.name"], r["COUNT"], r["MAX(duration_ms)"]) for r in rows]
+    plain = demo(shop, "query", ASKED, "--plain", "--quiet")
+    assert plain.stderr == "" and plain.stdout.splitlines()[1].split("\t")[0] == rows[0]["service.name"]
+
+
+def test_query_chart_and_heatmap(shop):
+    chart = demo(shop, "query", "COUNT GROUP BY service.name LIMIT 3 SINCE 5m", "--chart").stdout
+    assert "COUNT" in chart and re.search("[\u2801-\u28ff]", chart) and re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", chart)
+    heat = demo(shop, "query", "HEATMAP(duration_ms) SINCE 5m", "--heatmap").stdout
+    assert re.search("[\u2591-\u2593\u2588]", heat) and "darkest" in heat
+    done = demo(shop, "query", "COUNT", "--heatmap", check=False)
+    assert done.returncode == 2 and "HEATMAP(" in done.stderr
+    ascii_only = demo(shop, "query", "COUNT SINCE 5m", "--chart", env={"LC_ALL": "C", "LANG": "C"}).stdout
+    assert "COUNT" in ascii_only
+
+
+def test_query_from_standard_input_and_words(shop):
+    done = subprocess.run([str(BINARY), "query", "-", "--url", shop.url, "--env", "demo", "--json"], input="COUNT\n  SINCE 10m\n",
+                          capture_output=True, text=True, timeout=60)
+    words = demo(shop, "query", "COUNT", "SINCE", "10m", "--json")
+    assert json.loads(done.stdout)["data"]["results"] == json.loads(words.stdout)["data"]["results"]
+
+
+@pytest.mark.parametrize("text,under,said", [
+    ("COUNT GROUP BI x", "BI", "expected BY"), ("COUNT WHERE a = b", "b", "double quotes"), ("CUONT", "CUONT", "COUNT"),
+    ("COUNT SINCE yesterday", "yesterday", "time"), ("COUNT\nWHERE a ==\n1", "=", "expected a value"), ("P90()", ")", "field")])
+def test_errors_point_at_the_place(server, text, under, said):
+    done = server.cli("query", text, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    lines = done.stderr.splitlines()
+    caret = next(i for i, line in enumerate(lines) if line.strip() == "^")
+    assert lines[caret - 1][lines[caret].index("^"):].startswith(under), done.stderr
+    assert said in lines[caret + 1], done.stderr
+
+
+def test_exit_codes(server, tmp_path):
+    assert server.cli("query", "COUNT", "--fail-empty", check=False).returncode == 3
+    assert server.cli("query", 'COUNT FROM "nothing" GROUP BY name', "--fail-empty", check=False).returncode == 3
+    assert server.cli("query", "COUNT", check=False).returncode == 0
+    for arguments in (["query"], ["query", "COUNT", "--no-such-option"], ["query", "COUNT", "--since", "soon"], ["nosuch"], ["keys", "frobnicate"],
+                      ["trace"], ["trace", "xyz"], ["demo", "--seed", "many"]):
+        done = server.cli(*arguments, check=False)
+        assert done.returncode == 2 and done.stderr and not done.stdout, (arguments, done)
+    assert "did you mean --fail-empty" in server.cli("query", "COUNT", "--fail-emty", check=False).stderr
+    assert "did you mean skep query" in server.cli("qury", check=False).stderr
+    bad = server.cli("query", "COUNT", key="wrong-key-wrong", check=False)
+    assert bad.returncode == 4 and "SKEP_KEY" in bad.stderr and "wrong-key-wrong" not in bad.stderr
+    (tmp_path / "key").write_text("wrong-key-wrong\n")
+    bad = server.cli("query", "COUNT", "--key-file", str(tmp_path / "key"), check=False)
+    assert bad.returncode == 4 and "key" in bad.stderr
+    gone = subprocess.run([str(BINARY), "query", "COUNT", "--url", "http://127.0.0.1:1"], capture_output=True, text=True, timeout=60)
+    assert gone.returncode == 5 and "skep serve" in gone.stderr
+    assert server.cli("trace", "0123456789abcdef0123456789abcdef", check=False).returncode in (1, 3)
+    late = subprocess.run([str(BINARY), "tail", "--url", server.url, "--timeout", "200ms"], capture_output=True, text=True, timeout=60)
+    assert late.returncode == 124
+    overview = subprocess.run([str(BINARY), "--help"], capture_output=True, text=True, check=True).stdout
+    assert "skep serve --demo" in overview and "Exit codes" in overview and "Examples" in server.cli("query", "--help").stdout
+
+
+def test_colour_only_where_it_belongs(shop):
+    def colours(**env):
+        kept = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+        return "\x1b[" in subprocess.run([str(BINARY), "keys", "--data-dir", str(shop.data_dir), "--url", shop.url, *env.pop("options", [])], capture_output=True,
+                                         text=True, env={**kept, **env}, check=True).stdout
+    assert not colours() and colours(options=["--color", "always"]) and not colours(options=["--color", "never"])
+    assert not colours(NO_COLOR="1")
+    assert not demo(shop, "query", ASKED).stdout.count("\x1b")
+
+
+def test_text_of_senders_cannot_drive_the_terminal(server):
+    send(server, "sneaky", {"name": "a\x1b[31m\x07\u202egnp", "attributes": {"k\x1b]0;title\x07": "v\x9b31m"}})
+    for arguments in (["query", 'COUNT FROM sneaky GROUP BY name'], ["fields"], ["status"], ["query", "COUNT GROUP BY name", "--chart"]):
+        out = server.cli(*arguments).stdout
+        assert "\x1b" not in out and "\x07" not in out and "\x9b" not in out, arguments
+
+
+# ---- trace ----
+
+def test_waterfall(shop):
+    trace_id = shop.ask("COUNT WHERE trace.span_id exists GROUP BY trace.trace_id ORDER BY COUNT DESC LIMIT 1 SINCE 10m", "demo")[0]["trace.trace_id"]
+    spans = [s for s in shop.get(f"/skep/v1/traces/{trace_id}", environment="demo")["spans"] if "trace.span_id" in s]
+    done = demo(shop, "trace", trace_id)
+    assert f"{len(spans)} spans" in done.stdout.splitlines()[0] and "critical path" in done.stdout
+    for name in {s["name"] for s in spans}:
+        assert name[:18] in done.stdout, (name, done.stdout)
+    lines = done.stdout.splitlines()
+    root = next(s for s in spans if "trace.parent_id" not in s)
+    at = {s["name"]: next(i for i, line in enumerate(lines) if s["name"][:18] in line) for s in spans if "trace.parent_id" in s}
+    first = next(i for i, line in enumerate(lines) if root["name"][:18] in line)
+    assert all(first < i for name, i in at.items() if name[:18] not in lines[first]), "the root stands first"
+    assert json.loads(demo(shop, "trace", trace_id, "--json").stdout)["trace_id"] == trace_id
+    assert demo(shop, "trace", trace_id[:12]).stdout == done.stdout, "the beginning of an id is enough"
+    assert server_says_404(shop, trace_id)
+
+
+def server_says_404(server, trace_id):
+    """The trace is demo's: dev does not know it."""
+    done = server.cli("trace", trace_id, check=False)
+    return done.returncode in (1, 3) and trace_id in done.stderr
+
+
+# ---- tail ----
+
+class Tail:
+    """skep tail in a process of its own; lines as they come."""
+
+    def __init__(self, server, *arguments):
+        self.process = subprocess.Popen([str(BINARY), "tail", "--url", server.url, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        env={**os.environ, "NO_COLOR": "1"})
+        self.lines = []
+        self.reader = threading.Thread(target=lambda: self.lines.extend(iter(self.process.stdout.readline, "")), daemon=True)
+        self.reader.start()
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(timeout=20)
+        self.reader.join()
+        return self.process.stderr.read()
+
+    def until(self, text, keep_sending):
+        """Sends until a line with the text came: nothing says when a tail listens."""
+        end = time.monotonic() + 30
+        while not any(text in line for line in list(self.lines)):
+            assert time.monotonic() < end and self.process.poll() is None, self.lines
+            keep_sending()
+            time.sleep(0.02)
+
+
+def test_tail_receives_and_filters(server):
+    everything, filtered = Tail(server), Tail(server, "size > 10 AND name != \"never\"", "--json")
+    number = iter(range(1000))
+
+    def some():
+        n = next(number)
+        send(server, "tailed", {"name": f"small {n}", "attributes": {"size": 1}}, {"name": f"large {n}", "attributes": {"size": 11}},
+             {"name": "never", "attributes": {"size": 12}})
+    everything.until("small", some)
+    filtered.until("large", some)
+    said = everything.end(), filtered.end()
+    assert any("tailed" in line and "large" in line and "5 ms" in line for line in everything.lines), everything.lines[:3]
+    events = [json.loads(line) for line in filtered.lines]
+    assert events and {e["name"].split()[0] for e in events} == {"large"} and events[0]["size"] == 11 and events[0]["dataset"] == "tailed"
+    assert said[1] == ""
+    done = server.cli("tail", "size >", check=False)
+    assert done.returncode == 2 and "^" in done.stderr
+
+
+def test_tail_says_when_it_sheds(server):
+    """Of one request with more than a screen of events some are left out, and it says how many."""
+    tail = Tail(server, 'name = "burst"', "--json")
+    tail.until("burst", lambda: send(server, "bursts", *[{"name": "burst"}] * 500))
+    said = tail.end()
+    match = re.search(r"([\d,]+) more matched and were not shown", said)
+    assert match and int(match[1].replace(",", "")) >= 400 and "events were not shown" in said
+
+
+def test_tail_ends_after_its_limit(server):
+    tail = Tail(server, "--limit", "2", 'name = "limited"')
+    tail.until("limited", lambda: send(server, "limits", {"name": "limited"}, {"name": "limited"}, {"name": "limited"}))
+    assert tail.process.wait(timeout=20) == 0
+    tail.reader.join()
+    assert len(tail.lines) == 2
+
+
+# ---- the rest ----
+
+def test_status_fields_and_map(shop):
+    status = shop.cli("status").stdout
+    assert shop.address in status and re.search(r"^demo +[\d,]+", status, re.M) and "gateway" in status
+    assert json.loads(shop.cli("status", "--json").stdout)["ready"] is True
+    fields = demo(shop, "fields").stdout
+    assert re.search(r"^duration_ms +float", fields, re.M) and re.search(r"^service\.name +string", fields, re.M)
+    found = json.loads(demo(shop, "fields", "--json").stdout)
+    assert {f["name"] for f in found["fields"]} >= {"name", "duration_ms", "trace.span_id"} - {"trace.span_id"}
+    assert "gateway" in {d["name"] for d in found["datasets"]}
+    drawn = demo(shop, "map").stdout
+    assert re.search(r"^gateway +service", drawn, re.M) and re.search(r"catalog +postgres\S* +database", drawn)
+    assert re.search(r"^web +gateway +call", drawn, re.M)
+
+
+def test_reveal_names_six_kinds_of_fault(server):
+    told = {}
+    for seed in range(6):
+        done = server.cli("demo", "--seed", str(seed), "--reveal")
+        assert done.stdout == server.cli("demo", "--seed", str(seed), "--reveal").stdout and "skep query" in done.stdout
+        told[seed] = re.match(r"What was planted: ([^.]+)\.", done.stdout)[1]
+    assert len(set(told.values())) == 6, told
+
+
+def test_what_is_revealed_can_be_asked(shop):
+    for line in shop.cli("demo", "--seed", "2", "--reveal").stdout.splitlines():
+        if match := re.match(r"\s+skep query '(.+)' --env demo", line):
+            rows = shop.ask(match[1], "demo")
+            assert rows, line
+
+
+def test_demo_writes_demo_alone_and_goes_away():
+    with Server() as server:
+        send(server, "my-own", {"name": "mine"})
+        server.cli("demo", "--past-only", "--past", "30s", "--quiet")
+        assert server.count("COUNT", "demo") > 100 and server.count("COUNT") == 1
+        assert [e["slug"] for e in server.get("/skep/v1/status")["environments"]] == ["dev", "demo"]
+        done = server.cli("demo", "--remove")
+        assert "empty" in done.stderr
+        assert server.count("COUNT SINCE 1d", "demo") == 0 and server.count("COUNT") == 1
+        server.stop()
+        server.restart()
+        assert server.count("COUNT SINCE 1d", "demo") == 0 and server.count("COUNT") == 1
+
+
+def test_load(server):
+    done = json.loads(server.cli("load", "--spans", "3000", "--connections", "2", "--json").stdout)
+    assert done["items"] >= 3000 and done["refused"] == 0 and done["items_per_s"] > 0 and done["requests"] > 1
+    assert 0 < done["p50_ms"] <= done["p90_ms"] <= done["p99_ms"] <= done["max_ms"]
+    again = server.cli("load", "--spans", "500", "--rate", "5000")
+    assert "acknowledged in" in again.stdout and "p99" in again.stdout
+    bad = server.cli("load", "--spans", "100", key="wrong-wrong-wrong-wrong", check=False)
+    assert bad.returncode != 0 and "refused" in bad.stderr
+
+
+def test_doctor_in_words(server):
+    Http(server, "json").send(b"{}", key="${HONEYCOMB_API_KEY}")
+    done = server.cli("doctor")
+    assert "literal_variable_key" in done.stdout and "Put the value there" in done.stdout
+    assert server.cli("doctor", "--fail-empty", check=False).returncode == 0
