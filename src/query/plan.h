@@ -42,8 +42,8 @@ typedef struct plan_filter {
 
 typedef struct plan_calc {
     calc_op op;
-    uint32_t
-        field; /* index, or UINT32_MAX when it has no column. CONCURRENCY: the field duration_ms */
+    /* Index, or UINT32_MAX when it has no column. CONCURRENCY: the field duration_ms. */
+    uint32_t field;
     span result_key; /* "COUNT", "P90(duration_ms)" */
 } plan_calc;
 
@@ -72,9 +72,8 @@ typedef struct plan {
     bool filters_or;
     uint32_t *breakdowns; /* indexes into fields */
     uint32_t breakdown_count;
-    plan_calc *
-        calcs; /* first the asked ones (calc_count), then hidden ones that havings or orders need: none today, a
-                         having or order must name a calculation that is present */
+    /* The asked ones. A having or order must name one that is present, so there are no hidden ones. */
+    plan_calc *calcs;
     uint32_t calc_count;
     plan_order *orders;
     uint32_t order_count;

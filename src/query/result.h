@@ -40,16 +40,16 @@ typedef struct result_value {
 typedef struct result_row {
     int64_t time_ns;          /* series: the bucket's start; totals: plan.start_ns */
     const result_value *keys; /* plan.breakdown_count */
-    const result_value
-        *calcs; /* plan.calc_count; RESULT_NULL when nothing was there to calculate */
+    /* plan.calc_count; RESULT_NULL when nothing was there to calculate */
+    const result_value *calcs;
 } result_row;
 
 typedef struct result {
     const plan *plan;
     result_row *rows; /* one per group */
     uint32_t row_count;
-    result_row *
-        series; /* per bucket (ascending) and group (in the order of rows); only buckets with rows */
+    /* Per bucket (ascending) and group (in the order of rows); only buckets with rows. */
+    result_row *series;
     uint32_t series_count;
     bool has_total, has_other;
     const result_value *total; /* per calculation over all groups before HAVING and LIMIT */
@@ -58,8 +58,8 @@ typedef struct result {
     uint64_t rows_scanned, bytes_read;
     int64_t elapsed_ns;
     bool is_partial; /* streamed before the end */
-    const char *const *
-        approximate; /* sentences: "COUNT_DISTINCT(user.id): ±1.6 % (HyperLogLog, over 4096 values)" */
+    /* Sentences: "COUNT_DISTINCT(user.id): ±1.6 % (HyperLogLog, over 4096 values)". */
+    const char *const *approximate;
     uint32_t approximate_count;
 } result;
 
