@@ -8,11 +8,32 @@
 #include "base/hash.h"
 #include "base/must.h"
 
-#define FIRST_ROWS    64
-#define FIRST_POINTS  16
-#define FIRST_COLUMNS 64
-#define FIRST_SLOTS   256
-#define FIRST_TOUCHED 1024
+#define ROWS_EXPECTED_MAX 8192
+#define FIRST_ROWS        64
+#define FIRST_POINTS      16
+#define FIRST_COLUMNS     64
+#define FIRST_SLOTS       256
+#define FIRST_TOUCHED     256
+
+/* Names and values are short and mostly equal: cheaper here than by a call. */
+static inline bool same_bytes(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    uint64_t x, y;
+    if (len < 8) {
+        while (len && a[len - 1] == b[len - 1])
+            len--;
+        return len == 0;
+    }
+    for (size_t i = 0; i + 8 < len; i += 8) {
+        memcpy(&x, a + i, 8);
+        memcpy(&y, b + i, 8);
+        if (x != y)
+            return false;
+    }
+    memcpy(&x, a + len - 8, 8);
+    memcpy(&y, b + len - 8, 8);
+    return x == y;
+}
 
 bool batch__grow(arena *mem, void *array_pointer, uint32_t old_count, uint32_t new_count,
                  size_t item_bytes)
@@ -192,7 +213,7 @@ uint32_t batch_column(batch *b, span name, field_type type, uint32_t *predict)
     if (predict && likely(*predict < b->column_count)) {
         const column *c = &b->columns[*predict];
         if (likely(c->type == type && c->name.len == name.len &&
-                   memcmp(c->name.at, name.at, name.len) == 0))
+                   same_bytes(c->name.at, name.at, name.len)))
             return *predict;
     }
     if (!b->builder || b->builder->failed || name.len == 0 || name.len > EVENT_FIELD_NAME_MAX)
@@ -216,7 +237,9 @@ static bool grow_rows(batch *b)
     uint32_t old = b->row_capacity;
     if (old > UINT32_MAX / 4)
         return false;
-    uint32_t capacity = old ? old * 2 : FIRST_ROWS;
+    uint32_t capacity = old ? old * 2 : b->builder->expected_rows;
+    if (capacity < FIRST_ROWS)
+        capacity = FIRST_ROWS;
     if (!BATCH_GROW(b, b->time_ns, old, capacity) || !BATCH_GROW(b, b->rate, old, capacity) ||
         !BATCH_GROW(b, b->dataset, old, capacity) || !BATCH_GROW(b, b->trace_id, old, capacity) ||
         !BATCH_GROW(b, b->span_id, old, capacity) || !BATCH_GROW(b, b->parent_id, old, capacity) ||
@@ -224,6 +247,13 @@ static bool grow_rows(batch *b)
         return false;
     b->row_capacity = capacity;
     return true;
+}
+
+void batch_expect_rows(batch *b, size_t row_count)
+{
+    if (b->builder)
+        b->builder->expected_rows =
+            row_count < ROWS_EXPECTED_MAX ? (uint32_t)row_count : ROWS_EXPECTED_MAX;
 }
 
 uint32_t batch_begin_row(batch *b, int64_t time_ns, uint32_t rate, uint32_t dataset_code)
@@ -363,7 +393,8 @@ bool batch_put_string(batch *b, uint32_t column_index, span s)
     if (unlikely(!b->builder || column_index >= b->column_count))
         return false;
     column_build *build = &b->builder->columns[column_index];
-    if (build->last_code == INTERN_NONE || !span_equal(build->last_text, s)) {
+    if (build->last_code == INTERN_NONE || build->last_text.len != s.len ||
+        !same_bytes(build->last_text.at, s.at, s.len)) {
         uint32_t code = batch_string(b, s);
         if (unlikely(code == INTERN_NONE))
             return false;

@@ -80,6 +80,8 @@ span batch_text(const batch *b, uint32_t code);
  * EVENT_FIELD_NAME_MAX; puts into it return false. `predict`: a slot the caller keeps per position, holding the column
  * found there last time (start with COLUMN_NONE); a hit costs one compare. May be NULL. */
 uint32_t batch_column(batch *b, span name, field_type type, uint32_t *predict);
+/* A guess of how many rows will come, made before the first: arrays begin that long, so rather too high. */
+void batch_expect_rows(batch *b, size_t row_count);
 /* The new row's number; UINT32_MAX when failed. A rate of 0 becomes 1. */
 uint32_t batch_begin_row(batch *b, int64_t time_ns, uint32_t rate, uint32_t dataset_code);
 /* Undo every point put since row `row` was begun, and the rows from it on: for items refused half-way. Ranges stay;

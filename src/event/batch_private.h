@@ -22,7 +22,7 @@ typedef struct open_range {
     uint32_t column, range;
 } open_range;
 
-#define TOUCHED_MAX 65536u /* power of two */
+#define TOUCHED_MAX 4096u /* power of two */
 
 struct batch_builder {
     intern *strings;
@@ -32,6 +32,7 @@ struct batch_builder {
     open_range *open; /* a stack */
     uint32_t open_count, open_capacity;
     uint32_t range_order;
+    uint32_t expected_rows;
     uint32_t row_fields; /* of the newest row, ranges over it included */
     /* Columns that got a point, newest TOUCHED_MAX of them as a ring, and where each row began: so
      * that dropping rows costs what they put and not a walk over all columns. */

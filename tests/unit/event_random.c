@@ -140,6 +140,8 @@ batch *twin_build(twin *t, uint64_t seed)
     batch *b = batch_new((family)below(t, FAMILY_COUNT), 64 * MIB);
     if (!b)
         return NULL;
+    if (below(t, 2))
+        batch_expect_rows(b, below(t, 3) ? below(t, 500) : SIZE_MAX);
     b->arrival_ns = (int64_t)check_random(&t->seed);
     b->dropped_items = (uint32_t)below(t, 9);
     for (uint64_t n = below(t, 8); n > 0 && !batch_failed(b); n--) {
