@@ -12,6 +12,8 @@
 #include "base/alloc.h"
 #include "receive/otlp_private.h"
 
+/* Of a request, rather too low: SDKs send 300 to 600 a span (batch_expect_rows). */
+#define BYTES_PER_ROW 320
 #define SCRATCH_CAP_BYTES                                                                          \
     (4 * MIB) /* attribute lists and histogram buckets of one item: bounded by their limits */
 #define TEXT_CAP_BYTES                                                                             \
@@ -261,6 +263,7 @@ static otlp *open_decode(const otlp_signal *signal, const receive_input *in, rec
     o->in = in;
     o->out = out;
     o->signal = signal;
+    batch_expect_rows(b, in->body.len / BYTES_PER_ROW);
     o->b = b;
     o->scratch = scratch;
     o->wire = in->body;
