@@ -41,7 +41,7 @@ typedef struct table {
     bool is_stuck; /* a seal could not be taken back: none more until the store is opened again */
     segment_list *segments; /* NULL when empty */
     atomic_bool has_folder;
-    uint64_t sealed_seq;    /* every record of this table up to here is in segments, or dropped */
+    uint64_t sealed_seq; /* every record of this table up to here is in segments, or dropped */
 } table;
 
 struct store {

@@ -311,7 +311,8 @@ static bool expects_many_groups(const run *r, uint64_t cell_cost)
     if (!largest || r->plan->filter_count)
         return false;
     uint64_t group_count = 1;
-    for (uint32_t b = 0; b < r->plan->breakdown_count && group_count <= largest->info.row_count; b++)
+    for (uint32_t b = 0; b < r->plan->breakdown_count && group_count <= largest->info.row_count;
+         b++)
         group_count *= count_values(largest, &r->plan->fields[r->plan->breakdowns[b]]);
     return group_count > r->plan->limit && group_count * cell_cost > FEED_SPLIT_COST;
 }
