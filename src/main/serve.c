@@ -362,8 +362,10 @@ static void print_welcome(const skep *s, const char *url)
     fprintf(stderr, "\nskep %s  %s\n", SKEP_VERSION, url);
     for (uint32_t i = 0; i < serve_skipped_count(s->server); i++)
         fprintf(stderr, "  note: %s\n", serve_skipped(s->server, i));
-    fprintf(stderr, "  data: %s (at most %.1f GiB; --disk-max)\n", s->config.data_dir,
-            (double)s->config.disk_max_bytes / (double)GIB);
+    bool is_small = s->config.disk_max_bytes < GIB;
+    fprintf(stderr, "  data: %s (at most %.1f %s; --disk-max)\n", s->config.data_dir,
+            (double)s->config.disk_max_bytes / (double)(is_small ? MIB : GIB),
+            is_small ? "MiB" : "GiB");
     if (s->first.is_first_start)
         fprintf(stderr, "  keys: %s/keys.json (kept for local skep commands)\n",
                 s->config.data_dir);
