@@ -68,6 +68,19 @@ def test_truncated(server, wire, service):
     assert count_of(server, service) == 0
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: %d", "Transfer-Encoding: chunked"])
+def test_sender_that_goes_away_in_the_middle(server, service, framing):
+    """Half a request is no request: nothing of it is stored, whatever frames it."""
+    body = Http(server, "protobuf").encode(traces(service, {"name": "a"}, {"name": "b"}))
+    head = f"POST /v1/traces HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\n{framing.replace('%d', str(len(body) + 1))}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), 10) as s:
+        s.sendall(head.encode() + (b"%x\r\n%s\r\n" % (len(body), body) if "chunked" in framing else body))
+        s.shutdown(socket.SHUT_WR)
+        s.recv(65536)
+    assert Http(server, "protobuf").send(body[:0]).status == 200
+    assert count_of(server, service) == 0
+
+
 def test_not_the_format_at_all(server, wire):
     for body in (b"hello, world", b"\xff" * 40, b"<html></html>"):
         answer = wire.send(body)
