@@ -100,10 +100,10 @@ def ingest(b, spans):
     b.note("peak resident memory at full ingest", f"{b.memory_mib('VmHWM'):.0f} MiB")
     begun = time.monotonic()
     store = b.settle()
-    rows = store["rows"] + store["open_rows"]
+    rows = store["rows"]
     b.note("sealed and merged after", f"{time.monotonic() - begun:.0f} s", f"{store['segments']} segments, {store['open_rows']:,} rows still open")
-    if store["rows"]:
-        b.note("bytes a span on disk, indexes included", f"{segment_bytes(b.folder) / store['rows']:.1f} B", "journal left out")
+    if store["rows"] > store["open_rows"]:
+        b.note("bytes a span on disk, indexes included", f"{segment_bytes(b.folder) / (store['rows'] - store['open_rows']):.1f} B", "journal left out")
     return rows
 
 

@@ -118,8 +118,8 @@ typedef struct drop_query { /* exactly one of the forms */
 } drop_query;
 
 typedef struct engine_stats {
-    uint64_t rows, open_rows, segments, disk_bytes, open_bytes, damaged_segments, unsealed_bytes,
-        seals, merges;
+    uint64_t rows /* all, open ones included */, open_rows, segments, disk_bytes, open_bytes,
+        damaged_segments, unsealed_bytes, seals, merges;
     uint64_t rows_dropped_retention, rows_dropped_disk_max;
     int64_t oldest_ns, newest_ns;
 } engine_stats;

@@ -272,7 +272,7 @@ static void print_environment(json_writer *w, const services *s, const environme
     jw_key_text(w, "created");
     jw_time(w, env->created_ns);
     jw_key_text(w, "rows");
-    jw_u64(w, stats.rows + stats.open_rows);
+    jw_u64(w, stats.rows);
     jw_key_text(w, "bytes");
     jw_u64(w, stats.disk_bytes);
     jw_key_text(w, "retention_s");

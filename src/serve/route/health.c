@@ -125,7 +125,7 @@ static void print_engine(const services *s, buf *out)
 {
     engine_stats t;
     engine_stats_get(s->engine, 0, &t);
-    metric(out, "rows", "gauge", "Rows in segments.", t.rows);
+    metric(out, "rows", "gauge", "Rows kept, open ones included.", t.rows);
     metric(out, "open_rows", "gauge", "Rows not yet in a segment.", t.open_rows);
     metric(out, "segments", "gauge", "Segments.", t.segments);
     metric(out, "damaged_segments", "gauge", "Segments set aside because of damage.",
