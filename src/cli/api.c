@@ -31,21 +31,23 @@ static char *read_small_file(cli *c, const char *path, err *e)
     return (char *)(uintptr_t)copy.at;
 }
 
+const char *api_ring_key(cli *c, const char *environment, const char *kind)
+{
+    const node *key = node_get(node_get(c->ring, environment), kind);
+    span copy = key ? arena_print(c->mem, "%.*s", SPAN_FMT(key->text)) : (span){NULL, 0};
+    return (const char *)copy.at;
+}
+
 /* The full key of the asked environment in a keys.json; dev's reaches every environment. */
 static bool key_from_json(cli *c, const char *path)
 {
     err e;
-    const node *keys;
     char *text = read_small_file(c, path, &e);
-    if (!text || node_parse(span_text(text), c->mem, &keys, &e) != SK_OK)
+    if (!text || node_parse(span_text(text), c->mem, &c->ring, &e) != SK_OK)
         return false;
-    const node *of = node_get(keys, c->env ? c->env : "dev");
-    const node *full = node_get(of ? of : node_get(keys, "dev"), "full");
-    if (!full)
-        return false;
-    span copy = arena_print(c->mem, "%.*s", SPAN_FMT(full->text));
+    bool has_own = c->env && node_get(node_get(c->ring, c->env), "full");
     span from = arena_print(c->mem, "%s", path);
-    c->key = (const char *)copy.at;
+    c->key = api_ring_key(c, has_own ? c->env : "dev", "full");
     c->key_from = (const char *)from.at;
     return c->key && c->key_from;
 }

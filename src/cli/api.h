@@ -10,6 +10,8 @@
 
 /* Finds the key (flag, SKEP_KEY, --key-file, the local server's keys.json for a loopback URL) and fills c->url. */
 int api_prepare(cli *c);
+/* The "ingest" or "full" key of one environment in the local server's keys.json; NULL: there is none, or the key was given. */
+const char *api_ring_key(cli *c, const char *environment, const char *kind);
 
 /* "/skep/v1/…?…" being built. */
 typedef struct api_path {

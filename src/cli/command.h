@@ -65,8 +65,9 @@ struct cli {
     int64_t timeout_ns;
     bool json, plain, quiet, verbose, no_input, fail_empty, help;
 
-    const char *key_from; /* where the key was found, for talk; NULL: no key */
-    bool key_was_given;   /* by the user, not found in a default place */
+    const char *key_from;    /* where the key was found, for talk; NULL: no key */
+    bool key_was_given;      /* by the user, not found in a default place */
+    const struct node *ring; /* the keys.json that key came from; NULL: from elsewhere */
 };
 
 extern const command command_query, command_trace, command_tail, command_map, command_fields,

@@ -52,35 +52,44 @@ static int reveal(cli *c, uint64_t seed)
 static int remove_all(cli *c)
 {
     api_path path;
-    int code = api_prepare(c);
-    if (code != EXIT_OK)
-        return code;
     api_path_init(&path, "/skep/v1/data");
     api_path_query(&path, "environment", SPAN("demo"));
-    code = api_send(c, "DELETE", &path, (span){0}, NULL, NULL);
+    int code = api_send(c, "DELETE", &path, (span){0}, NULL, NULL);
     if (code == EXIT_OK)
         cli_talk(c, "environment demo is empty");
     return code;
 }
 
-/* Environment demo's ingest key: the one given, else a new one made with the local server's full key. */
-static int find_key(cli *c, const char **ret)
+/* The key to send with: the local server's own for environment demo, else the one given. Whichever it is, the server must
+ * say that it belongs to environment demo: the shop is never let into somebody's data. */
+static int find_key(cli *c, const char **ret, bool *ret_may_ask)
 {
-    const node *made;
     api_path path;
-    if (c->key_was_given) {
-        *ret = c->key;
-        return EXIT_OK;
-    }
-    api_path_init(&path, "/skep/v1/keys");
-    int code = api_send(c, "POST", &path, SPAN("{\"name\":\"demo shop\",\"environment\":\"demo\"}"),
-                        NULL, &made);
+    const node *who;
+    const char *asking_key = c->key;
+    if (c->ring)
+        c->key = api_ring_key(c, "demo", "ingest");
+    if (!c->key)
+        return cli_fail(c, EXIT_AUTH,
+                        "the demo needs an ingest key of environment demo: --data-dir names a "
+                        "server's directory on this machine, SKEP_KEY holds a key of any other");
+    *ret = c->key;
+    bool was_given = c->key_was_given;
+    c->key_was_given = true; /* this very key is asked about: never without it */
+    api_path_init(&path, "/1/auth");
+    int code = api_get(c, &path, NULL, &who);
+    c->key_was_given = was_given;
+    c->key = asking_key;
     if (code != EXIT_OK)
         return code;
-    span secret = arena_print(c->mem, "%.*s%c", SPAN_FMT(node_text(node_get(made, "secret"))), 0);
-    if (!secret.at)
-        return cli_fail(c, EXIT_FAILED, "out of memory");
-    *ret = (const char *)secret.at;
+    span slug = node_text(node_get(node_get(who, "environment"), "slug"));
+    if (!span_is(slug, "demo"))
+        return cli_fail(c, EXIT_AUTH,
+                        "the key from %s belongs to environment %.*s, and the demo writes only to "
+                        "environment demo: leave the key out for a server on this machine, or give "
+                        "an ingest key of demo",
+                        c->key_from, SPAN_FMT(slug));
+    *ret_may_ask = c->ring || node_is_true(node_get(node_get(who, "api_key_access"), "queries"));
     return EXIT_OK;
 }
 
@@ -117,12 +126,11 @@ static int run_demo(cli *c, void *own)
         return reveal(c, o.seed);
     if (d->remove)
         return remove_all(c);
-    int code = api_prepare(c);
-    if (code == EXIT_OK)
-        code = find_key(c, &o.key);
+    bool may_ask = false;
+    int code = find_key(c, &o.key, &may_ask);
     if (code != EXIT_OK)
         return code;
-    if (!d->past_ns && has_past(c))
+    if (!d->past_ns && may_ask && has_past(c))
         o.past_ns = NS_PER_S;
     o.url = c->url;
     return demo_run(&o, &e) == SK_OK ? EXIT_OK : cli_fail_err(c, &e);
@@ -132,7 +140,10 @@ const command command_demo = {
     .name = "demo",
     .summary = "run a shop with a fault planted in it, in environment demo",
     .usage = "[--seed N] [--reveal | --remove]",
-    .examples = "skep demo\nskep demo --seed 4\nskep demo --seed 4 --reveal\nskep demo --remove\n",
+    .examples = "  skep demo\n"
+                "  skep demo --seed 4\n"
+                "  skep demo --seed 4 --reveal\n"
+                "  skep demo --remove\n",
     .more = "Six kinds of fault, chosen by the seed, among things that only look bad. The culprit "
             "is never simply the longest span. "
             "Nothing but environment demo is ever written.\n",

@@ -404,6 +404,8 @@ static void start_demo(skep *s, const char *url)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         _exit(0);
+    unsetenv("SKEP_KEY"); /* the user's own is not for the shop */
+    unsetenv("SKEP_KEY_FILE");
     execl(self, self, "demo", "--quiet", "--url", url, "--keys-file", keys, (char *)NULL);
     _exit(127);
 }

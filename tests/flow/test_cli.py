@@ -257,6 +257,39 @@ def test_demo_writes_demo_alone_and_goes_away():
         assert server.count("COUNT SINCE 1d", "demo") == 0 and server.count("COUNT") == 1
 
 
+def wait_for(what, seconds=30):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.1)
+
+
+def test_serve_with_demo_writes_demo_alone():
+    with Server("--demo", env={"SKEP_KEY": "of-the-users-shell"}) as server:
+        wait_for(lambda: server.count("COUNT", "demo") > 100)
+        assert server.count("COUNT SINCE 1d") == 0, "the shop's events are in dev"
+        keys = json.loads(server.cli("keys", "--json").stdout)["keys"]
+        assert len(keys) == 4, "the shop needs no key but those of the first start"
+        before = server.count("COUNT SINCE 1d", "demo")
+        server.stop()
+        server.restart()
+        wait_for(lambda: server.count("COUNT SINCE 1d", "demo") > before)
+        assert server.count("COUNT SINCE 1d") == 0
+
+
+def test_demo_refuses_a_key_of_another_environment(server, tmp_path):
+    kept = server.count()
+    for kind in ("ingest", "full"):
+        refused = server.cli("demo", "--past-only", "--past", "5s", key=server.keys["dev"][kind], check=False)
+        assert refused.returncode == 4 and "environment dev" in refused.stderr and server.keys["dev"][kind] not in refused.stderr
+    unknown = server.cli("demo", "--past-only", "--past", "5s", key="unknown-unknown-unknown", check=False)
+    assert unknown.returncode == 4 and "SKEP_KEY" in unknown.stderr
+    nowhere = server.cli("demo", "--past-only", "--past", "5s", env={"SKEP_DATA_DIR": str(tmp_path)}, check=False)
+    assert nowhere.returncode == 4 and "--data-dir" in nowhere.stderr
+    given = server.cli("demo", "--past-only", "--rate", "20", "--past", "30s", key=server.keys["demo"]["ingest"])
+    assert "skep:" not in given.stderr and server.count("COUNT", "demo") > 10 and server.count() == kept
+
+
 def test_load(server):
     done = json.loads(server.cli("load", "--spans", "3000", "--connections", "2", "--json").stdout)
     assert done["items"] >= 3000 and done["refused"] == 0 and done["items_per_s"] > 0 and done["requests"] > 1
