@@ -50,11 +50,12 @@ def pack():
 
 def bootstrap(folder, *more):
     if not (folder / "etc/debian_version").exists():
-        run("debootstrap", "--variant=minbase", *more, "bookworm", str(folder))
+        run("debootstrap", "--variant=minbase", *more, "bookworm", str(folder), stdout=subprocess.DEVNULL)
+    (folder / "etc/apt/apt.conf.d/90no-pty").write_text('Dpkg::Use-Pty "0";\n')
 
 
 def inside(folder, command, user=None):
-    prefix = ["chroot", *(["--userspec", user] if user else []), str(folder), "/usr/bin/env", "HOME=/tmp", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "NO_COLOR=1"]
+    prefix = ["chroot", *(["--userspec", user] if user else []), str(folder), "/usr/bin/env", "HOME=/tmp", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "NO_COLOR=1"]
     return run(*prefix, "sh", "-c", command)
 
 
@@ -74,7 +75,7 @@ def prove():
     inside(build, "cd /skep && ./dev build && strip build/skep && gcc --version | head -n 1")
     print(f"proved: built by Debian 12's own compiler in {time.monotonic() - started:.0f} s, packages included")
     inside(final, "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "
-                  + " ".join(RUNTIME) + " >/dev/null; id skep 2>/dev/null || useradd --system --uid 10001 --home-dir /var/lib/skep --create-home skep")
+                  + " ".join(RUNTIME) + " >/dev/null; id skep 2>/dev/null || useradd --uid 10001 --home-dir /var/lib/skep --create-home --shell /usr/sbin/nologin skep")
     shutil.copy(target / "build/skep", final / "usr/local/bin/skep")
     missing = subprocess.run(["chroot", str(final), "sh", "-c", "ldd /usr/local/bin/skep | grep 'not found'"], capture_output=True, text=True).stdout
     if missing:
@@ -95,8 +96,8 @@ def serve_and_ask(final):
                                "/usr/local/bin/skep", "serve", "--quiet"], stdout=subprocess.PIPE, text=True)
     try:
         ready = json.loads(server.stdout.readline())
-        inside(final, f"SKEP_DATA_DIR=/var/lib/skep/data skep demo --past-only --url {ready['url']} --past 5m && "
-                      f"SKEP_DATA_DIR=/var/lib/skep/data skep query 'COUNT GROUP BY service.name SINCE 10m' --env demo --url {ready['url']}", "skep")
+        inside(final, f"export SKEP_DATA_DIR=/var/lib/skep/data SKEP_URL={ready['url']}; skep demo --past-only --past 5m && "
+                      "skep query 'COUNT GROUP BY service.name SINCE 10m' --env demo --fail-empty", "skep")
         print("proved: runs as an unprivileged user with only the runtime packages, takes and answers")
     finally:
         server.terminate()

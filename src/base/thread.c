@@ -165,7 +165,8 @@ void thread_join(thread *t)
 void thread_be_nice(int niceness)
 {
     /* On Linux the priority is the thread's own, not the process's. */
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), niceness);
+    if (getpriority(PRIO_PROCESS, (id_t)gettid()) < niceness)
+        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), niceness);
 }
 
 /* Cores of the affinity mask; the mask's size is the kernel's choice. */

@@ -105,16 +105,16 @@ static int keys_list(cli *c, void *own, const char *word)
     static const char *const names[] = {"id", "name", "kind", "environment", "last used", "state"};
     for (uint32_t i = 0; i < COUNT_OF(names); i++)
         table_column(t, i, span_text(names[i]), false);
+    table_keep_whole(t, 0);
     for (const node *k = node_first(node_get(reply, "keys")); k; k = k->next) {
         bool is_revoked = node_is_true(node_get(k, "revoked"));
         if (is_revoked && !o->all)
             continue;
-        span used = node_text(node_get(k, "last_used"));
         table_cell(t, node_text(node_get(k, "id")), COLOR_NONE);
         table_cell(t, node_text(node_get(k, "name")), COLOR_NONE);
         table_cell(t, node_text(node_get(k, "kind")), COLOR_NONE);
         table_cell(t, node_text(node_get(k, "environment")), COLOR_NONE);
-        table_cell(t, used.len ? used : SPAN("never"), used.len ? COLOR_NONE : COLOR_DIM);
+        table_age(t, node_text(node_get(k, "last_used")), form_of(c));
         table_cell(t, is_revoked ? SPAN("revoked") : SPAN("works"),
                    is_revoked ? COLOR_RED : COLOR_GREEN);
     }
@@ -262,7 +262,7 @@ static int environments_list(cli *c, void *own, const char *word)
         table_cell(t, node_text(node_get(n, "name")), COLOR_NONE);
         table_printf(t, COLOR_NONE, "%s", rows);
         table_printf(t, COLOR_NONE, "%s", bytes);
-        table_cell(t, node_text(node_get(n, "created")), COLOR_DIM);
+        table_time(t, node_text(node_get(n, "created")), form_of(c));
     }
     table_print(t, form_of(c), &c->out);
     return EXIT_OK;

@@ -331,6 +331,7 @@ int api_get(cli *c, api_path *take_path, span *ret_text, const node **ret)
 typedef struct event_reader {
     api_stream *s;
     buf waiting; /* bytes of an event that has not ended */
+    bool is_open;
 } event_reader;
 
 /* One event: lines of "field: value" up to an empty line. Ours have one data line. */
@@ -353,6 +354,9 @@ static bool take_event(event_reader *r, span lines)
 static bool take_piece(void *ctx, span bytes)
 {
     event_reader *r = ctx;
+    if (!r->is_open && r->s->opened)
+        r->s->opened(r->s->ctx);
+    r->is_open = true;
     buf_add_span(&r->waiting, bytes);
     if (r->waiting.failed)
         return false;

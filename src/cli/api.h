@@ -35,6 +35,7 @@ int api_send(cli *c, const char *method, api_path *take_path, span body, span *r
 /* Server-sent events: `each` gets the event's name and data; false ends the stream (EXIT_OK). */
 typedef struct api_stream {
     bool (*each)(void *ctx, span event, span data);
+    void (*opened)(void *ctx); /* the server has begun to send; may be NULL */
     void *ctx;
     bool said_errors; /* out: an error was printed */
     int64_t timeout_ms;

@@ -34,11 +34,11 @@ size_t form_number(double v, char out[FORM_MAX])
     return (size_t)snprintf(out, FORM_MAX, "%.*f", size >= 100 ? 1 : size >= 1 ? 2 : 4, v);
 }
 
-static void print_label(term *t, double v, bool is_shown)
+static void print_label(term *t, double v, chart_form *form, bool is_shown)
 {
     char text[FORM_MAX] = "";
     if (is_shown)
-        form_number(v, text);
+        form(v, text);
     term_cell(t, span_text(text), LABEL_COLUMNS, true);
     term_print(t, " ");
 }
@@ -65,7 +65,7 @@ static void print_title(term *t, span title)
     term_print(t, "\n");
 }
 
-static uint32_t plot_columns(const term *t)
+uint32_t chart_columns(const term *t)
 {
     uint32_t width = t->width ? t->width : WIDTH_DEFAULT;
     return width > LABEL_COLUMNS + 21 ? width - LABEL_COLUMNS - 1 : 20;
@@ -147,9 +147,10 @@ static void find_bounds(const chart_line *lines, uint32_t count, uint32_t bucket
 }
 
 static void print_frame(term *t, arena *mem, const chart_line *lines, uint32_t count,
-                        uint32_t first_color, uint32_t rows, const chart_time *time)
+                        uint32_t first_color, uint32_t rows, const chart_time *time,
+                        chart_form *form)
 {
-    canvas c = {.columns = plot_columns(t), .rows = rows};
+    canvas c = {.columns = chart_columns(t), .rows = rows};
     double low, high;
     c.dots = ARENA_ARRAY(mem, uint8_t, c.columns * rows);
     c.owners = ARENA_ARRAY(mem, uint8_t, c.columns * rows);
@@ -159,7 +160,7 @@ static void print_frame(term *t, arena *mem, const chart_line *lines, uint32_t c
     for (uint32_t i = 0; i < count; i++)
         draw_line(&c, &lines[i], time->bucket_count, low, high, (uint8_t)(first_color + i));
     for (uint32_t row = 0; row < rows; row++) {
-        print_label(t, row == 0 ? high : low, row == 0 || row + 1 == rows);
+        print_label(t, row == 0 ? high : low, form, row == 0 || row + 1 == rows);
         for (uint32_t x = 0; x < c.columns; x++) {
             uint32_t cell = row * c.columns + x;
             if (c.dots[cell])
@@ -175,13 +176,13 @@ static void print_frame(term *t, arena *mem, const chart_line *lines, uint32_t c
 }
 
 void chart_lines(term *t, arena *mem, span title, const chart_line *lines, uint32_t count,
-                 const chart_time *time)
+                 const chart_time *time, chart_form *form)
 {
     bool is_one_frame = t->has_color || count == 1;
     uint32_t shown = count < LINES_MAX ? count : LINES_MAX;
     print_title(t, title);
     if (is_one_frame)
-        print_frame(t, mem, lines, shown, 0, LINE_ROWS, time);
+        print_frame(t, mem, lines, shown, 0, LINE_ROWS, time, form);
     for (uint32_t i = 0; i < shown; i++) {
         if (lines[i].name.len) {
             term_color_on(t, line_colors[i]);
@@ -191,9 +192,9 @@ void chart_lines(term *t, arena *mem, span title, const chart_line *lines, uint3
             term_print(t, "\n");
         }
         if (!is_one_frame)
-            print_frame(t, mem, &lines[i], 1, i, SMALL_ROWS, time);
+            print_frame(t, mem, &lines[i], 1, i, SMALL_ROWS, time, form);
     }
-    print_time_axis(t, time, plot_columns(t));
+    print_time_axis(t, time, chart_columns(t));
     if (shown < count)
         term_print(t, "the first %u of %u groups\n", shown, count);
 }
@@ -233,22 +234,58 @@ static double row_low(const scale *s, uint32_t row, uint32_t rows)
 }
 
 /* Shades by the logarithm, as a few slow requests among thousands are what one looks for. */
-static const char *shade(const term *t, double count, double most)
+#define SHADES 8u
+
+static uint32_t shade_of(double count, double most)
 {
+    double part = most > 1 ? log1p(count) / log1p(most) : 1;
+    return part >= 1 ? SHADES - 1 : (uint32_t)(part * SHADES);
+}
+
+/* On a terminal of 256 colors a step from dark blue to yellow, else denser and denser blocks. */
+static void print_shade(term *t, uint32_t shade)
+{
+    static const uint8_t colors[SHADES] = {17, 19, 25, 31, 37, 78, 149, 226};
     static const char *const blocks[] = {"\xe2\x96\x91", "\xe2\x96\x92", "\xe2\x96\x93",
                                          "\xe2\x96\x88"};
     static const char *const ascii[] = {".", "o", "O", "#"};
-    if (count <= 0)
-        return " ";
-    double part = most > 1 ? log1p(count) / log1p(most) : 1;
-    uint32_t level = part >= 1 ? 3 : (uint32_t)(part * 4);
-    return t->has_unicode ? blocks[level] : ascii[level];
+    uint32_t level = shade * 4 / SHADES;
+    if (t->has_256 && t->has_unicode)
+        buf_print(&t->text, "\x1b[38;5;%um\xe2\x96\x88", colors[shade]);
+    else
+        buf_add_text(&t->text, t->has_unicode ? blocks[level] : ascii[level]);
+}
+
+static void print_heat_row(term *t, const double *counts, uint32_t columns, double most)
+{
+    while (columns && counts[columns - 1] <= 0)
+        columns--;
+    term_color_on(t, COLOR_CYAN);
+    for (uint32_t x = 0; x < columns; x++)
+        if (counts[x] > 0)
+            print_shade(t, shade_of(counts[x], most));
+        else
+            buf_add_text(&t->text, " ");
+    term_color_off(t);
+    term_print(t, "\n");
+}
+
+static void print_legend(term *t, double most, bool is_log)
+{
+    char text[FORM_MAX];
+    form_number(most, text);
+    term_fill(t, " ", LABEL_COLUMNS + 1);
+    term_color_on(t, COLOR_CYAN);
+    for (uint32_t shade = 0; shade < SHADES; shade += t->has_256 ? 1 : 2)
+        print_shade(t, shade);
+    term_color_off(t);
+    term_print(t, " most: %s events in one cell%s\n", text, is_log ? "; logarithmic scale" : "");
 }
 
 void chart_heatmap(term *t, arena *mem, span title, const chart_cell *cells, size_t count,
-                   const chart_time *time)
+                   const chart_time *time, chart_form *form)
 {
-    uint32_t columns = plot_columns(t);
+    uint32_t columns = chart_columns(t);
     print_title(t, title);
     if (count == 0) {
         term_print(t, "no values\n");
@@ -270,20 +307,11 @@ void chart_heatmap(term *t, arena *mem, span title, const chart_cell *cells, siz
         }
     }
     for (uint32_t row = HEAT_ROWS; row-- > 0;) {
-        print_label(t, row_low(&s, row, HEAT_ROWS), row % 5 == 0 || row == HEAT_ROWS - 1);
-        term_color_on(t, COLOR_CYAN);
-        for (uint32_t x = 0; x < columns; x++)
-            buf_add_text(&t->text, shade(t, grid[row * columns + x], most));
-        while (t->text.len && t->text.at[t->text.len - 1] == ' ')
-            t->text.len--;
-        term_color_off(t);
-        term_print(t, "\n");
+        print_label(t, row_low(&s, row, HEAT_ROWS), form, row % 5 == 0);
+        print_heat_row(t, &grid[row * columns], columns, most);
     }
     print_time_axis(t, time, columns);
-    char text[FORM_MAX];
-    form_number(most, text);
-    term_fill(t, " ", LABEL_COLUMNS + 1);
-    term_print(t, "darkest: %s events%s\n", text, s.is_log ? "; logarithmic" : "");
+    print_legend(t, most, s.is_log);
 }
 
 span chart_spark(const chart_cell *cells, size_t count, uint32_t columns, bool has_unicode,

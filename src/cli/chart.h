@@ -18,9 +18,14 @@ typedef struct chart_time {
     uint32_t bucket_count;
 } chart_time;
 
+/* How values are written at the side: form_number, or form_ms for times. */
+typedef size_t chart_form(double v, char out[FORM_MAX]);
+
+uint32_t chart_columns(const term *t); /* of the plot: with no more buckets none share a column */
+
 /* All lines in one frame when there is color to tell them apart, else one frame each. */
 void chart_lines(term *t, arena *mem, span title, const chart_line *lines, uint32_t count,
-                 const chart_time *time);
+                 const chart_time *time, chart_form *form);
 
 typedef struct chart_cell {
     uint32_t bucket;
@@ -28,7 +33,7 @@ typedef struct chart_cell {
 } chart_cell;
 
 void chart_heatmap(term *t, arena *mem, span title, const chart_cell *cells, size_t count,
-                   const chart_time *time);
+                   const chart_time *time, chart_form *form);
 
 /* A distribution in `columns` characters, low values left; lives in `mem`. */
 span chart_spark(const chart_cell *cells, size_t count, uint32_t columns, bool has_unicode,

@@ -129,8 +129,8 @@ static void print_overview(term *t)
     term_print(t, "  %-14s %s\n  %-14s %s\n", "verify", "check a stopped server's data directory",
                "version", "print the version");
     term_print(t, "\nskep COMMAND --help shows examples and options.\n"
-                  "Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing matched (--fail-empty), 4 key, 5 "
-                  "unreachable, 124 timeout, 130 interrupted.\n");
+                  "Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing matched (--fail-empty), 4 key,\n"
+                  "5 unreachable, 124 timeout, 130 interrupted.\n");
 }
 
 /* ---- running ---- */

@@ -292,17 +292,17 @@ static void show_status(cli *c, const node *reply)
     table_column(t, 1, SPAN("events"), true);
     table_column(t, 2, SPAN("on disk"), true);
     table_column(t, 3, SPAN("segments"), true);
-    table_column(t, 4, SPAN("oldest"), false);
+    table_column(t, 4, SPAN("since"), false);
     for (const node *env = node_first(environments); env; env = env->next) {
         const node *of = node_get(env, "store");
         char bytes[FORM_MAX], rows[FORM_MAX];
-        form_count(node_count(node_get(of, "rows")) + node_count(node_get(of, "open_rows")), rows);
+        form_count(node_count(node_get(of, "rows")), rows);
         form_bytes(node_count(node_get(of, "disk_bytes")), bytes);
         table_cell(t, node_text(node_get(env, "slug")), COLOR_NONE);
         table_printf(t, COLOR_NONE, "%s", rows);
         table_printf(t, COLOR_NONE, "%s", bytes);
         count_cell(c, t, node_get(of, "segments"));
-        table_cell(t, node_text(node_get(of, "oldest")), COLOR_NONE);
+        table_time(t, node_text(node_get(of, "oldest")), form_of(c));
     }
     table_print(t, form_of(c), &c->out);
     show_senders(c, environments);

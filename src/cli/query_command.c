@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "cli/api.h"
+#include "cli/chart.h"
 #include "cli/options.h"
 #include "cli/query_view.h"
 
@@ -117,6 +118,14 @@ static int add_flags(cli *c, query_spec *s)
     return EXIT_OK;
 }
 
+/* What is drawn is asked for in steps that fill the columns evenly: no two buckets share one. */
+static int64_t column_seconds(const cli *c, const plan *p)
+{
+    int64_t columns = chart_columns(&c->out), range_s = (p->end_ns - p->start_ns) / NS_PER_S;
+    int64_t step = (range_s + columns - 1) / columns;
+    return step > 0 ? step : 1;
+}
+
 static int read_question(cli *c, const query_own *own, query_view *v, span *ret_text)
 {
     query_spec spec;
@@ -135,7 +144,12 @@ static int read_question(cli *c, const query_own *own, query_view *v, span *ret_
         return code;
     v->has_series = own->chart || own->heatmap || own->series ||
                     (c->json && spec.limit <= PLAN_LIMIT_SERIES_MAX);
-    if (plan_make(&spec, clock_wall_ns(), v->has_series, c->mem, &v->plan, &e) != SK_OK)
+    sk_code made = plan_make(&spec, clock_wall_ns(), v->has_series, c->mem, &v->plan, &e);
+    if (made == SK_OK && (own->chart || own->heatmap) && !spec.granularity_s) {
+        spec.granularity_s = column_seconds(c, &v->plan);
+        made = plan_make(&spec, clock_wall_ns(), v->has_series, c->mem, &v->plan, &e);
+    }
+    if (made != SK_OK)
         return cli_fail(c, EXIT_USAGE, "%s", e.text);
     if (own->heatmap && !query_has_heatmap(&v->plan))
         return cli_fail(c, EXIT_USAGE,

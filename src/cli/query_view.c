@@ -21,6 +21,15 @@ bool query_has_heatmap(const plan *p)
     return false;
 }
 
+/* Is there anything to calculate that no heatmap draws? */
+static bool has_numbers(const plan *p)
+{
+    for (uint32_t i = 0; i < p->calc_count; i++)
+        if (p->calcs[i].op != CALC_HEATMAP)
+            return true;
+    return false;
+}
+
 /* ---- tables ---- */
 
 static size_t cells_of(cli *c, const node *heat, uint32_t bucket, chart_cell **ret)
@@ -37,23 +46,30 @@ static size_t cells_of(cli *c, const node *heat, uint32_t bucket, chart_cell **r
     return count;
 }
 
-/* For people: 857.0312345 is 857.03, 0.000123456 is 0.000123. */
-static span rounded(cli *c, span text)
+/* For people: four digits that count, 857.0312345 is 857 and 0.000123456 is 0.0001235; whole numbers stay whole, and those
+ * of calculations are written as 1,234,567. Keys are names, not counts. */
+static span readable(cli *c, span text, bool is_key)
 {
+    char out[FORM_MAX];
     double v;
-    if (!memchr(text.at, '.', text.len) || !span_to_double(text, &v))
+    uint64_t whole;
+    if (span_to_u64(text, &whole)) {
+        if (!is_key)
+            form_count(whole, out);
+        return is_key ? text : arena_print(c->mem, "%s", out);
+    }
+    if (is_key || !memchr(text.at, '.', text.len) || !span_to_double(text, &v))
         return text;
     double size = fabs(v);
-    int decimals = size >= 1000 ? 1 : size >= 1 ? 3 : size >= 0.001 ? 5 : 9;
-    span out = arena_print(c->mem, "%.*f", decimals, v);
-    while (out.len && out.at[out.len - 1] == '0')
-        out.len--;
-    if (out.len && out.at[out.len - 1] == '.')
-        out.len--;
-    return out.len ? out : text;
+    if (size >= 999.5 && size < 1e15) {
+        form_count((uint64_t)llround(size), out);
+        return arena_print(c->mem, "%s%s", v < 0 ? "-" : "", out);
+    }
+    span shown = arena_print(c->mem, "%.4g", v);
+    return shown.len ? shown : text;
 }
 
-static void add_value(cli *c, table *t, const node *shown, table_form form)
+static void add_value(cli *c, table *t, const node *shown, table_form form, bool is_key)
 {
     bool is_nothing = !shown || shown->kind == NODE_NULL;
     if (is_nothing && form != TABLE_ALIGNED) {
@@ -66,8 +82,9 @@ static void add_value(cli *c, table *t, const node *shown, table_form form)
         table_cell(t, chart_spark(cells, count, SPARK_COLUMNS, c->out.has_unicode, c->mem),
                    COLOR_CYAN);
     } else {
-        bool is_rounded = shown->kind == NODE_NUMBER && form == TABLE_ALIGNED;
-        table_cell(t, is_rounded ? rounded(c, shown->text) : shown->text, COLOR_NONE);
+        bool is_number = form == TABLE_ALIGNED && (shown->kind == NODE_NUMBER || !is_key);
+        span text = is_number ? readable(c, shown->text, is_key) : shown->text;
+        table_cell(t, text, COLOR_NONE);
     }
 }
 
@@ -133,18 +150,27 @@ static void show_table(cli *c, const query_view *v, const node *rows, const node
         const node *data = node_get(row, "data");
         const node *earlier = row_before(p, compare, data);
         if (look->series)
-            add_value(c, t, node_get(row, "time"), look->form);
+            table_time(t, node_text(node_get(row, "time")), look->form);
         for (uint32_t i = 0; i < p->breakdown_count; i++)
-            add_value(c, t, node_get_span(data, key_name(p, i)), look->form);
+            add_value(c, t, node_get_span(data, key_name(p, i)), look->form, true);
         for (uint32_t i = 0; i < p->calc_count; i++)
-            add_value(c, t, node_get_span(data, p->calcs[i].result_key), look->form);
+            add_value(c, t, node_get_span(data, p->calcs[i].result_key), look->form, false);
         for (uint32_t i = 0; compare && i < p->calc_count; i++)
-            add_value(c, t, node_get_span(earlier, p->calcs[i].result_key), look->form);
+            add_value(c, t, node_get_span(earlier, p->calcs[i].result_key), look->form, false);
     }
     table_print(t, look->form, &c->out);
 }
 
 /* ---- charts ---- */
+
+/* Values of fields in milliseconds are written as times. */
+static chart_form *form_of(const plan *p, uint32_t calc)
+{
+    span key = p->calcs[calc].result_key;
+    bool is_ms = span_ends_with(key, SPAN("_ms)")) && !span_starts_with(key, SPAN("COUNT")) &&
+                 !span_starts_with(key, SPAN("RATE_"));
+    return is_ms ? form_ms : form_number;
+}
 
 static span group_name(cli *c, const plan *p, const node *data)
 {
@@ -228,7 +254,7 @@ static void show_chart(cli *c, const query_view *v, const node *answer, uint32_t
         return;
     }
     fill_lines(p, answer, calc, lines, groups, count, &time);
-    chart_lines(&c->out, c->mem, p->calcs[calc].result_key, lines, count, &time);
+    chart_lines(&c->out, c->mem, p->calcs[calc].result_key, lines, count, &time, form_of(p, calc));
 }
 
 static void show_heatmap(cli *c, const query_view *v, const node *answer, uint32_t calc,
@@ -262,7 +288,7 @@ static void show_heatmap(cli *c, const query_view *v, const node *answer, uint32
     span title = name.len ? arena_print(c->mem, "%.*s  %.*s", SPAN_FMT(p->calcs[calc].result_key),
                                         SPAN_FMT(name))
                           : p->calcs[calc].result_key;
-    chart_heatmap(&c->out, c->mem, title, all, count, &time);
+    chart_heatmap(&c->out, c->mem, title, all, count, &time, form_of(p, calc));
 }
 
 static void show_heatmaps(cli *c, const query_view *v, const node *answer)
@@ -282,6 +308,34 @@ static void show_heatmaps(cli *c, const query_view *v, const node *answer)
 
 /* ---- the whole ---- */
 
+/* "CALCULATION: how near", those alike in one line. */
+static void say_approximate(cli *c, const node *list)
+{
+    for (const node *n = list; n; n = n->next) {
+        span how = node_text(n), name = span_cut(&how, ':');
+        buf names;
+        bool was_said = false;
+        for (const node *m = list; m != n && !was_said; m = m->next) {
+            span earlier = node_text(m);
+            (void)span_cut(&earlier, ':');
+            was_said = span_equal(earlier, how);
+        }
+        if (was_said || !how.at)
+            continue;
+        buf_init(&names, 4 * KIB);
+        buf_add_span(&names, name);
+        for (const node *m = n->next; m; m = m->next) {
+            span other = node_text(m), its_name = span_cut(&other, ':');
+            if (!span_equal(other, how))
+                continue;
+            buf_add_text(&names, ", ");
+            buf_add_span(&names, its_name);
+        }
+        cli_talk(c, "approximate: %.*s:%.*s", SPAN_FMT(buf_span(&names)), SPAN_FMT(how));
+        buf_done(&names);
+    }
+}
+
 static void say_meta(cli *c, const query_view *v, const node *answer)
 {
     const node *meta = node_get(answer, "meta");
@@ -298,8 +352,7 @@ static void say_meta(cli *c, const query_view *v, const node *answer)
         cli_talk(c, "%u of %llu groups; LIMIT or --limit shows more", results->count,
                  (unsigned long long)groups);
     cli_talk(c, "%s rows scanned, %s, in %s; from %.19s to %s", rows, bytes, took, start, end);
-    for (const node *n = node_first(node_get(meta, "approximate")); n; n = n->next)
-        cli_talk(c, "approximate: %.*s", SPAN_FMT(n->text));
+    say_approximate(c, node_first(node_get(meta, "approximate")));
     if (results && results->count == 0)
         cli_talk(c,
                  "nothing matched; skep fields shows what there is, skep doctor what was refused");
@@ -314,7 +367,9 @@ void query_show(cli *c, const query_view *v, const node *answer, const query_loo
         for (uint32_t i = 0; i < v->plan.calc_count; i++)
             if (v->plan.calcs[i].op != CALC_HEATMAP)
                 show_chart(c, v, answer, i);
-    if (!look->heatmap && !look->chart)
+    if (look->heatmap && !look->chart && has_numbers(&v->plan))
+        term_print(&c->out, "\n");
+    if (!look->chart && (!look->heatmap || has_numbers(&v->plan)))
         show_table(c, v, node_get(data, look->series ? "series" : "results"),
                    look->series
                        ? NULL

@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/clock.h"
+
 #define GAP         2u
 #define NARROWEST   6u
 #define COLUMNS_MAX 4096u
@@ -18,7 +20,7 @@ typedef struct cell {
 
 typedef struct heading {
     span name;
-    bool right;
+    bool right, is_whole;
 } heading;
 
 struct table {
@@ -41,7 +43,12 @@ table *table_new(arena *mem, uint32_t column_count)
 
 void table_column(table *t, uint32_t column, span name, bool right)
 {
-    t->headings[column] = (heading){name, right};
+    t->headings[column] = (heading){name, right, false};
+}
+
+void table_keep_whole(table *t, uint32_t column)
+{
+    t->headings[column].is_whole = true;
 }
 
 void table_cell(table *t, span text, term_color color)
@@ -68,6 +75,32 @@ void table_printf(table *t, term_color color, const char *format, ...)
     va_end(args);
     if (arena_copy(t->mem, span_text(text), &copy))
         table_cell(t, copy, color);
+}
+
+void table_time(table *t, span time, table_form form)
+{
+    char text[FORM_MAX];
+    int64_t ns;
+    if (form != TABLE_ALIGNED || !clock_parse_rfc3339(time, &ns)) {
+        table_cell(t, time, COLOR_NONE);
+        return;
+    }
+    form_local_time(ns, text);
+    table_printf(t, COLOR_NONE, "%.19s", text);
+}
+
+void table_age(table *t, span time, table_form form)
+{
+    char text[FORM_MAX];
+    int64_t ns, now = clock_wall_ns();
+    if (form != TABLE_ALIGNED) {
+        table_cell(t, time, COLOR_NONE);
+    } else if (!clock_parse_rfc3339(time, &ns)) {
+        table_cell(t, SPAN("never"), COLOR_DIM);
+    } else {
+        form_age(now > ns ? now - ns : 0, text);
+        table_printf(t, COLOR_NONE, "%s ago", text);
+    }
 }
 
 uint32_t table_rows(const table *t)
@@ -119,20 +152,23 @@ static void print_lines(const table *t, table_form form, term *out)
     }
 }
 
-/* Takes columns from the widest until the row fits. */
-static void fit(uint32_t *widths, uint32_t count, uint32_t room)
+/* Takes columns from the widest until the row fits; from those to keep whole only when `cut_all`. */
+static void fit(const heading *headings, uint32_t *widths, uint32_t count, uint32_t room,
+                bool cut_all)
 {
     for (;;) {
-        uint32_t sum = (count - 1) * GAP, widest = 0, next = 0;
+        uint32_t sum = (count - 1) * GAP, widest = UINT32_MAX, next = 0;
         for (uint32_t c = 0; c < count; c++) {
             sum += widths[c];
-            if (widths[c] > widths[widest])
+            if ((cut_all || !headings[c].is_whole) &&
+                (widest == UINT32_MAX || widths[c] > widths[widest]))
                 widest = c;
         }
-        if (sum <= room || widths[widest] <= NARROWEST)
+        if (sum <= room || widest == UINT32_MAX || widths[widest] <= NARROWEST)
             return;
         for (uint32_t c = 0; c < count; c++)
-            if (c != widest && widths[c] > next && widths[c] < widths[widest])
+            if ((cut_all || !headings[c].is_whole) && widths[c] > next &&
+                widths[c] < widths[widest])
                 next = widths[c];
         uint32_t take = sum - room, most = widths[widest] - (next > NARROWEST ? next : NARROWEST);
         if (most == 0)
@@ -149,6 +185,8 @@ static void print_row(const table *t, const uint32_t *widths, uint32_t first, te
         term_color color = is_heading ? COLOR_BOLD : t->cells[first + c].color;
         bool is_last = c + 1 == t->column_count;
         uint32_t width = widths[c], wanted = term_columns(text);
+        if (is_last && wanted == 0)
+            break;
         if (is_last && !t->headings[c].right && wanted < width)
             width = wanted; /* no spaces at the line's end */
         if (color != COLOR_NONE)
@@ -178,8 +216,10 @@ void table_print(const table *t, table_form form, term *out)
         if (wanted > widths[c])
             widths[c] = wanted < COLUMNS_MAX ? wanted : COLUMNS_MAX;
     }
-    if (out->width)
-        fit(widths, t->column_count, out->width);
+    if (out->width) {
+        fit(t->headings, widths, t->column_count, out->width, false);
+        fit(t->headings, widths, t->column_count, out->width, true);
+    }
     print_row(t, widths, UINT32_MAX, out);
     for (uint32_t i = 0; i + t->column_count <= t->cell_count; i += t->column_count)
         print_row(t, widths, i, out);

@@ -7,13 +7,17 @@
 
 #include "base/clock.h"
 #include "cli/api.h"
+#include "cli/chart.h"
 #include "cli/query_view.h"
 #include "event/fields.h"
 
-#define RETRY_FIRST_MS 500
-#define RETRY_MAX_MS   10000
-#define FIELDS_MAX     32u
-#define WHERE_PREFIX   "COUNT WHERE "
+#define RETRY_FIRST_MS      500
+#define RETRY_MAX_MS        10000
+#define MISSED_EARLIER_S    10 /* senders hold spans back, and a span's time is its start */
+#define FIELDS_MAX          32u
+#define WHERE_PREFIX        "COUNT WHERE "
+#define MEASURE_COLUMNS     10u
+#define DATASET_COLUMNS_MAX 24u
 
 typedef struct tail_own {
     const char *dataset, *fields;
@@ -28,8 +32,11 @@ typedef struct tailing {
     cli *c;
     const tail_own *own;
     uint64_t shown, shed;
-    bool had_event; /* since the last connection */
-    bool is_done;
+    uint32_t dataset_columns; /* as wide as the widest so far */
+    int64_t lost_ns;          /* when the connection broke; 0: it stands, or never did */
+    span filter;              /* the WHERE part; empty: everything */
+    api_stream *stream;       /* the one that runs */
+    bool is_open, is_done;
 } tailing;
 
 /* ---- one line ---- */
@@ -70,41 +77,46 @@ static bool is_bad(const node *event)
            span_is(severity, "fatal");
 }
 
-static void print_usual(cli *c, const node *event)
+/* What stands between service and name: how long, how bad, how much. */
+static void print_measure(cli *c, const node *event)
 {
-    span name = node_text(node_get(event, F_NAME)), body = node_text(node_get(event, F_BODY));
-    const node *duration = node_get(event, F_DURATION_MS);
-    span severity = node_text(node_get(event, F_SEVERITY));
-    bool bad = is_bad(event);
-    term_color_on(&c->out, COLOR_CYAN);
-    term_text(&c->out, node_text(node_get(event, "dataset")));
-    term_color_off(&c->out);
-    if (severity.len) {
-        term_print(&c->out, "  ");
-        term_color_on(&c->out, bad ? COLOR_RED : COLOR_DIM);
-        term_text(&c->out, severity);
-        term_color_off(&c->out);
+    char text[FORM_MAX];
+    span shown = node_text(node_get(event, F_SEVERITY));
+    const node *duration = node_get(event, F_DURATION_MS),
+               *metric = node_get(event, F_METRIC_VALUE);
+    if (duration) {
+        form_ms(node_number(duration, 0), text);
+        shown = span_text(text);
+    } else if (metric && metric->kind == NODE_NUMBER) {
+        form_number(node_number(metric, 0), text);
+        shown = span_text(text);
     }
-    term_print(&c->out, "  ");
+    term_cell(&c->out, shown, MEASURE_COLUMNS, true);
+}
+
+static void print_usual(tailing *t, const node *event)
+{
+    cli *c = t->c;
+    span name = node_text(node_get(event, F_NAME)), body = node_text(node_get(event, F_BODY));
+    span dataset = node_text(node_get(event, "dataset"));
+    bool bad = is_bad(event);
+    uint32_t wanted = term_columns(dataset);
+    if (wanted > t->dataset_columns && !c->plain)
+        t->dataset_columns = wanted < DATASET_COLUMNS_MAX ? wanted : DATASET_COLUMNS_MAX;
+    term_color_on(&c->out, COLOR_CYAN);
+    term_cell(&c->out, dataset, c->plain ? wanted : t->dataset_columns, false);
+    term_color_off(&c->out);
     if (bad)
         term_color_on(&c->out, COLOR_RED);
+    print_measure(c, event);
+    term_print(&c->out, "  ");
     term_text(&c->out, body.len   ? body
                        : name.len ? name
                                   : node_text(node_get(event, F_METRIC_NAME)));
+    if (bad && !node_get(event, F_SEVERITY))
+        term_print(&c->out, "  ERR");
     if (bad)
         term_color_off(&c->out);
-    if (duration) {
-        char text[FORM_MAX];
-        form_ms(node_number(duration, 0), text);
-        term_print(&c->out, "  %s", text);
-    }
-    const node *metric = node_get(event, F_METRIC_VALUE);
-    if (metric) {
-        term_print(&c->out, "  ");
-        term_text(&c->out, node_text(metric));
-    }
-    if (bad && !severity.len)
-        term_print(&c->out, "  ERR");
     span why = node_text(node_get(event, F_STATUS_MESSAGE)),
          trace = node_text(node_get(event, F_TRACE_ID));
     if (why.len) {
@@ -128,7 +140,7 @@ static void print_event(tailing *t, const node *event)
         print_named_fields(c, event, t->own->fields);
     } else {
         print_clock(c, node_get(event, "time"));
-        print_usual(c, event);
+        print_usual(t, event);
     }
     term_print(&c->out, "\n");
 }
@@ -140,7 +152,6 @@ static bool take_event(void *ctx, span name, span data)
     err e;
     const node *n;
     arena_mark mark = arena_here(c->mem);
-    t->had_event = true;
     if (span_is(name, "event") && c->json) {
         buf_add_span(&c->out.text, data);
         buf_add_text(&c->out.text, "\n");
@@ -165,6 +176,76 @@ static bool take_event(void *ctx, span name, span data)
 
 /* ---- staying connected ---- */
 
+/* The same question as a count over the seconds of the break and a little before, for the user to ask again. */
+static void missed_text(const tailing *t, int64_t to_ns, buf *out)
+{
+    buf_add_text(out, "COUNT");
+    if (t->own->dataset)
+        buf_print(out, " FROM \"%s\"", t->own->dataset);
+    if (t->filter.len) {
+        buf_add_text(out, " WHERE ");
+        buf_add_span(out, t->filter);
+    }
+    buf_print(out, " SINCE %lld UNTIL %lld", (long long)(t->lost_ns / NS_PER_S - MISSED_EARLIER_S),
+              (long long)(to_ns / NS_PER_S + 1));
+}
+
+/* Nothing is lost: it is in the store, only not on the screen. Which events came in the break is not known, so they are
+ * asked for by their own times. */
+static void say_missed(tailing *t)
+{
+    cli *c = t->c;
+    const node *reply;
+    int64_t now = clock_wall_ns();
+    api_path path;
+    buf text, body;
+    buf_init(&text, 128 * KIB);
+    buf_init(&body, 256 * KIB);
+    missed_text(t, now, &text);
+    json_writer w = {.out = &body};
+    jw_object(&w);
+    jw_key_text(&w, "text");
+    jw_string(&w, buf_span(&text));
+    if (c->env) {
+        jw_key_text(&w, "environment");
+        jw_text(&w, c->env);
+    }
+    jw_object_end(&w);
+    api_path_init(&path, "/skep/v1/query");
+    if (api_send(c, "POST", &path, buf_span(&body), NULL, &reply) == EXIT_OK) {
+        const node *row = node_first(node_get(node_get(reply, "data"), "results"));
+        span count = node_text(node_get(node_get(row, "data"), "COUNT"));
+        cli_talk(
+            c,
+            "connected again; what arrived in those %.1f s is not shown. Kept of that time and "
+            "the %d s before: %.*s events",
+            (double)(now - t->lost_ns) / 1e9, MISSED_EARLIER_S,
+            SPAN_FMT(count.len ? count : SPAN("0")));
+        cli_talk(c, "  skep query '%.*s'%s%s", SPAN_FMT(buf_span(&text)), c->env ? " --env " : "",
+                 c->env ? c->env : "");
+    }
+    buf_done(&text);
+    buf_done(&body);
+}
+
+/* Called within the stream's own call, so the question goes over a connection of its own. */
+static void on_opened(void *ctx)
+{
+    tailing *t = ctx;
+    http_client *streaming = t->c->http;
+    t->is_open = true;
+    t->stream->is_quiet = true; /* when it breaks we say so ourselves */
+    if (!t->lost_ns || t->c->quiet)
+        return;
+    arena_mark mark = arena_here(t->c->mem);
+    t->c->http = http_client_new();
+    if (t->c->http)
+        say_missed(t);
+    http_client_free(t->c->http);
+    t->c->http = streaming;
+    arena_rewind(t->c->mem, mark);
+}
+
 /* Waits before another try; false when it is time to end. */
 static bool wait_for_retry(cli *c, int64_t ms)
 {
@@ -172,34 +253,30 @@ static bool wait_for_retry(cli *c, int64_t ms)
     return poll(&signals, 1, (int)ms) <= 0 && !cli_is_interrupted(c);
 }
 
-static int follow(tailing *t, span filter)
+static int follow(tailing *t)
 {
     cli *c = t->c;
     int64_t retry_ms = RETRY_FIRST_MS;
-    bool was_connected = false;
     for (;;) {
         api_path path;
-        api_stream s = {.each = take_event, .ctx = t, .is_quiet = was_connected};
+        api_stream s = {
+            .each = take_event, .opened = on_opened, .ctx = t, .is_quiet = t->lost_ns > 0};
         api_path_init(&path, "/skep/v1/tail");
         api_path_environment(&path, c);
         api_path_query(&path, "dataset", span_text(t->own->dataset));
-        if (filter.len)
-            api_path_query(&path, "filter", filter);
-        t->had_event = false;
-        int64_t began = clock_mono_ns();
+        if (t->filter.len)
+            api_path_query(&path, "filter", t->filter);
+        t->is_open = false;
+        t->stream = &s;
         int code = api_stream_run(c, "GET", &path, (span){NULL, 0}, &s);
         bool may_retry = code == EXIT_OK || code == EXIT_UNREACHABLE;
-        bool did_connect = code == EXIT_OK || t->had_event || clock_mono_ns() - began > NS_PER_S;
-        if (t->is_done || !may_retry || (!did_connect && !was_connected))
+        if (t->is_done || !may_retry || (!t->is_open && !t->lost_ns))
             return t->is_done ? EXIT_OK : code;
-        was_connected = true;
-        if (did_connect)
+        if (t->is_open) {
             retry_ms = RETRY_FIRST_MS;
-        cli_talk(
-            c,
-            "the connection ended; what arrives until it is back is not shown; trying again in "
-            "%.1f s",
-            (double)retry_ms / 1000);
+            t->lost_ns = clock_wall_ns();
+        }
+        cli_talk(c, "the connection ended; trying again in %.1f s", (double)retry_ms / 1000);
         if (!wait_for_retry(c, retry_ms))
             return EXIT_INTERRUPT;
         retry_ms = retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : retry_ms * 2;
@@ -229,7 +306,8 @@ static int run(cli *c, void *own)
         e.offset = e.offset > prefix ? e.offset - prefix : 0;
         return query_say_error(c, span_from(filter, prefix), &e);
     }
-    int code = follow(&t, c->word_count ? span_from(filter, sizeof WHERE_PREFIX - 1) : SPAN(""));
+    t.filter = c->word_count ? span_from(filter, sizeof WHERE_PREFIX - 1) : SPAN("");
+    int code = follow(&t);
     if (t.shed)
         cli_talk(c, "%llu events were not shown", (unsigned long long)t.shed);
     return code == EXIT_OK && !t.shown && c->fail_empty ? EXIT_NOTHING : code;

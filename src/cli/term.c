@@ -45,6 +45,8 @@ void term_init(term *t, int fd, const char *color)
         t->has_color = true;
     if (color && strcmp(color, "never") == 0)
         t->has_color = false;
+    const char *more = getenv("COLORTERM");
+    t->has_256 = t->has_color && ((kind && strstr(kind, "256color")) || (more && *more));
     t->has_unicode = says_utf8() && !(t->is_terminal && is_dumb);
     if (t->is_terminal)
         t->width = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20 ? size.ws_col : 80;

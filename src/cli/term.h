@@ -22,7 +22,7 @@ typedef enum term_color {
 
 typedef struct term {
     int fd;
-    bool is_terminal, has_color, has_unicode;
+    bool is_terminal, has_color, has_256, has_unicode;
     uint32_t width; /* columns; 0: no limit (not a terminal) */
     buf text;       /* printed so far, not yet written */
     bool is_gone;   /* the reader left: stop */

@@ -8,6 +8,7 @@
 #include "event/fields.h"
 
 #define MATCHES_MAX 5u
+#define LINE_BYTES  4096
 
 typedef struct trace_own {
     int64_t min_ns;
@@ -101,25 +102,11 @@ static int show(cli *c, const trace_own *o, const node *reply)
     return EXIT_OK;
 }
 
-static int run(cli *c, void *own)
+static int show_one(cli *c, const trace_own *o, span id)
 {
-    const trace_own *o = own;
     api_path path;
-    span text, id;
+    span text;
     const node *reply;
-    if (c->word_count != 1)
-        return cli_fail(c, EXIT_USAGE,
-                        "which trace? skep trace ID, and skep query 'COUNT GROUP BY "
-                        "trace.trace_id' lists some");
-    if (o->view && strcmp(o->view, "waterfall") != 0 && strcmp(o->view, "table") != 0 &&
-        strcmp(o->view, "critical") != 0)
-        return cli_fail(c, EXIT_USAGE, "--view takes waterfall, table or critical, not \"%s\"",
-                        o->view);
-    id = span_trim(span_text(c->words[0]));
-    if (!is_hex(id) || id.len > 32)
-        return cli_fail(c, EXIT_USAGE,
-                        "\"%.*s\" is not a trace id: 32 (or 16) hex digits, or how it begins",
-                        SPAN_FMT(id));
     if (id.len != 32 && id.len != 16) {
         int code = find_by_beginning(c, id, &id);
         if (code)
@@ -142,14 +129,72 @@ static int run(cli *c, void *own)
     return EXIT_OK;
 }
 
+/* The first word of each line that is a whole trace id, so that the rows of a query can be piped here as they are. */
+static int show_from_stdin(cli *c, const trace_own *o)
+{
+    char line[LINE_BYTES];
+    uint32_t count = 0;
+    int worst = EXIT_OK;
+    while (fgets(line, sizeof line, stdin) && !cli_is_interrupted(c)) {
+        arena_mark mark = arena_here(c->mem);
+        span rest = span_trim(span_text(line)), id = SPAN("");
+        while (rest.at && !(is_hex(id) && (id.len == 32 || id.len == 16))) {
+            while (rest.len && (rest.at[0] == ' ' || rest.at[0] == '\t'))
+                rest = span_from(rest, 1);
+            span tabbed = rest, spaced = rest;
+            span by_tab = span_cut(&tabbed, '\t'), by_space = span_cut(&spaced, ' ');
+            id = by_tab.len < by_space.len ? by_tab : by_space;
+            rest = by_tab.len < by_space.len ? tabbed : spaced;
+        }
+        if (!is_hex(id) || (id.len != 32 && id.len != 16))
+            continue;
+        if (count++ && !c->json)
+            term_print(&c->out, "\n");
+        int code = show_one(c, o, id);
+        term_flush(&c->out);
+        worst = code ? code : worst;
+        arena_rewind(c->mem, mark);
+        if (code == EXIT_INTERRUPT || code == EXIT_AUTH || code == EXIT_UNREACHABLE)
+            return code;
+    }
+    if (cli_is_interrupted(c))
+        return EXIT_INTERRUPT;
+    return count ? worst
+                 : cli_fail(c, c->fail_empty ? EXIT_NOTHING : EXIT_USAGE,
+                            "no line on stdin holds a trace id (16 or 32 hex digits)");
+}
+
+static int run(cli *c, void *own)
+{
+    const trace_own *o = own;
+    if (c->word_count != 1)
+        return cli_fail(c, EXIT_USAGE,
+                        "which trace? skep trace ID, and skep query 'COUNT GROUP BY "
+                        "trace.trace_id' lists some");
+    if (o->view && strcmp(o->view, "waterfall") != 0 && strcmp(o->view, "table") != 0 &&
+        strcmp(o->view, "critical") != 0)
+        return cli_fail(c, EXIT_USAGE, "--view takes waterfall, table or critical, not \"%s\"",
+                        o->view);
+    span id = span_trim(span_text(c->words[0]));
+    if (span_is(id, "-"))
+        return show_from_stdin(c, o);
+    if (!is_hex(id) || id.len > 32)
+        return cli_fail(c, EXIT_USAGE,
+                        "\"%.*s\" is not a trace id: 32 (or 16) hex digits, or how it begins",
+                        SPAN_FMT(id));
+    return show_one(c, o, id);
+}
+
 const command command_trace = {
     .name = "trace",
     .summary = "one trace: tree, bars, errors, critical path, self time",
-    .usage = "ID [OPTIONS]      (the first digits of an id do)",
-    .examples = "  skep trace 9f2c4e\n"
-                "  skep trace 4bf92f3577b34da6a3ce929d0e0e4736 --min 5ms\n"
-                "  skep trace 9f2c4e --errors --depth 4\n"
-                "  skep trace 9f2c4e --view critical\n",
+    .usage = "ID | - [OPTIONS]      (the first digits of an id do; -: ids from stdin)",
+    .examples =
+        "  skep trace 9f2c4e\n"
+        "  skep trace 4bf92f3577b34da6a3ce929d0e0e4736 --min 5ms\n"
+        "  skep trace 9f2c4e --errors --depth 4\n"
+        "  skep trace 9f2c4e --view critical\n"
+        "  skep query 'MAX(duration_ms) GROUP BY trace.trace_id LIMIT 3' --plain | skep trace -\n",
     .options = options,
     .own_bytes = sizeof(trace_own),
     .run = run,

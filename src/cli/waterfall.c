@@ -84,9 +84,9 @@ static void print_ms(term *t, int64_t ns)
     term_cell(t, span_text(text), NUMBER_COLUMNS, true);
 }
 
-/* In halves of a column, at least one; `ends` are left and right of what is drawn. */
+/* In halves of a column, at least one. Off the critical path it is dim. */
 static void print_bar(painter *p, int64_t start_ns, int64_t end_ns, bool is_folded,
-                      term_color color)
+                      term_color color, bool is_critical)
 {
     const trace_view *v = p->v;
     term *t = p->t;
@@ -104,8 +104,10 @@ static void print_bar(painter *p, int64_t start_ns, int64_t end_ns, bool is_fold
     for (uint32_t column = 0; column < p->bar_columns; column++) {
         bool left = column * 2 >= from && column * 2 < to;
         bool right = column * 2 + 1 >= from && column * 2 + 1 < to;
-        if (left || right)
+        if (left || right) {
+            term_color_on(t, is_critical ? COLOR_NONE : COLOR_DIM);
             term_color_on(t, color);
+        }
         if (!left && !right)
             buf_add_text(&t->text, " ");
         else if ((left && right) || !t->has_unicode)
@@ -159,9 +161,7 @@ static void print_row(painter *p, uint32_t row, uint32_t times, int64_t end_ns, 
     print_name(p, row, times, has_more, n->child_count > 0);
     term_print(p->t, " ");
     print_bar(p, r->start_ns, end_ns, times > 1,
-              r->is_error      ? COLOR_RED
-              : n->is_critical ? COLOR_BOLD
-                               : service_color(r->service));
+              r->is_error ? COLOR_RED : service_color(r->service), n->is_critical);
     print_ms(p->t, total_ns);
     print_ms(p->t, self_ns);
     if (r->message.len) {
@@ -346,7 +346,7 @@ static void print_scale(const painter *p)
     size_t half_len = form_ms(ms / 2, half), full_len = form_ms(ms, full);
     term_fill(p->t, " ", p->name_columns + 1);
     uint32_t third = p->bar_columns / 2;
-    if (p->bar_columns > 4 + half_len + full_len + 2) {
+    if (third > 4 && p->bar_columns > third + half_len + full_len) {
         term_cell(p->t, SPAN("0 ms"), third, false);
         term_cell(p->t, span_text(half), p->bar_columns - third - (uint32_t)full_len, false);
         term_print(p->t, "%s", full);
@@ -393,8 +393,12 @@ static void print_footer(const painter *p)
         print_plural(t, v->link_count, "link");
     if (v->log_count)
         print_plural(t, v->log_count, "log");
-    if (p->hidden)
-        print_plural(t, p->hidden, "hidden span");
+    if (p->hidden) {
+        print_plural(t, p->hidden, "span");
+        term_print(t, " hidden by%s%s%s%s", p->f->min_ns ? " --min" : "",
+                   p->f->errors ? " --errors" : "", p->f->service ? " --service" : "",
+                   p->f->depth ? " --depth" : "");
+    }
     term_color_off(t);
     term_print(t, "\n");
 }

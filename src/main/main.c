@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "help";
     if (strcmp(command, "serve") == 0)
-        return main_serve(argc - 1, argv + 1);
+        return main_serve(argv[0], argc - 1, argv + 1);
     if (strcmp(command, "verify") == 0)
         return main_verify(argc - 1, argv + 1);
     if (strcmp(command, "--version") == 0 || strcmp(command, "version") == 0) {

@@ -352,11 +352,12 @@ static void print_ready_line(const skep *s, const char *url)
     buf_done(&out);
 }
 
-/* The same for people: the address that works, and what to do next. */
-static void print_welcome(const skep *s, const char *url)
+/* The same for people: the address that works, and what to do next, as commands that can be pasted where this one ran. */
+static void print_welcome(const skep *s, const char *program, const char *url)
 {
-    const char *url_option = strcmp(url, "http://127.0.0.1:8080") == 0 ? "" : " --url ";
-    const char *url_value = *url_option ? url : "";
+    const char *name = strchr(program, '/') ? program : "skep";
+    const char *option = strcmp(url, "http://127.0.0.1:8080") == 0 ? "" : " --url ";
+    const char *where = *option ? url : "";
     if (s->config.quiet)
         return;
     fprintf(stderr, "\nskep %s  %s\n", SKEP_VERSION, url);
@@ -369,20 +370,21 @@ static void print_welcome(const skep *s, const char *url)
     if (s->first.is_first_start)
         fprintf(stderr, "  keys: %s/keys.json (kept for local skep commands)\n",
                 s->config.data_dir);
-    fprintf(stderr,
-            "\nYour own first span: paste what this prints into the shell that runs your program\n "
-            " skep env --shell python%s%s\n",
-            url_option, url_value);
     if (s->config.demo)
-        fprintf(
-            stderr,
-            "\nThe demo shop is running in environment demo. Three things to ask it\n"
-            "  skep query 'COUNT, P99(duration_ms) GROUP BY service.name ORDER BY P99(duration_ms) "
-            "DESC SINCE 10m' --env demo%s%s\n"
-            "  skep query 'HEATMAP(duration_ms) FROM checkout SINCE 10m' --heatmap --env demo%s%s\n"
-            "  skep map --env demo%s%s\n",
-            url_option, url_value, url_option, url_value, url_option, url_value);
-    fprintf(stderr, "\nTrouble? skep doctor%s%s\n\n", url_option, url_value);
+        fprintf(stderr,
+                "\nA demo shop runs in environment demo. In a second terminal, three things to "
+                "ask it:\n"
+                "  %s query 'COUNT, P99(duration_ms) GROUP BY service.name ORDER BY "
+                "P99(duration_ms) DESC SINCE 10m' --env demo%s%s\n"
+                "  %s query 'HEATMAP(duration_ms) FROM checkout SINCE 10m' --heatmap --env "
+                "demo%s%s\n"
+                "  %s map --env demo%s%s\n",
+                name, option, where, name, option, where, name, option, where);
+    fprintf(stderr,
+            "\nYour own first span: paste what this prints into the shell that runs your program\n"
+            "  %s env --shell python%s%s\n"
+            "\nNothing there? This says who was refused, and why\n  %s doctor%s%s\n\n",
+            name, option, where, name, option, where);
 }
 
 /* The demo is a client like any other, in a process of its own that ends with us. */
@@ -527,7 +529,7 @@ static void help(void)
     buf_done(&out);
 }
 
-int main_serve(int argc, char **argv)
+int main_serve(const char *program, int argc, char **argv)
 {
     skep s = {.demo_pid = 0};
     err e = {0};
@@ -556,7 +558,7 @@ int main_serve(int argc, char **argv)
     if (code == SK_OK) {
         choose_url(&s, url, sizeof url);
         serve_set_ready(s.server, true);
-        print_welcome(&s, url);
+        print_welcome(&s, program, url);
         print_ready_line(&s, url);
         if (s.config.demo)
             start_demo(&s, url);

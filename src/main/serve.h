@@ -4,6 +4,7 @@
 
 #include "main/config.h"
 
-int main_serve(int argc, char **argv); /* the process's exit code */
+/* `program`: how this one was called, for commands that are printed to be pasted. */
+int main_serve(const char *program, int argc, char **argv); /* the process's exit code */
 
 #endif

@@ -14,7 +14,7 @@ static void a_line_rises_and_breaks(void **state)
     term t = fixed_term(30, false);
     const double values[] = {0, 1, 2, 3, NAN, 4, 4, 0};
     const chart_line line = {SPAN(""), values};
-    chart_lines(&t, mem, SPAN("COUNT"), &line, 1, &two_hours);
+    chart_lines(&t, mem, SPAN("COUNT"), &line, 1, &two_hours, form_number);
     check_printed(&t, "COUNT\n"
                       "        4             ******\n"
                       "                           *\n"
@@ -37,7 +37,7 @@ static void braille_has_its_dots(void **state)
     term t = fixed_term(30, true);
     const double values[] = {5, 5, 5, 5, 5, 5, 5, 5};
     const chart_line line = {SPAN("web"), values};
-    chart_lines(&t, mem, SPAN("P50(d)"), &line, 1, &two_hours);
+    chart_lines(&t, mem, SPAN("P50(d)"), &line, 1, &two_hours, form_number);
     assert_non_null(
         strstr((const char *)t.text.at, "\xe2\xa0\x89\xe2\xa0\x89")); /* both upper dots */
     assert_false(has_printed(&t, "*"));
@@ -54,7 +54,7 @@ static void groups_stand_below_each_other_without_color(void **state)
                                 {SPAN("we\x1b"
                                       "b"),
                                  high}};
-    chart_lines(&t, mem, SPAN("MAX(d)"), lines, 2, &two_hours);
+    chart_lines(&t, mem, SPAN("MAX(d)"), lines, 2, &two_hours, form_number);
     check_printed(&t, "MAX(d)\n"
                       "-- api\n"
                       "        1 ********************\n\n\n        0\n"
@@ -70,13 +70,13 @@ static void a_heatmap_has_shades(void **state)
     arena *mem = arena_new(1 * MIB);
     term t = fixed_term(30, false);
     const chart_cell cells[] = {{0, 1, 2, 1000}, {0, 512, 1024, 1}, {7, 30, 34, 50}};
-    chart_heatmap(&t, mem, SPAN("HEATMAP(d)"), cells, COUNT_OF(cells), &two_hours);
+    chart_heatmap(&t, mem, SPAN("HEATMAP(d)"), cells, COUNT_OF(cells), &two_hours, form_number);
     assert_true(has_printed(&t, "##\n")); /* the darkest, at the low end */
     assert_true(has_printed(&t, "..\n"));
     assert_true(has_printed(&t, "                  OOO")); /* the last bucket */
-    assert_true(has_printed(&t, "darkest: 1000 events; logarithmic"));
+    assert_true(has_printed(&t, "most: 1000 events in one cell; logarithmic scale"));
     buf_clear(&t.text);
-    chart_heatmap(&t, mem, SPAN("HEATMAP(d)"), NULL, 0, &two_hours);
+    chart_heatmap(&t, mem, SPAN("HEATMAP(d)"), NULL, 0, &two_hours, form_number);
     check_printed(&t, "HEATMAP(d)\nno values\n");
     fixed_done(&t);
     arena_free(mem);

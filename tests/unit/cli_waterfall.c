@@ -130,18 +130,18 @@ static void filters_keep_what_leads_there(void **state)
          {.min_ns = 200 * NS_PER_MS},
          "ledger write",
          "auth verify",
-         "2 hidden spans"},
+         "2 spans hidden by"},
         {"errors with their parents",
          {.errors = true},
          "api POST",
          "auth verify",
-         "2 hidden spans"},
+         "2 spans hidden by"},
         {"a service with its parents",
          {.service = "auth"},
          "web POST",
          "ledger write",
-         "2 hidden spans"},
-        {"depth", {.depth = 2}, "> api POST", "auth verify", "2 hidden spans"},
+         "2 spans hidden by"},
+        {"depth", {.depth = 2}, "> api POST", "auth verify", "2 spans hidden by"},
     };
     EACH_ROW(row, rows)
     {
