@@ -17,6 +17,7 @@
 #define FIELDS_MAX          32u
 #define WHERE_PREFIX        "COUNT WHERE "
 #define MEASURE_COLUMNS     10u
+#define DATASET_COLUMNS_MIN 14u
 #define DATASET_COLUMNS_MAX 24u
 
 typedef struct tail_own {
@@ -285,7 +286,7 @@ static int follow(tailing *t)
 
 static int run(cli *c, void *own)
 {
-    tailing t = {.c = c, .own = own};
+    tailing t = {.c = c, .own = own, .dataset_columns = DATASET_COLUMNS_MIN};
     query_spec spec;
     err e = {0};
     buf text;

@@ -350,6 +350,9 @@ static void print_scale(const painter *p)
         term_cell(p->t, SPAN("0 ms"), third, false);
         term_cell(p->t, span_text(half), p->bar_columns - third - (uint32_t)full_len, false);
         term_print(p->t, "%s", full);
+    } else if (p->bar_columns > 5 + full_len) {
+        term_cell(p->t, SPAN("0 ms"), p->bar_columns - (uint32_t)full_len, false);
+        term_print(p->t, "%s", full);
     } else {
         term_fill(p->t, " ", p->bar_columns);
     }
