@@ -252,7 +252,7 @@ static void odd_traces_print(void **state)
         mem);
     trace_filter all = {0};
     waterfall_print(&v, &all, mem, &t);
-    assert_int_equal(lines_with(&t, "0 ms"), 5); /* the scale and each row */
+    assert_int_equal(lines_with(&t, "0 ms"), 5); /* heading; scale; three rows */
     fixed_done(&t);
     arena_free(mem);
 }

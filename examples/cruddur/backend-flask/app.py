@@ -12,7 +12,7 @@ provider = telemetry.start(app)
 # The page sends `traceparent` with its requests, so that its trace and ours are one: it has to be allowed here.
 CORS(
     app,
-    resources={r"/api/*": {"origins": [os.getenv("FRONTEND_URL", "http://127.0.0.1:3000")]}},
+    resources={r"/api/*": {"origins": os.getenv("FRONTEND_URL", "http://127.0.0.1:3000").split(",")}},
     allow_headers=["content-type", "if-modified-since", "traceparent", "tracestate", "baggage"],
     expose_headers="location,link",
     methods="OPTIONS,GET,HEAD,POST",
