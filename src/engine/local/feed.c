@@ -10,6 +10,8 @@
 #include "base/hash.h"
 #include "base/must.h"
 
+#define ROWS_BETWEEN_LOOKS 32u
+
 static uint64_t cost_of(const groups *g)
 {
     static const uint32_t costs[AGG_FAMILY_COUNT] = {
@@ -302,24 +304,37 @@ static void find_keys(feeder *f, uint32_t b)
 
 /* ---- groups and cells ---- */
 
+/* Groups of the rows, made when new. Looks between a few rows whether these have become too many, as one block can hold more
+ * than memory has room for. */
+static bool put_groups(feeder *f, uint32_t *out)
+{
+    const uint32_t *keys[SPEC_LIST_MAX];
+    uint32_t count = f->scan.count, step = f->may_split ? ROWS_BETWEEN_LOOKS : count;
+    must(f->groups.key_count <= COUNT_OF(keys));
+    for (uint32_t first = 0; first < count && !f->wants_split; first += step) {
+        for (uint32_t b = 0; b < f->groups.key_count; b++)
+            keys[b] = f->keys[b] + first;
+        uint32_t rows = step < count - first ? step : count - first;
+        if (!groups_put_rows(&f->groups, keys, rows, out + first))
+            return false;
+        f->wants_split = f->may_split && f->groups.count > f->groups.plan->limit &&
+                         f->groups.count * f->cell_cost > FEED_SPLIT_COST;
+    }
+    return !f->wants_split;
+}
+
+/* False: the budget has failed, or the query should take two passes. */
 static bool find_groups(feeder *f, uint32_t *out)
 {
-    const uint32_t *const *keys = (const uint32_t *const *)f->keys;
-    uint32_t count = f->scan.count;
     for (uint32_t b = 0; b < f->groups.key_count; b++)
         find_keys(f, b);
     if (has_failed(f))
         return false;
-    if (!f->chosen_in) {
-        if (!groups_put_rows(&f->groups, keys, count, out))
-            return false;
-        f->wants_split = f->may_split && f->groups.count > f->groups.plan->limit &&
-                         f->groups.count * f->cell_cost > FEED_SPLIT_COST;
-        return true;
-    }
+    if (!f->chosen_in)
+        return put_groups(f, out);
     uint32_t shown = f->choice->count;
-    groups_find_rows(f->chosen_in, keys, count, out);
-    for (uint32_t k = 0; k < count; k++) {
+    groups_find_rows(f->chosen_in, (const uint32_t *const *)f->keys, f->scan.count, out);
+    for (uint32_t k = 0; k < f->scan.count; k++) {
         uint32_t place = f->choice->place[out[k]];
         out[k] = place < shown ? place : place == FINISH_OTHER ? shown : shown + 1;
     }
@@ -577,7 +592,7 @@ sk_code feed_block(feeder *f, uint32_t part_number, uint32_t block, err *e)
         return code;
     find_weights(f);
     find_times(f);
-    if (find_cells(f) && !f->wants_split)
+    if (find_cells(f))
         update_states(f);
     return has_failed(f) ? finish_budget_error(f->scan.scan->budget, e) : SK_OK;
 }
