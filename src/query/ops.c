@@ -4,7 +4,7 @@
  * are Honeycomb's (honeycomb.md §4.3, §4.4) and part of our API: they do not change.
  */
 #include "base/must.h"
-#include "query/spec.h"
+#include "query/spec_private.h"
 
 typedef struct calc_row {
     const char *name;
@@ -94,6 +94,35 @@ bool filter_op_parse(span name, filter_op *ret)
             return true;
         }
     return false;
+}
+
+typedef struct later_row {
+    const char *name, *instead;
+} later_row;
+
+static const char *find_later(const later_row *rows, size_t count, span name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (span_equal_nocase(name, span_text(rows[i].name)))
+            return rows[i].instead;
+    return NULL;
+}
+
+const char *spec__later_calc(span name)
+{
+    static const later_row rows[] = {
+        {"COUNT_DATAPOINTS", "; COUNT counts the data points of a metrics dataset"},
+        {"HISTOGRAM_COUNT", ""}};
+    return find_later(rows, COUNT_OF(rows), name);
+}
+
+const char *spec__later_filter(span name)
+{
+    static const later_row rows[] = {{"search", "; contains looks into one field"},
+                                     {"in-result", ""},
+                                     {"not-in-result", ""},
+                                     {"join-result", ""}};
+    return find_later(rows, COUNT_OF(rows), name);
 }
 
 bool calc_op_percentile(calc_op op, double *ret_quantile)

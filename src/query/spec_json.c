@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "query/spec_private.h"
 #include "query/suggest.h"
 #include "wire/json.h"
@@ -170,6 +171,20 @@ static sk_code read_integer(spec_reader *r, int64_t min, int64_t max, int64_t *r
     return SK_OK;
 }
 
+/* Unix seconds, as Honeycomb's clients send, or RFC 3339 as all of our API takes. */
+static sk_code read_instant(spec_reader *r, int64_t *ret_s)
+{
+    int64_t ns;
+    if (r->j.kind != JSON_STRING)
+        return read_integer(r, 0, SPEC_TIME_MAX_S, ret_s);
+    if (!clock_parse_rfc3339(r->j.text, &ns) || ns < 0 || ns % NS_PER_S != 0)
+        return refuse_at(r, r->offset,
+                         "must be unix seconds or a time in whole seconds such as "
+                         "\"2026-08-21T14:05:00Z\"");
+    *ret_s = ns / NS_PER_S;
+    return SK_OK;
+}
+
 static const char *calc_name_at(size_t index, const void *ctx)
 {
     return index < CALC_OP_COUNT ? calc_op_name((calc_op)index) : NULL;
@@ -186,6 +201,10 @@ static sk_code read_calc_op(spec_reader *r, calc_op *ret)
         return refuse_kind(r, "the name of a calculation");
     if (calc_op_parse(r->j.text, ret))
         return SK_OK;
+    const char *later = spec__later_calc(r->j.text);
+    if (later)
+        return refuse_at(r, r->offset, "the calculation %.*s is not yet supported%s",
+                         SPAN_FMT(r->j.text), later);
     const char *near = suggest_nearest(r->j.text, calc_name_at, NULL);
     return refuse_at(r, r->offset, "\"%.*s\" is no calculation%s%s%s", SPAN_FMT(r->j.text),
                      near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
@@ -193,14 +212,14 @@ static sk_code read_calc_op(spec_reader *r, calc_op *ret)
 
 static sk_code read_filter_op(spec_reader *r, filter_op *ret)
 {
-    static const char *const later[] = {"search", "in-result", "not-in-result", "join-result"};
     if (r->j.kind != JSON_STRING)
         return refuse_kind(r, "the name of an operator");
     if (filter_op_parse(r->j.text, ret))
         return SK_OK;
-    for (size_t i = 0; i < COUNT_OF(later); i++)
-        if (span_is(r->j.text, later[i]))
-            return refuse_at(r, r->offset, "the operator %s is not yet supported", later[i]);
+    const char *later = spec__later_filter(r->j.text);
+    if (later)
+        return refuse_at(r, r->offset, "the operator %.*s is not yet supported%s",
+                         SPAN_FMT(r->j.text), later);
     const char *near = suggest_nearest(r->j.text, filter_name_at, NULL);
     return refuse_at(r, r->offset, "\"%.*s\" is no operator%s%s%s", SPAN_FMT(r->j.text),
                      near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
@@ -478,13 +497,13 @@ static sk_code limit_of(spec_reader *r, void *into)
 static sk_code start_of(spec_reader *r, void *into)
 {
     r->s->has_start = true;
-    return read_integer(r, 0, SPEC_TIME_MAX_S, &r->s->start_s);
+    return read_instant(r, &r->s->start_s);
 }
 
 static sk_code end_of(spec_reader *r, void *into)
 {
     r->s->has_end = true;
-    return read_integer(r, 0, SPEC_TIME_MAX_S, &r->s->end_s);
+    return read_instant(r, &r->s->end_s);
 }
 
 static sk_code range_of(spec_reader *r, void *into)

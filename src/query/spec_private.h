@@ -23,6 +23,10 @@ sk_code spec__check_calc(const spec_calc *c, err *e) must_use;
 sk_code spec__check_filter(const spec_filter *f, err *e) must_use;
 sk_code spec__check_having(const spec_having *h, err *e) must_use;
 
+/* Words of Honeycomb's that skep knows but cannot do yet: what a refusal adds about them, NULL for all others. */
+const char *spec__later_calc(span name);
+const char *spec__later_filter(span name);
+
 /* Number as both forms write it: reads back as the same value and type (5.0 stays a float). */
 size_t spec__print_float(double v, char out[40]);
 

@@ -141,6 +141,10 @@ static sk_code read_calc_column(text_reader *r, span *ret)
 static sk_code read_calc(text_reader *r, spec_calc *ret)
 {
     size_t offset = r->l.offset;
+    const char *later = r->l.kind == TEXT_WORD ? spec__later_calc(r->l.text) : NULL;
+    if (later)
+        return refuse_at(r, offset, "the calculation %.*s is not yet supported%s",
+                         SPAN_FMT(r->l.text), later);
     if (r->l.kind != TEXT_WORD || !calc_op_parse(r->l.text, &ret->op))
         return refuse_near(r, "a calculation such as COUNT or P90(duration_ms)", calc_name_at);
     text_next(&r->l);
@@ -244,6 +248,10 @@ static sk_code read_filter(text_reader *r)
     sk_code code = read_name(r, "a field name", &f.column);
     if (code)
         return code;
+    const char *later = r->l.kind == TEXT_WORD ? spec__later_filter(r->l.text) : NULL;
+    if (later)
+        return refuse_at(r, r->l.offset, "the operator %.*s is not yet supported%s",
+                         SPAN_FMT(r->l.text), later);
     if ((r->l.kind != TEXT_COMPARE && r->l.kind != TEXT_WORD) || !filter_op_parse(r->l.text, &f.op))
         return refuse_near(r, "an operator such as =, >, exists, contains or in", filter_name_at);
     text_next(&r->l);

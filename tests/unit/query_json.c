@@ -53,6 +53,9 @@ static const struct {
      "\"start_time\":1700000000,\"time_range\":7200,\"granularity\":60,"
      "\"compare_time_offset_seconds\":86400}",
      NULL},
+    {"times as text",
+     "{\"start_time\":\"2026-11-22T10:00:00+02:00\",\"end_time\":\"2026-11-22T10:00:00Z\"}",
+     "{\"start_time\":1795334400,\"end_time\":1795341600}"},
     {"start and end", "{\"start_time\":0,\"end_time\":9200000000}", NULL},
     {"a compared column",
      "{\"havings\":[{\"calculate_op\":\"SUM\",\"column\":\"x\",\"op\":\"!=\","
@@ -106,7 +109,9 @@ static const struct {
     {"unknown operator", "{\"filters\":[{\"column\":\"a\",\"op\":\"contain\"}]}", 31,
      "filters[0]: op: \"contain\" is no operator; did you mean contains?"},
     {"a later operator", "{\"filters\":[{\"column\":\"a\",\"op\":\"search\"}]}", 31,
-     "the operator search is not yet supported"},
+     "the operator search is not yet supported; contains looks into one field"},
+    {"a later calculation", "{\"calculations\":[{\"op\":\"HISTOGRAM_COUNT\"}]}", 23,
+     "calculations[0]: op: the calculation HISTOGRAM_COUNT is not yet supported"},
     {"in without array", "{\"filters\":[{\"column\":\"a\",\"op\":\"in\",\"value\":1}]}", 44,
      "filters[0]: in takes an array of values"},
     {"array without in", "{\"filters\":[{\"column\":\"a\",\"op\":\"=\",\"value\":[1]}]}", 43,
@@ -142,6 +147,14 @@ static const struct {
      "havings[0]: value: must be a number"},
     {"limit of none", "{\"limit\":0}", 9, "limit: must be a whole number from 1 to 4294967295"},
     {"half a second", "{\"time_range\":0.5}", 14, "time_range: must be a whole number"},
+    {"no time", "{\"end_time\":\"yesterday\"}", 12,
+     "end_time: must be unix seconds or a time in whole seconds"},
+    {"half a second of text", "{\"end_time\":\"2026-11-22T10:00:00.5Z\"}", 12,
+     "end_time: must be unix seconds or a time in whole seconds"},
+    {"text before 1970", "{\"end_time\":\"1969-11-22T10:00:00Z\"}", 12,
+     "end_time: must be unix seconds"},
+    {"text beyond time", "{\"end_time\":\"2270-01-01T00:00:00Z\"}", 12,
+     "end_time: must be unix seconds"},
     {"before 1970", "{\"start_time\":-1}", 14, "start_time: must be a whole number from 0"},
 };
 

@@ -125,6 +125,10 @@ static const struct {
     {"operator", "COUNT WHERE a contain \"x\"", 14,
      "expected an operator such as =, >, exists, contains or in, found contain; did you mean "
      "contains?"},
+    {"a later operator", "COUNT WHERE a Search \"x\"", 14,
+     "the operator Search is not yet supported; contains looks into one field"},
+    {"a later calculation", "COUNT, COUNT_DATAPOINTS", 7,
+     "the calculation COUNT_DATAPOINTS is not yet supported; COUNT counts the data points"},
     {"no operator", "COUNT WHERE a", 13, "expected an operator"},
     {"a lone !", "COUNT WHERE a ! 1", 14, "! stands only in !="},
     {"a lone star", "COUNT WHERE * = 1", 12, "unexpected character"},
