@@ -224,6 +224,10 @@ static void fail_http(exchange *x, const err *why)
     jw_text(&w, why->text);
     jw_key_text(&w, "code");
     jw_text(&w, sk_name(why->code));
+    if (why->offset) {
+        jw_key_text(&w, "offset");
+        jw_u64(&w, why->offset);
+    }
     jw_object_end(&w);
 }
 

@@ -160,6 +160,10 @@ static void finish_stream(exchange *take_x, sk_code code, err *e, buf *take_out)
         jw_text(&w, code == SK_OK ? "the answer is too large" : e->text);
         jw_key_text(&w, "code");
         jw_text(&w, sk_name(code == SK_OK ? SK_TOO_LARGE : code));
+        if (code != SK_OK && e->offset) {
+            jw_key_text(&w, "offset");
+            jw_u64(&w, e->offset);
+        }
         jw_object_end(&w);
         send_event(take_x, "error", buf_span(take_out));
     }
@@ -175,6 +179,9 @@ void route_query(exchange *take_x)
     buf out;
     bool is_stream = span_contains(exchange_header(take_x, "accept"), SPAN("text/event-stream"));
     sk_code code = route_check_query(take_x, parameters, &e);
+    span format = exchange_query(take_x, "format");
+    if (code == SK_OK && format.at && !span_is(format, "columns"))
+        code = err_set(&e, SK_BAD_INPUT, "format takes columns, not \"%.*s\"", SPAN_FMT(format));
     if (code == SK_OK)
         code = route_object(take_x, read_member, &a, &e);
     if (code != SK_OK) {
