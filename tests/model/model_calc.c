@@ -41,6 +41,19 @@ int64_t model_bucket_end(const plan *p, uint32_t bucket)
     return end < p->end_ns ? end : p->end_ns;
 }
 
+uint32_t model_rows_before(const model_pick *const *rows, uint32_t count, int64_t time_ns)
+{
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (rows[middle]->row->time_ns < time_ns)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* ---- lists of numbers ---- */
 
 static void add_number(numbers *l, number n)
@@ -422,8 +435,13 @@ static model_answer difference(model_answer later, model_answer earlier)
 static model_answer of_bucket(const plan *p, const plan_calc *c, const model_pick *const *rows,
                               uint32_t count, uint32_t bucket, arena *mem)
 {
-    return model_calc(p, c, rows, count, model_bucket_start(p, bucket), model_bucket_end(p, bucket),
-                      mem);
+    int64_t start = model_bucket_start(p, bucket), end = model_bucket_end(p, bucket);
+    uint32_t first = 0;
+    if (c->op != CALC_CONCURRENCY) { /* which looks at rows of earlier buckets too */
+        first = model_rows_before(rows, count, start);
+        count = model_rows_before(rows, count, end);
+    }
+    return model_calc(p, c, rows + first, count - first, start, end, mem);
 }
 
 model_answer model_calc_bucket(const plan *p, const plan_calc *c, const model_pick *const *rows,

@@ -58,7 +58,9 @@ typedef struct model_answer {
 /* One calculation over the rows of one group whose time is in [from_ns, to_ns); CONCURRENCY looks at all rows. */
 model_answer model_calc(const plan *p, const plan_calc *c, const model_pick *const *rows,
                         uint32_t count, int64_t from_ns, int64_t to_ns, arena *mem);
-/* The same over the whole range, RATE_ from bucket to bucket. */
+/* How many of the rows, which are in order of time, lie before. */
+uint32_t model_rows_before(const model_pick *const *rows, uint32_t count, int64_t time_ns);
+/* The same over the whole range, RATE_ from bucket to bucket. Rows in order of time, here and below. */
 model_answer model_calc_total(const plan *p, const plan_calc *c, const model_pick *const *rows,
                               uint32_t count, arena *mem);
 /* RATE_ of one bucket. */

@@ -165,9 +165,13 @@ static int compare_keys(const picked *a, const picked *b)
     return 0;
 }
 
+/* By group, in a group by time. */
 static int compare_picked(const void *left, const void *right)
 {
-    return compare_keys(left, right);
+    const picked *a = left, *b = right;
+    int diff = compare_keys(a, b);
+    int64_t x = a->pick->row->time_ns, y = b->pick->row->time_ns;
+    return diff ? diff : (x > y) - (x < y);
 }
 
 /* The texts that some row of the query held as a number or bool in the k-th breakdown, ascending. */
@@ -213,6 +217,20 @@ static result_value show_key(span text, const typed_texts *typed)
     return (result_value){.kind = RESULT_TEXT, .text = text};
 }
 
+static int compare_times(const void *left, const void *right)
+{
+    const model_pick *const *a = left, *const *b = right;
+    int64_t x = (*a)->row->time_ns, y = (*b)->row->time_ns;
+    return (x > y) - (x < y);
+}
+
+static void sort_by_time(const model_pick **rows, uint32_t count)
+{
+    if (count)
+        qsort(rows, count, sizeof *rows, compare_times);
+}
+
+/* Rows in order of time. */
 static result_value *calculate(const plan *p, const model_pick *const *rows, uint32_t count,
                                int64_t bucket, arena *mem)
 {
@@ -354,10 +372,9 @@ static bool has(const plan *p, const group *g)
 
 static bool has_point(const plan *p, const group *g, uint32_t bucket, arena *mem)
 {
-    for (uint32_t i = 0; i < g->count; i++)
-        if (g->rows[i]->row->time_ns >= model_bucket_start(p, bucket) &&
-            g->rows[i]->row->time_ns < model_bucket_end(p, bucket))
-            return true;
+    if (model_rows_before(g->rows, g->count, model_bucket_start(p, bucket)) <
+        model_rows_before(g->rows, g->count, model_bucket_end(p, bucket)))
+        return true;
     for (uint32_t c = 0; c < p->calc_count; c++)
         if (p->calcs[c].op == CALC_CONCURRENCY &&
             model_calc_bucket(p, &p->calcs[c], g->rows, g->count, bucket, mem).v.kind !=
@@ -387,6 +404,7 @@ static const result_value *make_other(const plan *p, const group *groups, uint32
     for (uint32_t i = from; i < to; i++)
         for (uint32_t r = 0; r < groups[i].count; r++)
             list[count++] = groups[i].rows[r];
+    sort_by_time(list, count);
     return calculate(p, list, count, -1, mem);
 }
 
@@ -403,7 +421,11 @@ sk_code model_run(engine *e, uint32_t environment, const plan *p, const run_cont
     group *groups = MODEL_ARRAY(mem, group, count + 1),
           *scratch = MODEL_ARRAY(mem, group, count + 1);
     uint32_t group_count = make_groups(p, rows, count, list, mem, groups), kept = 0;
-    ret->total = calculate(p, list, count, -1, mem);
+    const model_pick **all = MODEL_ARRAY(mem, const model_pick *, count);
+    if (count)
+        memcpy(all, list, count * sizeof *all);
+    sort_by_time(all, count);
+    ret->total = calculate(p, all, count, -1, mem);
     for (uint32_t i = 0; i < group_count; i++)
         if (has(p, &groups[i]))
             groups[kept++] = groups[i];

@@ -7,25 +7,30 @@
 
 /* ---- fields ---- */
 
-static const char *const well_known[] = {
-    F_DURATION_MS,  F_NAME,   F_SPAN_KIND,    F_STATUS_CODE, F_ERROR,
-    F_TRACE_ID,     F_BODY,   F_SERVICE_NAME, F_PARENT_ID,   "semconv.http.response.status_code",
-    F_METRIC_VALUE, "nowhere"};
+/* Asked beside the fields of the world. */
+static const char *const others[] = {"semconv.http.response.status_code",
+                                     "semconv.db.namespace",
+                                     "semconv.db.system.name",
+                                     "semconv.server.address",
+                                     "semconv.messaging.destination.name",
+                                     "semconv.http.route",
+                                     F_SEVERITY,
+                                     "nowhere"};
 
-/* A field of the world that has only values of this type. */
-static uint32_t field_of_type(world *w, field_type type)
+/* A field of the world whose values are of this type only, or of several. */
+static uint32_t field_of_type(world *w, uint32_t type)
 {
     for (;;) {
         uint32_t i = (uint32_t)world_below(w, world_field_count);
-        if (world_fields[i].type == type)
+        if ((uint32_t)world_fields[i].type == type)
             return i;
     }
 }
 
 static span any_column(world *w)
 {
-    if (world_chance(w, 30))
-        return span_text(well_known[world_below(w, COUNT_OF(well_known))]);
+    if (world_chance(w, 12))
+        return span_text(others[world_below(w, COUNT_OF(others))]);
     return span_text(world_fields[world_below(w, world_field_count)].name);
 }
 
@@ -66,6 +71,24 @@ static value piece_of(world *w, filter_op op, value v, arena *mem)
     return out;
 }
 
+/* Nearly the value's text: another case, a sign, zeros. */
+static value variant_of(world *w, value v, arena *mem)
+{
+    char scratch[VALUE_TEXT_MAX];
+    span text = value_text(v, scratch);
+    const char *format = world_chance(w, 50) ? "%.*s.0" : world_chance(w, 50) ? "+%.*s" : "0%.*s";
+    value out = {.is_set = true, .type = FIELD_STRING};
+    if (world_chance(w, 50)) {
+        out.text = arena_print(mem, format, SPAN_FMT(text));
+        return out;
+    }
+    uint8_t *at = arena_alloc(mem, text.len + 1, 1);
+    for (size_t i = 0; i < text.len; i++)
+        at[i] = text.at[i] >= 'a' && text.at[i] <= 'z' ? text.at[i] - 'a' + 'A' : text.at[i];
+    out.text = span_of(at, text.len);
+    return out;
+}
+
 static value order_number(world *w, value v)
 {
     double n;
@@ -80,7 +103,7 @@ static spec_filter make_filter(world *w, filter_op op, span name, uint32_t pool,
     if (op == FILTER_EXISTS || op == FILTER_NOT_EXISTS)
         f.value_count = 0;
     else if (op == FILTER_IN || op == FILTER_NOT_IN)
-        f.value_count = (uint32_t)world_below(w, 6);
+        f.value_count = (uint32_t)world_below(w, world_chance(w, 90) ? 6 : 60);
     f.values = ARENA_ARRAY(mem, value, f.value_count + 1);
     for (uint32_t i = 0; i < f.value_count; i++) {
         value v = pool_value(w, pool);
@@ -88,6 +111,8 @@ static spec_filter make_filter(world *w, filter_op op, span name, uint32_t pool,
             v = piece_of(w, op, v, mem);
         else if (filter_op_is_order(op))
             v = order_number(w, v);
+        else if (world_chance(w, 5))
+            v = variant_of(w, v, mem);
         else if (world_chance(w, 15)) /* another type of the same text must mean the same */
             v = piece_of(w, FILTER_STARTS_WITH, v, mem);
         f.values[i] = v;
@@ -97,21 +122,20 @@ static spec_filter make_filter(world *w, filter_op op, span name, uint32_t pool,
 
 /* ---- the parts of a spec ---- */
 
-static void make_filters(world *w, coverage *c, query_spec *s, filter_op *ops, field_type *types,
+static void make_filters(world *w, coverage *c, query_spec *s, filter_op *ops, uint32_t *types,
                          arena *mem)
 {
     s->filter_count = (uint32_t)(world_chance(w, 8) ? 0 : 1 + world_below(w, 3));
     s->filters = ARENA_ARRAY(mem, spec_filter, s->filter_count + 1);
-    s->filters_or = s->filter_count > 1 && world_chance(w, 55);
+    s->filters_or = s->filter_count > 1 && world_chance(w, 62);
     for (uint32_t i = 0; i < s->filter_count; i++) {
         uint64_t n = c->next_filter++;
         ops[i] = (filter_op)(n % FILTER_OP_COUNT);
-        types[i] = (field_type)(n / FILTER_OP_COUNT % FIELD_TYPE_COUNT);
+        types[i] = (uint32_t)(n / FILTER_OP_COUNT % QUESTION_TYPES);
         uint32_t field = field_of_type(w, types[i]);
         s->filters[i] = make_filter(w, ops[i], span_text(world_fields[field].name), field, mem);
-        if (s->filter_count > 1 &&
-            world_chance(w, 10)) { /* a field of no fixed type, not counted */
-            types[i] = FIELD_TYPE_COUNT;
+        if (s->filter_count > 1 && world_chance(w, 8)) { /* any field, not counted */
+            types[i] = QUESTION_TYPES;
             s->filters[i].column = any_column(w);
         }
     }
@@ -119,14 +143,14 @@ static void make_filters(world *w, coverage *c, query_spec *s, filter_op *ops, f
 
 /* The calculation that has met this query's filters least. */
 static calc_op neediest_calc(coverage *c, const query_spec *s, const filter_op *ops,
-                             const field_type *types)
+                             const uint32_t *types)
 {
     calc_op best = (calc_op)(c->next_calc++ % CALC_OP_COUNT);
     uint32_t fewest = UINT32_MAX;
     for (int i = 0; i < CALC_OP_COUNT; i++) {
         calc_op op = (calc_op)((c->next_calc + (uint64_t)i) % CALC_OP_COUNT);
         for (uint32_t f = 0; f < s->filter_count; f++) {
-            if (types[f] < FIELD_TYPE_COUNT && c->met[op][ops[f]][types[f]] < fewest) {
+            if (types[f] < QUESTION_TYPES && c->met[op][ops[f]][types[f]] < fewest) {
                 fewest = c->met[op][ops[f]][types[f]];
                 best = op;
             }
@@ -135,17 +159,17 @@ static calc_op neediest_calc(coverage *c, const query_spec *s, const filter_op *
     return best;
 }
 
-static field_type neediest_type(const coverage *c, calc_op op)
+static uint32_t neediest_type(const coverage *c, calc_op op)
 {
-    field_type best = FIELD_STRING;
-    for (int type = 0; type < FIELD_TYPE_COUNT; type++)
+    uint32_t best = FIELD_STRING;
+    for (uint32_t type = 0; type < QUESTION_TYPES; type++)
         if (c->over[op][type] < c->over[op][best])
-            best = (field_type)type;
+            best = type;
     return best;
 }
 
 static void make_calcs(world *w, coverage *c, query_spec *s, const filter_op *ops,
-                       const field_type *types, arena *mem)
+                       const uint32_t *types, arena *mem)
 {
     s->calc_count = 3 + (uint32_t)world_below(w, 9);
     s->calcs = ARENA_ARRAY(mem, spec_calc, s->calc_count);
@@ -153,7 +177,7 @@ static void make_calcs(world *w, coverage *c, query_spec *s, const filter_op *op
         spec_calc *calc = &s->calcs[i];
         calc->op = neediest_calc(c, s, ops, types);
         for (uint32_t f = 0; f < s->filter_count; f++)
-            if (types[f] < FIELD_TYPE_COUNT)
+            if (types[f] < QUESTION_TYPES)
                 c->met[calc->op][ops[f]][types[f]]++;
         calc_column takes = calc_op_column(calc->op);
         if (takes == CALC_COLUMN_NONE || (takes == CALC_COLUMN_OPTIONAL && world_chance(w, 40)))
@@ -162,7 +186,7 @@ static void make_calcs(world *w, coverage *c, query_spec *s, const filter_op *op
             calc->column = any_column(w);
             continue;
         }
-        field_type type = neediest_type(c, calc->op);
+        uint32_t type = neediest_type(c, calc->op);
         calc->column = span_text(world_fields[field_of_type(w, type)].name);
         c->over[calc->op][type]++;
     }
@@ -170,7 +194,7 @@ static void make_calcs(world *w, coverage *c, query_spec *s, const filter_op *op
 
 static void make_breakdowns(world *w, query_spec *s, arena *mem)
 {
-    static const uint8_t how_many[] = {0, 0, 1, 1, 1, 2, 3};
+    static const uint8_t how_many[] = {0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 7};
     s->breakdown_count = how_many[world_below(w, COUNT_OF(how_many))];
     s->breakdowns = ARENA_ARRAY(mem, span, s->breakdown_count + 1);
     for (uint32_t i = 0; i < s->breakdown_count; i++)
@@ -179,7 +203,7 @@ static void make_breakdowns(world *w, query_spec *s, arena *mem)
 
 static void make_orders(world *w, query_spec *s, arena *mem)
 {
-    s->order_count = (uint32_t)(world_chance(w, 40) ? 1 + world_below(w, 2) : 0);
+    s->order_count = (uint32_t)(world_chance(w, 40) ? 1 + world_below(w, 3) : 0);
     s->orders = ARENA_ARRAY(mem, spec_order, s->order_count + 1);
     for (uint32_t i = 0; i < s->order_count; i++) {
         spec_order *o = &s->orders[i];
@@ -197,8 +221,8 @@ static void make_havings(world *w, query_spec *s, arena *mem)
 {
     static const filter_op compares[] = {FILTER_GT, FILTER_GE, FILTER_LT,
                                          FILTER_LE, FILTER_EQ, FILTER_NE};
-    s->havings = ARENA_ARRAY(mem, spec_having, 2);
-    for (uint32_t i = 0; i < 2 && world_chance(w, 20); i++) {
+    s->havings = ARENA_ARRAY(mem, spec_having, 3);
+    for (uint32_t i = 0; i < 3 && world_chance(w, 25); i++) {
         const spec_calc *calc = &s->calcs[world_below(w, s->calc_count)];
         if (calc->op == CALC_HEATMAP)
             continue;
@@ -208,20 +232,41 @@ static void make_havings(world *w, query_spec *s, arena *mem)
     }
 }
 
-static void make_time(world *w, query_spec *s)
+/* A moment of the world, or somewhat before or after it. */
+static int64_t moment(world *w, int64_t first, int64_t last)
+{
+    return first + (int64_t)world_below(w, (uint64_t)(last - first + 1));
+}
+
+/* The range as every form of the spec can give it; returns its length. */
+static int64_t make_range(world *w, query_spec *s)
 {
     int64_t first = w->start_ns / NS_PER_S - 60, last = w->now_ns / NS_PER_S + 60;
-    if (world_chance(w, 25)) { /* with what came late and early */
-        first -= 3 * 86400;
-        last += 3600;
-    } else if (world_chance(w, 50)) {
-        first += (int64_t)world_below(w, (uint64_t)(last - first) / 2);
-        last -= (int64_t)world_below(w, (uint64_t)(last - first) / 2);
+    int64_t range = world_chance(w, 12)   ? 1 + (int64_t)world_below(w, 90)
+                    : world_chance(w, 50) ? last - first
+                                          : 3 * 86400;
+    uint64_t form = world_below(w, 20);
+    if (form < 10) {
+        bool is_wide = world_chance(w, 30); /* with what came late and early */
+        s->has_start = s->has_end = true;
+        s->start_s = is_wide ? first - 3 * 86400 : moment(w, first, (first + last) / 2);
+        s->end_s = is_wide ? last + 3600 : moment(w, (first + last) / 2 + 1, last);
+        return s->end_s - s->start_s;
     }
-    s->has_start = s->has_end = true;
-    s->start_s = first;
-    s->end_s = last > first ? last : first + 1;
-    int64_t range = s->end_s - s->start_s;
+    if (form < 14) /* with a start forward, else backward */
+        s->has_start = form < 12;
+    else if (form < 16)
+        s->has_end = true;
+    s->start_s = s->has_start ? moment(w, first, last - 60) : 0;
+    s->end_s = s->has_end ? moment(w, first + 60, last) : 0;
+    s->has_range = !world_chance(w, 25);
+    s->range_s = s->has_range ? range : 0;
+    return s->has_range ? range : PLAN_RANGE_DEFAULT_S;
+}
+
+static void make_time(world *w, query_spec *s)
+{
+    int64_t range = make_range(w, s);
     if (world_chance(w, 60))
         s->granularity_s =
             range / 1000 + 1 +
@@ -236,7 +281,7 @@ query_spec question_make(world *w, coverage *c, arena *mem)
                                            "mail", "more.metrics", "nobody", "unknown_log_source"};
     query_spec s = {0};
     filter_op ops[8];
-    field_type types[8];
+    uint32_t types[8];
     if (world_chance(w, 40))
         s.dataset =
             span_text(datasets[world_below(w, world_chance(w, 80) ? 4 : COUNT_OF(datasets))]);
@@ -247,7 +292,9 @@ query_spec question_make(world *w, coverage *c, arena *mem)
     make_havings(w, &s, mem);
     make_time(w, &s);
     if (world_chance(w, 50))
-        s.limit = 1 + (uint32_t)world_below(w, world_chance(w, 70) ? 10 : 1000);
+        s.limit = 1 + (uint32_t)world_below(w, world_chance(w, 70)   ? 10
+                                               : world_chance(w, 80) ? PLAN_LIMIT_SERIES_MAX
+                                                                     : PLAN_LIMIT_MAX);
     return s;
 }
 
@@ -258,7 +305,7 @@ uint32_t coverage_least(const coverage *c, bool print)
     uint32_t least = UINT32_MAX;
     if (print)
         print_message("how often each calculation met each operator on a field of type "
-                      "string/int/float/bool/histogram\n%-16s",
+                      "string/int/float/bool/histogram/several\n%-16s",
                       "");
     for (int op = 0; op < FILTER_OP_COUNT && print; op++)
         print_message("%24s", filter_op_name((filter_op)op));
@@ -268,7 +315,7 @@ uint32_t coverage_least(const coverage *c, bool print)
         for (int op = 0; op < FILTER_OP_COUNT; op++) {
             char cell[64];
             int len = 0;
-            for (int type = 0; type < FIELD_TYPE_COUNT; type++) {
+            for (int type = 0; type < QUESTION_TYPES; type++) {
                 uint32_t n = c->met[calc][op][type];
                 least = n < least ? n : least;
                 len += snprintf(cell + len, sizeof cell - (size_t)len, "%s%u", type ? "/" : "", n);
@@ -281,12 +328,14 @@ uint32_t coverage_least(const coverage *c, bool print)
         if (print)
             print_message("%s%-16s over a column of type", calc ? "\n" : "\n\n",
                           calc_op_name((calc_op)calc));
-        for (int type = 0; type < FIELD_TYPE_COUNT; type++) {
+        for (int type = 0; type < QUESTION_TYPES; type++) {
             uint32_t n = c->over[calc][type];
             bool is_countable = calc_op_column((calc_op)calc) != CALC_COLUMN_NONE;
             least = is_countable && n < least ? n : least;
             if (print)
-                print_message("  %s %u", field_type_name((field_type)type), n);
+                print_message(
+                    "  %s %u",
+                    type < FIELD_TYPE_COUNT ? field_type_name((field_type)type) : "several", n);
         }
     }
     if (print)

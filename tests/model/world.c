@@ -3,53 +3,10 @@
  */
 #include "world.h"
 
-#include <math.h>
-
 #include "event/codec.h"
 #include "event/fields.h"
-#include "event/histogram.h"
 
 #define BATCH_CAP (64 * MIB)
-
-enum { /* how values of a field are made */
-       FEW_TEXTS,
-       MANY_TEXTS,
-       UNIQUE_TEXTS,
-       NUMBER_TEXTS,
-       ODD_TEXTS,
-       FEW_INTS,
-       ANY_INTS,
-       PLAIN_FLOATS,
-       WILD_FLOATS,
-       NOT_FINITE,
-       BOOLS,
-       HISTOGRAMS,
-       INT_OR_TEXT,
-       ANYTHING,
-};
-
-const world_field world_fields[] = {
-    {"http.route", FIELD_STRING, FEW_TEXTS, 60},
-    {"user.id", FIELD_STRING, MANY_TEXTS, 40},
-    {"request.id", FIELD_STRING, UNIQUE_TEXTS, 30},
-    {"text.number", FIELD_STRING, NUMBER_TEXTS, 40},
-    {"text.odd", FIELD_STRING, ODD_TEXTS, 40},
-    {"count", FIELD_INT, FEW_INTS, 60},
-    {"big", FIELD_INT, ANY_INTS, 40},
-    {"price", FIELD_FLOAT, PLAIN_FLOATS, 60},
-    {"wild", FIELD_FLOAT, WILD_FLOATS, 30},
-    {"odd.float", FIELD_FLOAT, NOT_FINITE, 20},
-    {"is_cached", FIELD_BOOL, BOOLS, 50},
-    {"sizes", FIELD_HISTOGRAM, HISTOGRAMS, 25},
-    {"code", FIELD_TYPE_COUNT, INT_OR_TEXT, 50},
-    {"mixed", FIELD_TYPE_COUNT, ANYTHING, 50},
-    {"host.name", FIELD_STRING, FEW_TEXTS, 5}, /* mostly of the resource */
-    {"resource.mixed", FIELD_TYPE_COUNT, ANYTHING, 10},
-    {"http.status_code", FIELD_INT, FEW_INTS, 20},
-    {"http.response.status_code", FIELD_TYPE_COUNT, INT_OR_TEXT, 20},
-    {"rare", FIELD_INT, FEW_INTS, 1},
-};
-const uint32_t world_field_count = COUNT_OF(world_fields);
 
 uint64_t world_below(world *w, uint64_t limit)
 {
@@ -59,151 +16,6 @@ uint64_t world_below(world *w, uint64_t limit)
 bool world_chance(world *w, uint32_t percent)
 {
     return world_below(w, 100) < percent;
-}
-
-/* ---- values ---- */
-
-static value text_value(world *w, const char *format, uint64_t number)
-{
-    char text[64];
-    value v = {.is_set = true, .type = FIELD_STRING};
-    snprintf(text, sizeof text, format, (unsigned long long)number);
-    assert_true(arena_copy(w->mem, span_text(text), &v.text));
-    return v;
-}
-
-static value odd_text(world *w)
-{
-    static const char *const texts[] = {"",   " ",    "true",         "false", "null",  "0",
-                                        "-0", "5.0",  "ÄÖ☃",          "日本",  "a\"b",  "a\\b",
-                                        "%%", "\t\n", "/api/users/7", "NaN",   "1e+19", "0x10"};
-    if (world_chance(w, 3)) {
-        char *long_text = arena_alloc(w->mem, 3000, 1);
-        memset(long_text, 'x', 3000);
-        return (value){.is_set = true,
-                       .type = FIELD_STRING,
-                       .text = span_of(long_text, 1 + world_below(w, 3000))};
-    }
-    return (value){.is_set = true,
-                   .type = FIELD_STRING,
-                   .text = span_text(texts[world_below(w, COUNT_OF(texts))])};
-}
-
-static value number_text(world *w)
-{
-    static const char *const texts[] = {
-        "5",   "+5", "-17", "1.5", "1e3", "1E-3", "007", " 5", "5 ", "1.", "12345678901234567890",
-        "0.1", "3",  "200"};
-    return (value){.is_set = true,
-                   .type = FIELD_STRING,
-                   .text = span_text(texts[world_below(w, COUNT_OF(texts))])};
-}
-
-static value any_int(world *w)
-{
-    static const int64_t edges[] = {
-        INT64_MIN, INT64_MAX, INT64_MIN + 1, (1ll << 53) + 1, -(1ll << 53) - 1, 0, -1};
-    value v = {.is_set = true, .type = FIELD_INT};
-    uint64_t r = check_random(&w->seed);
-    v.i = world_chance(w, 30) ? edges[r % COUNT_OF(edges)] : (int64_t)r >> (r & 63);
-    return v;
-}
-
-static value wild_float(world *w)
-{
-    static const double edges[] = {1e300, -1e300, 1e-300, -1e-300, 5e-324, -5e-324,
-                                   0.0,   -0.0,   1e19,   -1e19,   0.1};
-    value v = {.is_set = true, .type = FIELD_FLOAT};
-    v.f = edges[world_below(w, COUNT_OF(edges))];
-    if (world_chance(w, 50))
-        v.f = ldexp((double)(int64_t)check_random(&w->seed), (int)world_below(w, 200) - 160);
-    return v;
-}
-
-static value a_histogram(world *w)
-{
-    double bounds[] = {0, 1, 5, 10.5}, quantiles[] = {0.5, 0.99},
-           values[] = {(double)world_below(w, 50), 60};
-    uint64_t counts[5], buckets[6];
-    for (size_t i = 0; i < COUNT_OF(counts); i++)
-        counts[i] = world_below(w, 4);
-    for (size_t i = 0; i < COUNT_OF(buckets); i++)
-        buckets[i] = world_below(w, 100) ? world_below(w, 3) : UINT64_MAX >> world_below(w, 30);
-    histogram h = {.kind = (histogram_kind)world_below(w, 3),
-                   .count = 9,
-                   .has_sum = world_chance(w, 80),
-                   .sum = 77.5};
-    if (h.kind == HISTOGRAM_EXPLICIT) {
-        h.bounds = bounds;
-        h.bound_count = COUNT_OF(bounds);
-        h.counts = counts;
-        h.count_count = world_chance(w, 90) ? COUNT_OF(counts) : 0;
-        h.has_max = world_chance(w, 50);
-        h.max = 40;
-    } else if (h.kind == HISTOGRAM_EXPONENTIAL) {
-        h.scale = (int32_t)world_below(w, 6) - 1;
-        h.zero_count = world_below(w, 3);
-        h.positive_offset = (int32_t)world_below(w, 9) - 4;
-        h.positive = buckets;
-        h.positive_count = COUNT_OF(buckets);
-        h.negative = buckets;
-        h.negative_count = (uint32_t)world_below(w, 3);
-    } else {
-        h.bounds = quantiles;
-        h.values = values;
-        h.bound_count = COUNT_OF(quantiles);
-    }
-    buf out;
-    buf_init(&out, 64 * KIB);
-    histogram_encode(&h, &out);
-    value v = {.is_set = true, .type = FIELD_HISTOGRAM};
-    assert_true(arena_copy(w->mem, buf_span(&out), &v.text));
-    buf_done(&out);
-    return v;
-}
-
-static value make_value(world *w, int kind)
-{
-    value v = {.is_set = true};
-    switch (kind) {
-    case FEW_TEXTS: return text_value(w, "/route/%llu", world_below(w, 7));
-    case MANY_TEXTS: return text_value(w, "user-%llu", world_below(w, 300));
-    case UNIQUE_TEXTS: return text_value(w, "%016llx", check_random(&w->seed));
-    case NUMBER_TEXTS: return number_text(w);
-    case ODD_TEXTS: return odd_text(w);
-    case FEW_INTS:
-        v.type = FIELD_INT;
-        v.i = (int64_t)world_below(w, 9) - 2;
-        return v;
-    case ANY_INTS: return any_int(w);
-    case PLAIN_FLOATS:
-        v.type = FIELD_FLOAT;
-        v.f = (double)world_below(w, 8000) / 8 - 100;
-        return v;
-    case WILD_FLOATS: return wild_float(w);
-    case NOT_FINITE:
-        v.type = FIELD_FLOAT;
-        v.f = world_chance(w, 60)   ? 0.1 * (double)world_below(w, 50)
-              : world_chance(w, 50) ? NAN
-              : world_chance(w, 50) ? INFINITY
-                                    : -INFINITY;
-        return v;
-    case BOOLS:
-        v.type = FIELD_BOOL;
-        v.b = world_chance(w, 50);
-        return v;
-    case HISTOGRAMS: return a_histogram(w);
-    case INT_OR_TEXT: return world_chance(w, 50) ? make_value(w, FEW_INTS) : number_text(w);
-    default: return make_value(w, (int)world_below(w, ANYTHING));
-    }
-}
-
-static void remember(world *w, uint32_t field, value v)
-{
-    uint32_t n = w->pool_count[field]++;
-    uint64_t at = n < WORLD_POOL ? n : world_below(w, n * 4u);
-    if (at < WORLD_POOL)
-        w->pool[field][at] = v;
 }
 
 /* ---- rows ---- */
@@ -236,11 +48,28 @@ static void put_number(batch *b, const char *name, int64_t i)
 static void put_fields(world *w, batch *b)
 {
     for (uint32_t i = 0; i < world_field_count; i++) {
-        if (!world_chance(w, world_fields[i].percent))
+        if (world_fields[i].kind == OF_THE_MAPPING || !world_chance(w, world_fields[i].percent))
             continue;
-        value v = make_value(w, world_fields[i].kind);
+        value v = world_value(w, world_fields[i].kind);
         put_value(b, world_fields[i].name, v);
-        remember(w, i, v);
+        world_remember(w, i, v);
+    }
+}
+
+/* Values of the mapping's fields, from a few rows. */
+static void remember_mapped(world *w, const batch *b)
+{
+    for (uint32_t i = 0; i < world_field_count; i++) {
+        if (world_fields[i].kind != OF_THE_MAPPING)
+            continue;
+        for (int look = 0; look < 4; look++) {
+            uint32_t row = (uint32_t)world_below(w, b->row_count);
+            value v = batch_get(b, span_text(world_fields[i].name), row, w->mem);
+            if (v.is_set && v.type == FIELD_STRING && v.text.len)
+                assert_true(arena_copy(w->mem, v.text, &v.text));
+            if (v.is_set && v.type != FIELD_HISTOGRAM)
+                world_remember(w, i, v);
+        }
     }
 }
 
@@ -262,12 +91,13 @@ static void open_ranges(world *w, batch *b, uint32_t percent)
     for (uint32_t i = 0; i < world_field_count; i++) {
         bool is_resource = span_is(span_text(world_fields[i].name), "host.name") ||
                            span_is(span_text(world_fields[i].name), "resource.mixed");
-        if (!world_chance(w, is_resource ? percent : percent / 20))
+        if (world_fields[i].kind == OF_THE_MAPPING ||
+            !world_chance(w, is_resource ? percent : percent / 20))
             continue;
-        value v = make_value(w, world_fields[i].kind);
+        value v = world_value(w, world_fields[i].kind);
         uint32_t c = batch_column(b, span_text(world_fields[i].name), v.type, NULL);
         assert_true(batch_put_range(b, c, b->row_count, BATCH_RANGE_OPEN, value_bits(b, v)));
-        remember(w, i, v);
+        world_remember(w, i, v);
     }
 }
 
@@ -481,14 +311,14 @@ static void put_log(world *w, batch *b)
 
 static void put_metric(world *w, batch *b)
 {
-    static const int kinds[] = {FEW_INTS, PLAIN_FLOATS, HISTOGRAMS};
+    static const value_kind kinds[] = {FEW_INTS, PLAIN_FLOATS, HISTOGRAMS};
     begin(w, b,
           world_chance(w, 80)   ? "metrics"
           : world_chance(w, 50) ? "more.metrics"
                                 : "web",
           event_time(w));
     put_text(b, F_METRIC_NAME, world_chance(w, 50) ? "requests" : "latency");
-    put_value(b, F_METRIC_VALUE, make_value(w, kinds[world_below(w, COUNT_OF(kinds))]));
+    put_value(b, F_METRIC_VALUE, world_value(w, kinds[world_below(w, COUNT_OF(kinds))]));
     put_fields(w, b);
 }
 
@@ -530,6 +360,7 @@ static void make_batch(world *w, uint32_t row_max)
     }
     assert_true(batch_freeze(b));
     b->arrival_ns = w->now_ns;
+    remember_mapped(w, b);
     world_batch *to = &w->batches[w->batch_count++];
     *to = (world_batch){
         .environment = world_chance(w, 92) ? 1 : 2, .family = b->family, .arrival_ns = w->now_ns};
@@ -540,10 +371,10 @@ static void make_batch(world *w, uint32_t row_max)
     batch_free(b);
 }
 
-/* The same events once more, later: a sender's own repeat. */
-static void repeat_batch(world *w)
+/* The same events once more, later: a sender's own repeat of a batch not older than `first`. */
+static void repeat_batch(world *w, uint32_t first)
 {
-    const world_batch *from = &w->batches[world_below(w, w->batch_count)];
+    const world_batch *from = &w->batches[first + world_below(w, w->batch_count - first)];
     world_batch *to = &w->batches[w->batch_count++];
     *to = *from;
     buf_init(&to->bytes, BATCH_CAP);
@@ -553,7 +384,7 @@ static void repeat_batch(world *w)
 
 void world_make(world *w, uint64_t seed, uint32_t row_count)
 {
-    *w = (world){.seed = seed, .next_id = 1};
+    *w = (world){.seed = seed, .next_id = 1, .scale = 1 + row_count / 8000};
     w->mem = arena_new(1 * GIB);
     assert_non_null(w->mem);
     /* 2023-11-14 22:13:20 UTC, and up to two hours later: some worlds straddle midnight. */
@@ -564,15 +395,16 @@ void world_make(world *w, uint64_t seed, uint32_t row_count)
 
 void world_extend(world *w, int64_t pause_ns, uint32_t row_count)
 {
-    uint32_t rows = w->row_count + row_count;
+    uint32_t rows = w->row_count + row_count, first = w->batch_count;
     w->now_ns += pause_ns;
     if (pause_ns)
         w->pending_count = 0; /* what was not sent by then is lost */
     while (w->row_count < rows && w->batch_count < WORLD_BATCHES_MAX - 1) {
         w->now_ns += (int64_t)world_below(w, (uint64_t)(60 * NS_PER_S));
-        make_batch(w, 1 + (uint32_t)world_below(w, world_chance(w, 20) ? 400 : 60));
+        uint64_t size = world_chance(w, 20) ? 400 : 60;
+        make_batch(w, 1 + (uint32_t)world_below(w, size * w->scale));
         if (world_chance(w, 6))
-            repeat_batch(w);
+            repeat_batch(w, first);
     }
 }
 

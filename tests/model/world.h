@@ -13,10 +13,28 @@
 #define WORLD_POOL        48 /* values remembered per field, for filters */
 #define WORLD_TRACES_MAX  512
 
+typedef enum value_kind { /* how values of a field are made */
+                          FEW_TEXTS,
+                          MANY_TEXTS,
+                          UNIQUE_TEXTS,
+                          NUMBER_TEXTS,
+                          ODD_TEXTS,
+                          FEW_INTS,
+                          ANY_INTS,
+                          PLAIN_FLOATS,
+                          WILD_FLOATS,
+                          NOT_FINITE,
+                          BOOLS,
+                          HISTOGRAMS,
+                          INT_OR_TEXT,
+                          ANYTHING,
+                          OF_THE_MAPPING, /* put by the rows themselves, not by put_fields */
+} value_kind;
+
 typedef struct world_field {
     const char *name;
     field_type type; /* FIELD_TYPE_COUNT: several */
-    int kind;        /* of its values, see world.c */
+    value_kind kind; /* of its values */
     uint32_t percent;
 } world_field;
 
@@ -50,6 +68,7 @@ typedef struct world {
     arena *mem;
     int64_t start_ns, now_ns;
     uint64_t next_id;
+    uint32_t scale; /* of batches: large worlds have large ones */
     uint32_t batch_count, row_count;
     world_batch batches[WORLD_BATCHES_MAX];
     uint32_t pool_count[64];
@@ -65,6 +84,8 @@ typedef struct world {
 
 uint64_t world_below(world *w, uint64_t limit);
 bool world_chance(world *w, uint32_t percent);
+value world_value(world *w, value_kind kind);
+void world_remember(world *w, uint32_t field, value v); /* for filters */
 void world_make(world *w, uint64_t seed, uint32_t row_count);
 /* Later batches, after a pause. */
 void world_extend(world *w, int64_t pause_ns, uint32_t row_count);
