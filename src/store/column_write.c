@@ -88,7 +88,7 @@ static sk_code flush_texts(column_writer *c, err *e)
 sk_code column_writer_text(column_writer *c, span text, uint32_t *ret_code, err *e)
 {
     buf_add_span(&c->text_bytes, text);
-    if (c->text_bytes.failed)
+    if (!buf_reserve(&c->text_bytes, 1)) /* also so that an empty text has a place */
         return text.len > EVENT_STRING_MAX
                    ? err_set(e, SK_INTERNAL, "a text of %zu bytes", text.len)
                    : out_of_memory(e);

@@ -9,6 +9,9 @@
 #include "base/must.h"
 
 #define PAGE_BUF_MAX (PAGE_BYTES_MAX + 64)
+/* The shortest reference and entry of the directory: no count asks for memory that its bytes cannot fill. */
+#define REF_BYTES_MIN    4u
+#define COLUMN_BYTES_MIN 8u
 
 static sk_code corrupt(const segment *s, err *e, const char *what)
 {
@@ -100,10 +103,19 @@ static void read_column(reader *r, directory *d, directory_column *c, size_t *na
         r->failed = true;
 }
 
+/* Named columns ascend, so that no two are the same. */
+static bool is_in_order(const directory_column *before, const directory_column *c)
+{
+    int by_name = span_compare(before->name, c->name);
+    return by_name < 0 || (by_name == 0 && before->type < c->type);
+}
+
 static bool check_columns(const segment *s, const directory *d)
 {
     for (uint32_t i = 0; i < d->column_count; i++) {
         const directory_column *c = &d->columns[i];
+        if (i > PART_COLUMNS && !is_in_order(c - 1, c))
+            return false;
         if (i < PART_COLUMNS && c->form != COLUMN_BLOCKS)
             return false;
         if (c->form == COLUMN_RARE &&
@@ -119,7 +131,7 @@ static bool check_columns(const segment *s, const directory *d)
 static sk_code parse_directory(const segment *s, span bytes, directory *d, err *e)
 {
     reader r = reader_of(bytes);
-    d->column_count = read_max(&r, bytes.len);
+    d->column_count = read_max(&r, bytes.len / COLUMN_BYTES_MIN);
     if (r.failed || d->column_count < PART_COLUMNS ||
         d->column_count - PART_COLUMNS != s->facts.column_count)
         return corrupt(s, e, "the directory does not fit the footer");
@@ -132,7 +144,7 @@ static sk_code parse_directory(const segment *s, span bytes, directory *d, err *
         d->columns[i].segment = s;
         read_column(&r, d, &d->columns[i], &names_used);
     }
-    d->pack_count = read_max(&r, bytes.len);
+    d->pack_count = read_max(&r, reader_left(&r) / REF_BYTES_MIN);
     d->packs = base_alloc_zero(d->pack_count + 1ul, sizeof d->packs[0]);
     if (!d->packs)
         return out_of_memory(s, e);
@@ -192,7 +204,7 @@ static bool has_texts(const directory *d, const directory_column *c)
 
 typedef struct index_parse {
     reader r;
-    bool has_texts, is_float;
+    bool has_texts, is_float, is_of_all_rows;
     uint32_t text_count, bitmap_words, bitmap_capacity;
     bool is_out_of_memory;
 } index_parse;
@@ -218,7 +230,8 @@ static void parse_range(index_parse *p, block_entry *b)
     if (p->has_texts) {
         b->min = reader_varint(r);
         b->max = b->min + reader_varint(r);
-        if (b->max < b->min || b->max >= p->text_count)
+        if (b->max < b->min || b->max >= p->text_count ||
+            (b->tag & BLOCK_CONSTANT && (b->place < b->min || b->place > b->max)))
             r->failed = true;
     } else if (p->is_float) {
         b->min = reader_u64(r);
@@ -234,6 +247,8 @@ static void parse_block(index_parse *p, column_index *x, block_entry *b, uint32_
     reader *r = &p->r;
     b->tag = reader_u8(r);
     uint8_t form = b->tag & (BLOCK_CONSTANT | BLOCK_PAGE);
+    if (p->is_of_all_rows && !(b->tag & BLOCK_ALL_PRESENT))
+        r->failed = true;
     if (b->tag == BLOCK_ABSENT)
         return;
     if (b->tag > 31 || form == 0 || form == (BLOCK_CONSTANT | BLOCK_PAGE)) {
@@ -248,8 +263,6 @@ static void parse_block(index_parse *p, column_index *x, block_entry *b, uint32_
     }
     if (form == BLOCK_CONSTANT) {
         b->place = reader_u64(r);
-        if (p->has_texts && b->place >= p->text_count)
-            r->failed = true;
     } else {
         b->place = reader_varint(r);
         b->len = read_max(r, PAGE_BYTES_MAX);
@@ -265,7 +278,7 @@ static void parse_block(index_parse *p, column_index *x, block_entry *b, uint32_
 
 static sk_code parse_pages(index_parse *p, column_index *x, const segment *s, err *e)
 {
-    x->page_count = read_max(&p->r, reader_left(&p->r));
+    x->page_count = read_max(&p->r, reader_left(&p->r) / (1 + REF_BYTES_MIN));
     x->pages = base_alloc_zero(x->page_count + 1ul, sizeof x->pages[0]);
     if (!x->pages)
         return out_of_memory(s, e);
@@ -288,6 +301,7 @@ static sk_code parse_index(const segment *s, const directory *d, const directory
     index_parse p = {.r = reader_of(bytes),
                      .has_texts = has_texts(d, c),
                      .is_float = c >= d->columns + PART_COLUMNS && c->type == FIELD_FLOAT,
+                     .is_of_all_rows = c <= d->columns + PART_DATASET,
                      .text_count = c->text_count};
     x->block_count = block_count_of(s->facts.row_count);
     if (read_max(&p.r, UINT32_MAX) != x->block_count || (c->text_count && !p.has_texts))
@@ -436,7 +450,8 @@ static sk_code parse_rare(const segment *s, const directory_column *from, decode
     bool is_text = from->type == FIELD_STRING || from->type == FIELD_HISTOGRAM;
     for (uint32_t i = 0; is_good && i < c->count; i++)
         is_good = c->rows[i] < s->facts.row_count && (i == 0 || c->rows[i] > c->rows[i - 1]) &&
-                  (!is_text || c->bits[i] < from->text_count);
+                  (!is_text || c->bits[i] < from->text_count) &&
+                  (from->type != FIELD_BOOL || c->bits[i] <= 1);
     if (!is_good || is_text != (from->text_count != 0))
         return corrupt(s, e, "a rare column is not one");
     if (!is_text)

@@ -320,20 +320,22 @@ static void fill_constant(vector *v, uint64_t bits)
     v->is_constant = true;
 }
 
-static bool codes_below(const uint32_t *codes, uint32_t count, uint32_t limit)
+static bool codes_within(const uint32_t *codes, uint32_t count, uint64_t min, uint64_t max)
 {
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < count; i++)
+    uint32_t least = UINT32_MAX, most = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        least = codes[i] < least ? codes[i] : least;
         most = codes[i] > most ? codes[i] : most;
-    return count == 0 || most < limit;
+    }
+    return count == 0 || (least >= min && most <= max);
 }
 
 static bool decode_codes(segment_reader *r, reader *bytes, const block_entry *b,
-                         const uint64_t *present, uint32_t limit, vector *out)
+                         const uint64_t *present, uint64_t min, uint64_t max, vector *out)
 {
     uint32_t *to = present ? r->dense.codes : out->codes;
     if (!ints_decode_u32(&r->decoder->ints, bytes, b->value_count, to) ||
-        !codes_below(to, b->value_count, limit))
+        !codes_within(to, b->value_count, min, max))
         return false;
     if (present)
         spread_u32(present, out->row_count, to, out->codes);
@@ -406,10 +408,10 @@ static sk_code read_values(segment_reader *r, uint32_t col, uint32_t block, cons
     reader bytes = reader_of(buf_span(&r->page));
     bool is_good = false;
     switch (out->kind) {
-    case VECTOR_CODES:
-        is_good = decode_codes(r, &bytes, b, present, r->directory->columns[col].text_count, out);
+    case VECTOR_CODES: /* whose texts were loaded */
+        is_good = decode_codes(r, &bytes, b, present, b->min, b->max, out);
         break;
-    case VECTOR_BOOLS: is_good = decode_codes(r, &bytes, b, present, 2, out); break;
+    case VECTOR_BOOLS: is_good = decode_codes(r, &bytes, b, present, 0, 1, out); break;
     case VECTOR_TRACE_IDS: is_good = decode_traces(r, &bytes, b, present, out); break;
     case VECTOR_INTS:
     case VECTOR_FLOATS:

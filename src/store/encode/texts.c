@@ -126,7 +126,7 @@ static bool make_offsets(const uint64_t *lengths, uint32_t count, uint8_t form, 
     uint64_t at = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint64_t length = form == FORM_UUID ? UUID_CHARS : lengths[i];
-        if (length > BYTES_MAX || (form == FORM_HEX && length % 2))
+        if (length > EVENT_STRING_MAX || (form == FORM_HEX && length % 2))
             return false;
         offsets[i] = (uint32_t)at;
         at += length;
