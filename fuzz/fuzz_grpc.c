@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(ns >= 0);
     (void)grpc_is_content_type(in);
     buf out;
-    buf_init(&out, 4 * size + 16);
+    buf_init(&out, 5 * size + 16); /* three for each byte, then four for each three */
     grpc_add_message(&out, in);
     grpc_add_base64(&out, in);
     must(!out.failed);

@@ -21,6 +21,12 @@ static void write_down(exchange *x, span body)
         buf_add_span(seen, text);
     }
     buf_add_span(seen, exchange_header(x, "host"));
+    buf_add_span(seen, exchange_param(x, "a"));
+    buf_add_span(seen, exchange_query(x, "q"));
+    buf_add_u32(seen, exchange_header_count(x, "x"));
+    buf_add_u8(seen, (uint8_t)(exchange_version(x) + 4 * exchange_has_header_like(x, "x-")));
+    must(!exchange_is_grpc(x) && !exchange_is_tls(x) && exchange_deadline_mono_ns(x) == 0);
+    must(exchange_method(x) < HTTP_METHOD_COUNT && exchange_route(x) != NULL);
     buf_add_u64(seen, hash64(body));
     buf_add_u64(seen, body.len);
 }
@@ -46,6 +52,46 @@ static void stream(exchange *take_x)
     exchange_end(take_x);
 }
 
+/* The other forms of a whole reply, and all errors. */
+static void fixed(exchange *take_x)
+{
+    write_down(take_x, SPAN(""));
+    exchange_reply_static(take_x, 200, "text/plain", SPAN("always the same"));
+}
+
+static void handed_over(exchange *take_x)
+{
+    buf body;
+    buf_init(&body, 100 * KIB);
+    write_down(take_x, SPAN(""));
+    for (size_t i = 0; i < exchange_path(take_x).len; i++)
+        buf_add_span(&body, exchange_path(take_x));
+    bool has_room = exchange_reserve(take_x, body.len);
+    exchange_reply_buf(take_x, has_room ? 200 : 204, "text/plain", &body);
+    buf_done(&body);
+}
+
+static void fail(exchange *take_x)
+{
+    err e;
+    span code = exchange_param(take_x, "code");
+    write_down(take_x, SPAN(""));
+    err_set(&e, (sk_code)(1 + code.at[0] % (SK_CODE_COUNT - 1)), "as was asked");
+    if (exchange_query_count(take_x))
+        exchange_begin(take_x, 200, "text/event-stream"); /* too late to say it */
+    exchange_fail(take_x, &e);
+}
+
+static void flood(exchange *take_x)
+{
+    write_down(take_x, SPAN(""));
+    exchange_begin(take_x, 200, "text/event-stream");
+    while (exchange_try_write(take_x, SPAN("data: much more than fits in what may wait\n\n")) ==
+           STREAM_OK)
+        ;
+    exchange_end(take_x);
+}
+
 static void gone(exchange *take_x, void *ctx)
 {
     exchange_end(take_x);
@@ -68,6 +114,16 @@ static const route routes[] = {
      NULL},
     {"endless", ROUTE_HTTP, HTTP_METHOD_GET, "/endless", 0, POOL_INLINE, ERROR_JSON, CORS_NONE,
      endless, NULL},
+    {"fixed", ROUTE_HTTP, HTTP_METHOD_GET, "/fixed", 0, POOL_INLINE, ERROR_JSON, CORS_NONE, fixed,
+     NULL},
+    {"handed", ROUTE_HTTP, HTTP_METHOD_PUT, "/h/{a}", 0, POOL_INLINE, ERROR_JSON, CORS_NONE,
+     handed_over, NULL},
+    {"fail", ROUTE_HTTP, HTTP_METHOD_GET, "/f/{code}", 0, POOL_INLINE, ERROR_JSON, CORS_ANY, fail,
+     NULL},
+    {"flood", ROUTE_HTTP, HTTP_METHOD_GET, "/flood", 0, POOL_INLINE, ERROR_JSON, CORS_NONE, flood,
+     NULL},
+    {"grpc", ROUTE_GRPC, HTTP_METHOD_POST, "/a.b.Service/Export", 0, POOL_INLINE, ERROR_OTLP,
+     CORS_NONE, echo, NULL},
 };
 
 static void disturb(offline *o, uint8_t what)
@@ -102,7 +158,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     bool is_small = data[0] & 1;
     const serve_limits limits = {.header_bytes_max = is_small ? 300 : 4096,
-                                 .body_bytes_max = is_small ? 100 : 100000};
+                                 .body_bytes_max = is_small ? 100 : 100000,
+                                 .stream_bytes_max = is_small ? 300 : 100000};
     memory *m = memory_new(data[0] & 2 ? 3000 : 10 * MIB);
     must(m != NULL);
     span bytes = {data + 2, size - 2};

@@ -1,11 +1,60 @@
 /*
- * fuzz/fuzz_json.c: the reader takes and skips the same documents, and what the writer makes of their tokens reads the
- * same again.
+ * fuzz/fuzz_json.c: the reader takes and skips the same documents, and what the writer makes of their tokens, numbers and
+ * any bytes as a string reads the same again.
  */
 #include "fuzz.h"
 #include "wire/json.h"
 
 #define ARENA_MAX (4 * MIB)
+
+/* Every number that a token can be had as. */
+static void check_numbers(const json *j, arena *a)
+{
+    int64_t i, i_again;
+    uint64_t u, u_again;
+    double d, d_again;
+    bool has_i = json_i64(j, &i), has_u = json_u64(j, &u), has_d = json_double(j, &d);
+    buf out;
+    buf_init(&out, 4 * KIB);
+    json_writer w = {.out = &out};
+    jw_array(&w);
+    if (has_i) {
+        jw_i64(&w, i);
+        jw_i64_text(&w, i);
+    }
+    if (has_u)
+        jw_u64(&w, u);
+    if (has_d)
+        jw_double(&w, d);
+    jw_array_end(&w);
+    json again = json_of(buf_span(&out), a);
+    must(json_next(&again) == JSON_ARRAY);
+    for (int form = 0; has_i && form < 2; form++) {
+        json_next(&again);
+        must(json_i64(&again, &i_again) && i_again == i);
+    }
+    if (has_u) {
+        json_next(&again);
+        must(json_u64(&again, &u_again) && u_again == u);
+    }
+    if (has_d && json_next(&again) != JSON_NULL)
+        must(json_double(&again, &d_again) && d_again == d);
+    must(json_next(&again) == JSON_ARRAY_END && json_next(&again) == JSON_END && !again.failed);
+    buf_done(&out);
+}
+
+/* Bytes that are no UTF-8 become ones that are. */
+static void check_string(span bytes, arena *a)
+{
+    buf out;
+    buf_init(&out, SIZE_MAX);
+    json_writer w = {.out = &out};
+    jw_string(&w, bytes);
+    json again = json_of(buf_span(&out), a);
+    must(json_next(&again) == JSON_STRING || arena_failed(a));
+    must(again.failed || !utf8_is_valid(bytes) || span_equal(again.text, bytes));
+    buf_done(&out);
+}
 
 static void write_token(const json *j, json_writer *w)
 {
@@ -38,6 +87,8 @@ static bool rewrite(span text, arena *a, buf *out)
         must(j.at <= j.end);
         if (j.kind == JSON_KEY || j.kind == JSON_STRING)
             must(utf8_is_valid(j.text));
+        if (j.kind == JSON_NUMBER || j.kind == JSON_STRING)
+            check_numbers(&j, a);
         write_token(&j, &w);
     }
     err e;
@@ -53,6 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf first, second;
     buf_init(&first, SIZE_MAX);
     buf_init(&second, SIZE_MAX);
+    check_string(text, a);
     bool is_good = rewrite(text, a, &first);
 
     json j = json_of(text, a);

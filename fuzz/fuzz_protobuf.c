@@ -5,6 +5,35 @@
 #include "fuzz.h"
 #include "wire/protobuf.h"
 
+static void copy_var(reader *r, buf *out, uint32_t field)
+{
+    reader same = *r;
+    uint64_t v = pb_var(r);
+    must((uint64_t)pb_sint(&same) == (v >> 1 ^ (0 - (v & 1))));
+    pb_put_var(out, field, v);
+}
+
+static void copy_i64(reader *r, buf *out, uint32_t field)
+{
+    if (field % 2)
+        pb_put_double(out, field, pb_double(r));
+    else
+        pb_put_i64(out, field, pb_i64(r));
+}
+
+/* Bytes are written as a message whose length is not known before. */
+static void copy_bytes(reader *r, buf *out, uint32_t field)
+{
+    span s = pb_bytes(r);
+    if (field % 2) {
+        size_t begun = pb_begin(out, field);
+        buf_add_span(out, s);
+        pb_finish(out, begun);
+    } else {
+        pb_put_bytes(out, field, s);
+    }
+}
+
 /* Copies the fields of known wire types; false when the message is malformed. */
 static bool copy_fields(span message, buf *out)
 {
@@ -12,9 +41,9 @@ static bool copy_fields(span message, buf *out)
     for (uint32_t tag; (tag = pb_tag(&r));) {
         must(r.at <= r.end);
         switch (tag & 7) {
-        case PB_VAR: pb_put_var(out, tag >> 3, pb_var(&r)); break;
-        case PB_I64: pb_put_i64(out, tag >> 3, pb_i64(&r)); break;
-        case PB_LEN: pb_put_bytes(out, tag >> 3, pb_bytes(&r)); break;
+        case PB_VAR: copy_var(&r, out, tag >> 3); break;
+        case PB_I64: copy_i64(&r, out, tag >> 3); break;
+        case PB_LEN: copy_bytes(&r, out, tag >> 3); break;
         case PB_I32: pb_put_i32(out, tag >> 3, pb_i32(&r)); break;
         default: pb_skip(&r, tag); break;
         }
