@@ -14,10 +14,11 @@
 #include "store/build.h"
 #include "store/store.h"
 
-#define BLOCKS_MAX                                                                                 \
-    4u /* more are not read: a small file may claim any number of rows without values */
+/* More is not read: a small file may claim any number of rows without values, and each text that is asked for in a damaged
+ * page costs reading the page. */
+#define BLOCKS_MAX  4u
 #define COLUMNS_MAX 300u
-#define TEXTS_MAX   10000u
+#define TEXTS_MAX   64u
 
 typedef struct reading {
     const segment *s;
@@ -145,10 +146,15 @@ static void read_block(reading *r, uint32_t col, uint32_t block)
 
 static void read_texts(reading *r, uint32_t col)
 {
+    directory_column *c = &segment_directory(r->s)->columns[col];
+    column_index *x;
+    err e;
+    if (c->form == COLUMN_BLOCKS && is_good(r, segment_load_index(r->s, c, &x, &e), &e) &&
+        c->text_count)
+        (void)is_good(r, segment_load_texts(x, 0, c->text_count - 1, &e), &e);
     const dictionary *d = part_dictionary(segment_part(r->s), col);
-    for (uint32_t i = 0; i < d->count && i < TEXTS_MAX; i++)
-        if (!d->text(d->of, i).at)
-            r->is_whole = false;
+    for (uint64_t i = 0; i < d->count; i += 1 + d->count / TEXTS_MAX)
+        (void)d->text(d->of, (uint32_t)i);
 }
 
 static sk_code see_rows(void *ctx, const part *p, uint32_t first_row, uint32_t end_row)
