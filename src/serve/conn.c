@@ -364,6 +364,7 @@ static void check_writing(conn *c, int64_t now_ns)
         c->write_moved_ns = now_ns;
     } else if (now_ns - c->write_moved_ns >
                (int64_t)c->loop->core->options.limits.write_ms * NS_PER_MS) {
+        counter_add(&c->loop->core->stats.slow_readers, 1);
         conn_close(c);
     }
 }

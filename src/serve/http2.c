@@ -324,6 +324,32 @@ static void expire(protocol *p)
     h->host.kick(h->host.ctx);
 }
 
+/* Windows are the peer's to open: whoever keeps one shut would hold the reply, and what writes it,
+ * for ever. A stream that only waits for its turn is not stalled. */
+static bool is_stalled(const http2_stream *s)
+{
+    http2 *h = s->owner;
+    int64_t most_ns = (int64_t)h->host.from.core->options.limits.write_ms * NS_PER_MS;
+    if (!s->x || !s->is_submitted || s->is_deferred || s->is_given_up)
+        return false;
+    if (nghttp2_session_get_stream_remote_window_size(h->session, s->id) <= 0)
+        return h->now_ns - s->moved_ns > most_ns;
+    return nghttp2_session_get_remote_window_size(h->session) <= 0 &&
+           h->now_ns - h->moved_ns > most_ns;
+}
+
+static void reset_stalled(http2 *h)
+{
+    for (http2_stream *s = h->streams; s; s = s->next) {
+        if (!is_stalled(s))
+            continue;
+        counter_add(&h->host.from.core->stats.slow_readers, 1);
+        s->is_given_up = true;
+        nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
+        h->host.kick(h->host.ctx);
+    }
+}
+
 static void tick(protocol *p, int64_t now_ns)
 {
     http2 *h = (http2 *)p;
@@ -331,6 +357,7 @@ static void tick(protocol *p, int64_t now_ns)
     for (http2_stream *s = h->streams; s; s = s->next)
         if (s->x && s->is_submitted)
             exchange__heartbeat(s->x, now_ns);
+    reset_stalled(h);
     if (h->is_draining &&
         !h->sent_goaway) { /* a round trip after the notice: now the last stream is known */
         h->sent_goaway = true;

@@ -21,7 +21,9 @@ typedef struct http2_stream {
     bool is_complete;  /* the request came whole */
     bool is_submitted; /* the reply's head was handed to nghttp2 */
     bool is_deferred;  /* nghttp2 waits for more of the body */
+    bool is_given_up;  /* reset: the peer took nothing for too long */
     int64_t body_began_ns;
+    int64_t moved_ns; /* when the peer's windows last let some of the reply go */
 } http2_stream;
 
 struct http2 {
@@ -31,6 +33,7 @@ struct http2 {
     http2_stream *streams;
     uint32_t stream_count;
     int64_t now_ns, began_ns;
+    int64_t moved_ns;   /* as a stream's, of any */
     double resets_left; /* token bucket */
     int64_t resets_at_ns;
     bool has_settings; /* the peer's first SETTINGS came */

@@ -34,6 +34,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, siz
 {
     http2_stream *s = source->ptr;
     bool is_end;
+    s->moved_ns = s->owner->moved_ns = s->owner->now_ns;
     size_t len = exchange__pull(s->x, out, room, &is_end);
     if (is_end) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -56,6 +57,7 @@ void http2__submit(http2_stream *s)
 {
     http2 *h = s->owner;
     exchange *x = s->x;
+    s->moved_ns = h->now_ns;
     if (s->is_submitted) {
         if (s->is_deferred)
             nghttp2_session_resume_data(h->session, s->id);

@@ -37,13 +37,17 @@ sk_code listen_parse(span text, listen_spec *ret, err *e)
         s.is_tls = true;
     else
         (void)cut_prefix(&text, "tcp://");
+    if (span_contains(text, SPAN("://")))
+        return err_set(e, SK_BAD_INPUT, "--listen %.*s: the scheme is tcp:// or tls://, or none",
+                       SPAN_FMT(whole));
     size_t colon = text.len;
     while (colon > 0 && text.at[colon - 1] != ':')
         colon--;
     uint64_t port;
     if (colon == 0 || !span_to_u64(span_from(text, colon), &port) || port > 65535)
         return err_set(e, SK_BAD_INPUT,
-                       "--listen %.*s: write [tcp://|tls://]HOST:PORT, as in 127.0.0.1:4318",
+                       "--listen %.*s: write [tcp://|tls://]HOST:PORT, as in 127.0.0.1:4318; a "
+                       "port is a number up to 65535",
                        SPAN_FMT(whole));
     span host = span_first(text, colon - 1);
     bool is_bracketed = host.len >= 2 && host.at[0] == '[' && host.at[host.len - 1] == ']';
@@ -195,18 +199,30 @@ static sk_code open_one(const struct addrinfo *a, bool is_any, bool is_tls, list
     return SK_OK;
 }
 
+static sk_code resolve(const listen_spec *s, struct addrinfo **ret, err *e)
+{
+    const struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    int failed = getaddrinfo(s->host[0] ? s->host : "::", s->port, &hints, ret);
+    return failed ? err_set(e, SK_UNPROCESSABLE, "cannot listen on %s: %s", s->host,
+                            gai_strerror(failed))
+                  : SK_OK;
+}
+
+sk_code listen_check(const listen_spec *s, err *e)
+{
+    struct addrinfo *found = NULL;
+    sk_code code = resolve(s, &found, e);
+    if (found)
+        freeaddrinfo(found);
+    return code;
+}
+
 sk_code listen_open(const listen_spec *s, listener *listeners, uint32_t *count, err *e)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE},
-                    *found = NULL;
+    struct addrinfo *found = NULL;
     bool is_any = s->host[0] == 0;
-    int failed = getaddrinfo(is_any ? "::" : s->host, s->port, &hints, &found);
-    if (failed)
-        return err_set(e, SK_UNPROCESSABLE, "cannot listen on %s: %s", s->host,
-                       gai_strerror(failed));
-    sk_code code = SK_OK;
+    sk_code code = resolve(s, &found, e);
     for (struct addrinfo *a = found; a && !code; a = a->ai_next) {
         if (*count == LISTENERS_MAX)
             code = err_set(e, SK_TOO_LARGE, "at most %u listeners", LISTENERS_MAX);

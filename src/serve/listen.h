@@ -19,6 +19,9 @@ typedef struct listen_spec {
 /* "[tcp|tls://]HOST:PORT". SK_BAD_INPUT says what the form is; xray-udp is SK_UNIMPLEMENTED. */
 sk_code listen_parse(span text, listen_spec *ret, err *e) must_use;
 
+/* Whether the host is a number or a name that this machine knows. */
+sk_code listen_check(const listen_spec *s, err *e) must_use;
+
 typedef struct listener {
     int fd;
     bool is_tls;

@@ -71,6 +71,9 @@ typedef struct serve_options {
     void (*note)(const services *s, const char *line);
 } serve_options;
 
+/* Whether the addresses can be read and resolved and the certificate loaded: nothing is bound. So
+ * that bad settings are known before anything is opened. */
+sk_code serve_check(const serve_options *o, err *e) must_use;
 /* A default port that is taken is skipped with a note that names its holder; SK_CONFLICT when all
  * are taken or any
  * --listen address is. Strings and rows must outlive the server. */
@@ -107,7 +110,8 @@ typedef struct serve_route_stats {
 
 typedef struct serve_stats {
     uint64_t connections_accepted, connections_refused, connections_open;
-    uint64_t bytes_received, bytes_sent, tls_failures, protocol_errors, slow_senders, reset_floods;
+    uint64_t bytes_received, bytes_sent, tls_failures, protocol_errors, slow_senders, slow_readers,
+        reset_floods;
     uint64_t requests_in_flight;
     uint64_t queue_depth[POOL_COUNT], queue_refused[POOL_COUNT];
     uint32_t route_count; /* rows plus one, the last for requests that matched none */

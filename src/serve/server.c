@@ -37,14 +37,36 @@ static bool needs_tls(const server *s)
     return false;
 }
 
+static sk_code parse_named(const serve_options *o, uint32_t index, listen_spec *ret, err *e)
+{
+    sk_code code = listen_parse(span_text(o->listen[index]), ret, e);
+    if (!code && ret->is_tls && (!o->tls_cert_file || !o->tls_key_file))
+        code = err_set(e, SK_BAD_INPUT, "--listen %s needs --tls-cert and --tls-key",
+                       o->listen[index]);
+    return code;
+}
+
+sk_code serve_check(const serve_options *o, err *e)
+{
+    tls_context *probe = NULL;
+    sk_code code = SK_OK;
+    for (uint32_t i = 0; i < o->listen_count && !code; i++) {
+        listen_spec spec;
+        code = parse_named(o, i, &spec, e);
+        if (!code)
+            code = listen_check(&spec, e);
+    }
+    if (!code && o->tls_cert_file && o->tls_key_file)
+        code = tls_context_new(o->tls_cert_file, o->tls_key_file, &probe, e);
+    tls_context_free(probe);
+    return code;
+}
+
 static sk_code open_named(server *s, const serve_options *o, err *e)
 {
     for (uint32_t i = 0; i < o->listen_count; i++) {
         listen_spec spec;
-        sk_code code = listen_parse(span_text(o->listen[i]), &spec, e);
-        if (!code && spec.is_tls && (!o->tls_cert_file || !o->tls_key_file))
-            code = err_set(e, SK_BAD_INPUT, "--listen %s needs --tls-cert and --tls-key",
-                           o->listen[i]);
+        sk_code code = parse_named(o, i, &spec, e);
         if (!code)
             code = listen_open(&spec, s->listeners, &s->listener_count, e);
         if (code)
@@ -279,6 +301,7 @@ sk_code serve_stats_get(const server *s, arena *mem, serve_stats *ret, err *e)
         .tls_failures = counter_read(&from->tls_failures),
         .protocol_errors = counter_read(&from->protocol_errors),
         .slow_senders = counter_read(&from->slow_senders),
+        .slow_readers = counter_read(&from->slow_readers),
         .reset_floods = counter_read(&from->reset_floods),
         .requests_in_flight = atomic_load(&s->core.in_flight),
         .route_count = from->route_count,

@@ -18,7 +18,7 @@ typedef struct route_counters {
 
 typedef struct stats {
     counter connections_accepted, connections_refused, bytes_received, bytes_sent, tls_failures;
-    counter protocol_errors, slow_senders, reset_floods, queue_refused[POOL_COUNT];
+    counter protocol_errors, slow_senders, slow_readers, reset_floods, queue_refused[POOL_COUNT];
     _Atomic uint32_t connections_open;
     uint32_t route_count; /* rows plus one */
     route_counters *routes;

@@ -149,11 +149,12 @@ static void counts(exchange *take_x)
               atomic_load(&a->gone), (unsigned long long)st.connections_open,
               (unsigned long long)st.requests_in_flight);
     buf_print(&out,
-              "\"protocol_errors\":%llu,\"slow_senders\":%llu,\"reset_floods\":%llu,\"tls_"
+              "\"protocol_errors\":%llu,\"slow_senders\":%llu,\"slow_readers\":%llu,\"reset_"
+              "floods\":%llu,\"tls_"
               "failures\":%llu,\"memory\":%zu}\n",
               (unsigned long long)st.protocol_errors, (unsigned long long)st.slow_senders,
-              (unsigned long long)st.reset_floods, (unsigned long long)st.tls_failures,
-              memory_used(s->memory, MEMORY_BODIES));
+              (unsigned long long)st.slow_readers, (unsigned long long)st.reset_floods,
+              (unsigned long long)st.tls_failures, memory_used(s->memory, MEMORY_BODIES));
     exchange_reply_buf(take_x, 200, "application/json", &out);
 }
 

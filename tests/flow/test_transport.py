@@ -16,6 +16,7 @@ import zlib
 import grpc
 import h2.errors
 import h2.events
+import h2.settings
 import pytest
 
 from transport import Echo, Http2, echo_binary, read_all, read_reply
@@ -228,6 +229,78 @@ def test_peer_that_reads_nothing_is_dropped():
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s.sendall(b"GET /stream?count=100000&bytes=10000 HTTP/1.1\r\n" + HOST + b"\r\n")
         echo.wait(lambda c: c["cancelled"] == 1 and c["open"] == 1)
+        assert echo.counts()["slow_readers"] == 1
+
+
+def with_windows(c, size):
+    """What the server may send on each stream before it is told more."""
+    c.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: size})
+    c.flush()
+    c.get("HEAD", "/fixed")  # the server has read it
+    return c
+
+
+@pytest.mark.parametrize("path,writers", [("/fixed", 0), ("/stream?count=100000&bytes=10000", 1)])
+def test_http2_stream_whose_window_stays_shut_is_reset(path, writers):
+    """Nobody but the peer can open it: the reply, and who writes it, would wait for ever. The connection goes on."""
+    with Echo(write_ms=300, stream=65536) as echo, echo.connect() as s:
+        c = with_windows(Http2(s), 0)
+        shut = [c.request("GET", path) for _ in range(2)]
+        assert [c.wait(stream)["reset"] for stream in shut] == [h2.errors.ErrorCodes.CANCEL] * 2
+        counts = echo.wait(lambda n: n["in_flight"] == 1 and n["running"] == 0)
+        assert counts["slow_readers"] == 2 and counts["streams"] == 0
+        with_windows(c, 65535)
+        assert c.get("GET", "/fixed")["body"] == b"fixed\n"
+
+
+def test_http2_connection_window_that_stays_shut_resets_its_streams():
+    with Echo(write_ms=300, stream=65536) as echo, echo.connect() as s:
+        c = with_windows(Http2(s), 1 << 20)
+        c.acknowledges, c.opens_connection = lambda stream: False, False
+        streams = [c.request("GET", "/stream?count=100000&bytes=10000") for _ in range(3)]
+        assert [c.wait(stream)["reset"] for stream in streams] == [h2.errors.ErrorCodes.CANCEL] * 3
+        assert sum(len(c.replies[stream]["body"]) for stream in streams) == 65535
+        echo.wait(lambda n: n["in_flight"] == 1 and n["running"] == 0)
+
+
+def test_http2_slow_reader_is_waited_for():
+    """A window of one byte, opened again and again: slow, and whole."""
+    with Echo(write_ms=300) as echo, echo.connect() as s:
+        c = with_windows(Http2(s), 1)
+        streams = [c.request("POST", "/echo", b"z" * 200) for _ in range(20)]
+        for turns in range(40):
+            c.turn()
+            time.sleep(0.025)
+        for stream in streams:
+            assert c.wait(stream)["body"] == b"z" * 200
+        assert echo.counts()["slow_readers"] == 0
+
+
+def test_http2_many_streams_with_large_replies_through_small_windows():
+    with Echo(stream=65536, query=2) as echo, echo.connect() as s:
+        c = with_windows(Http2(s), 1000)
+        bodies = [os.urandom(200_000) for _ in range(20)]
+        streams = [c.request("POST", "/echo", body) for body in bodies] + [c.request("GET", "/stream?count=40&bytes=10000") for _ in range(10)]
+        for stream, body in zip(streams, bodies + [b"x" * 400_000] * 10):
+            assert c.wait(stream)["body"] == body
+
+
+def test_grpc_exports_go_on_beside_a_blocked_reply():
+    with Echo(stream=65536, ingest=4) as echo, echo.connect() as s:
+        c = Http2(s)
+        blocked = c.request("GET", "/stream?count=100000&bytes=10000")
+        c.acknowledges = lambda stream: stream != blocked
+        while len(c.replies[blocked]["body"]) < 65535:
+            c.turn()
+        messages = [frame(os.urandom(3000)) for _ in range(100)]
+        streams = [c.request("POST", "/test.Echo/Unary", m, content_type="application/grpc", te="trailers") for m in messages]
+        for stream, message in zip(streams, messages):
+            reply = c.wait(stream)
+            assert reply["body"] == message and reply["trailers"]["grpc-status"] == "0"
+        assert len(c.replies[blocked]["body"]) == 65535 and echo.counts()["running"] == 1
+        c.h2.reset_stream(blocked)
+        c.flush()
+        echo.wait(lambda n: n["running"] == 0)
 
 
 # ---- encodings and bombs ----

@@ -135,6 +135,8 @@ class Http2:
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
         self.h2.initiate_connection()
         self.replies, self.events, self.closed = {}, [], False
+        self.acknowledges = lambda stream: True  # else its window is not opened again
+        self.opens_connection = True  # also for the bytes of such a stream
         self.flush()
 
     def flush(self):
@@ -180,7 +182,10 @@ class Http2:
                 reply["trailers"] = dict(event.headers)
             elif isinstance(event, h2.events.DataReceived):
                 reply["body"] += event.data
-                self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                if self.acknowledges(event.stream_id):
+                    self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                elif self.opens_connection:
+                    self.h2.increment_flow_control_window(event.flow_controlled_length)
             elif isinstance(event, h2.events.StreamEnded):
                 reply["ended"] = True
             elif isinstance(event, h2.events.StreamReset):

@@ -55,6 +55,8 @@ static void print_transport(const serve_stats *t, buf *out)
            t->protocol_errors);
     metric(out, "slow_senders_total", "counter",
            "Requests given up because the sender was too slow.", t->slow_senders);
+    metric(out, "slow_readers_total", "counter",
+           "Replies given up because the peer took nothing of them.", t->slow_readers);
     metric(out, "requests_in_flight", "gauge", "Requests being worked on.", t->requests_in_flight);
     metric(out, "ingest_queue_depth", "gauge", "Requests waiting for a decode worker.",
            t->queue_depth[POOL_INGEST]);
