@@ -32,5 +32,6 @@ uint64_t limits_memory_bytes(void)
 
 uint64_t limits_disk_bytes(uint64_t free_bytes)
 {
-    return free_bytes / 2 < 20 * GIB ? free_bytes / 2 : 20 * GIB;
+    uint64_t half = free_bytes / 2 < 20 * GIB ? free_bytes / 2 : 20 * GIB;
+    return half > LIMITS_DISK_MIN ? half : LIMITS_DISK_MIN;
 }

@@ -35,6 +35,15 @@
 #define HOUSEKEEPING_MS     60000
 #define UNSEALED_SHARE      2 /* of the memory bound: 1/2 may be open rows, beyond it senders wait */
 #define JOURNAL_QUEUE_BYTES (64 * MIB)
+#define UNSEALED_DISK_SHARE 2 /* and of the disk bound: what is not sealed is in the journal */
+#define SEAL_SHARE          4 /* of that: one table is sealed at it, long before senders wait */
+#define SEAL_BYTES_MAX      (256 * MIB)
+/* Of the disk bound: one journal file, of which two or three exist at least; and what the journal
+ * may keep for readers of what is sealed. Both have the journal's own defaults as their most. */
+#define JOURNAL_FILE_SHARE 16u
+#define JOURNAL_FILE_MAX   (64 * MIB)
+#define JOURNAL_KEEP_SHARE 4u
+#define JOURNAL_KEEP_MAX   (256 * MIB)
 
 typedef struct seen_hash {
     uint32_t environment;
@@ -228,17 +237,31 @@ static sk_code open_meta(skep *s, err *e)
     return code == SK_OK ? choose_disk_max(s, e) : code;
 }
 
+static uint64_t at_most(uint64_t bytes, uint64_t most)
+{
+    return bytes < most ? bytes : most;
+}
+
+static uint64_t unsealed_max_bytes(const skep *s)
+{
+    uint64_t of_memory = s->config.memory_max_bytes / UNSEALED_SHARE,
+             of_disk = s->config.disk_max_bytes / UNSEALED_DISK_SHARE;
+    return at_most(of_memory, of_disk);
+}
+
 static sk_code open_engine(skep *s, err *e)
 {
-    local_options options = {.store = {.dir = s->path_store,
-                                       .data_dir = s->config.data_dir,
-                                       .memory = s->memory,
-                                       .disk_max_bytes = s->config.disk_max_bytes,
-                                       .threads = true,
-                                       .sealed = on_sealed,
-                                       .recent_hash = on_recent_hash,
-                                       .notice = on_notice,
-                                       .ctx = s}};
+    local_options options = {
+        .store = {.dir = s->path_store,
+                  .data_dir = s->config.data_dir,
+                  .memory = s->memory,
+                  .disk_max_bytes = s->config.disk_max_bytes,
+                  .seal_bytes = at_most(unsealed_max_bytes(s) / SEAL_SHARE, SEAL_BYTES_MAX),
+                  .threads = true,
+                  .sealed = on_sealed,
+                  .recent_hash = on_recent_hash,
+                  .notice = on_notice,
+                  .ctx = s}};
     return engine_open_local(&options, &s->engine, e);
 }
 
@@ -248,7 +271,7 @@ static sk_code open_intake(skep *s, err *e)
                               .meta = s->meta,
                               .memory = s->memory,
                               .retention_ns = s->config.retention_ns,
-                              .unsealed_max_bytes = s->config.memory_max_bytes / UNSEALED_SHARE};
+                              .unsealed_max_bytes = unsealed_max_bytes(s)};
     sk_code code = intake_open(&options, &s->intake, e);
     for (uint32_t i = 0; code == SK_OK && i < s->hash_count; i++)
         intake_note_hash(s->intake, s->hashes[i].environment, s->hashes[i].hash,
@@ -261,9 +284,12 @@ static sk_code open_intake(skep *s, err *e)
 static sk_code open_journal(skep *s, err *e)
 {
     journal *j;
+    uint64_t disk = s->config.disk_max_bytes;
     journal_options options = {.dir = s->path_journal,
                                .durability = s->config.relaxed ? JOURNAL_RELAXED : JOURNAL_FSYNC,
+                               .file_bytes = at_most(disk / JOURNAL_FILE_SHARE, JOURNAL_FILE_MAX),
                                .queued_max_bytes = JOURNAL_QUEUE_BYTES,
+                               .keep_bytes = at_most(disk / JOURNAL_KEEP_SHARE, JOURNAL_KEEP_MAX),
                                .keep_ns = 3600 * NS_PER_S};
     journal_replay replay = {
         .is_released = is_released, .record = on_replay, .damaged = on_damaged, .ctx = s};
@@ -283,6 +309,20 @@ static sk_code open_journal(skep *s, err *e)
     return SK_OK;
 }
 
+static serve_options server_options(skep *s)
+{
+    return (serve_options){.listen = s->config.listen,
+                           .listen_count = s->config.listen_count,
+                           .tls_cert_file = s->config.tls_cert,
+                           .tls_key_file = s->config.tls_key,
+                           .routes = route_table,
+                           .route_count = route_table_count,
+                           .services = &s->services,
+                           .authorize = auth_authorize,
+                           .refused = on_refused,
+                           .note = on_note};
+}
+
 static sk_code open_server(skep *s, err *e)
 {
     s->services = (services){.engine = s->engine,
@@ -292,16 +332,7 @@ static sk_code open_server(skep *s, err *e)
                              .auth_required = s->config.auth_required,
                              .started_ns = clock_wall_ns(),
                              .version = SKEP_VERSION};
-    serve_options options = {.listen = s->config.listen,
-                             .listen_count = s->config.listen_count,
-                             .tls_cert_file = s->config.tls_cert,
-                             .tls_key_file = s->config.tls_key,
-                             .routes = route_table,
-                             .route_count = route_table_count,
-                             .services = &s->services,
-                             .authorize = auth_authorize,
-                             .refused = on_refused,
-                             .note = on_note};
+    serve_options options = server_options(s);
     sk_code code = serve_open(&options, &s->server, e);
     return code == SK_OK ? serve_run(s->server, e) : code;
 }
@@ -516,6 +547,18 @@ static void choose_url(const skep *s, char *out, size_t size)
              is_any ? address + 7 : address);
 }
 
+/* What can be known to be wrong before anything is opened, so that a bad start leaves no trace. */
+static sk_code check_settings(skep *s, err *e)
+{
+    serve_options options = server_options(s);
+    if (s->config.disk_max_bytes && s->config.disk_max_bytes < LIMITS_DISK_MIN)
+        return err_set(e, SK_BAD_INPUT,
+                       "--disk-max is at least %llu MiB: journal, segments and the control plane "
+                       "have no room in less",
+                       (unsigned long long)(LIMITS_DISK_MIN / MIB));
+    return serve_check(&options, e);
+}
+
 static void help(void)
 {
     buf out;
@@ -540,7 +583,8 @@ int main_serve(const char *program, int argc, char **argv)
             return 0;
         }
     s.mem = arena_new(4 * MIB);
-    if (!s.mem || config_parse(argc, argv, s.mem, &s.config, &e) != SK_OK) {
+    if (!s.mem || config_parse(argc, argv, s.mem, &s.config, &e) != SK_OK ||
+        check_settings(&s, &e) != SK_OK) {
         fprintf(stderr, "skep serve: %s\n", s.mem ? e.text : "out of memory");
         arena_free(s.mem);
         return 2;

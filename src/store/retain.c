@@ -285,6 +285,7 @@ sk_code retain__disk(store *s, err *e)
         code = file_list_dir(s->data_dir, add_bytes, &w, e);
     if (code == SK_OK)
         code = list_all(s, &list, &count, &used, e);
+    s->is_disk_tight = used + w.bytes > s->o.disk_max_bytes / 4 * 3;
     if (code == SK_OK && used + w.bytes > s->o.disk_max_bytes)
         code = drop_oldest(s, list, count, used + w.bytes, e);
     for (uint32_t i = 0; i < count; i++)

@@ -8,9 +8,10 @@
 #include "base/clock.h"
 #include "store/store_private.h"
 
-#define TICK_NS       (1 * NS_PER_S)
-#define DISK_EVERY_NS (10 * NS_PER_S)
-#define MERGER_NICE   10
+#define TICK_NS             (1 * NS_PER_S)
+#define DISK_EVERY_NS       (10 * NS_PER_S)
+#define DISK_TIGHT_EVERY_NS TICK_NS /* near the bound, while segments are written */
+#define MERGER_NICE         10
 /* Loaded parts of segments that nobody asked for lately are given back at rest. */
 #define IDLE_CACHE_BYTES (8 * MIB)
 #define IDLE_TICKS       60u
@@ -77,7 +78,7 @@ static void run_merger(void *ctx)
     store *s = ctx;
     told of_merges = {0}, of_disk = {0};
     int64_t disk_ns = 0;
-    uint64_t clock_seen = 0;
+    uint64_t clock_seen = 0, written_seen = 0;
     uint32_t idle = 0;
     thread_be_nice(MERGER_NICE);
     bool did = false;
@@ -85,8 +86,11 @@ static void run_merger(void *ctx)
         err e;
         sk_code code = merge_tables(s, &did, &e);
         tell(s, &of_merges, code, &e);
-        if (clock_mono_ns() - disk_ns >= DISK_EVERY_NS) {
+        uint64_t written = atomic_load(&s->seals) + atomic_load(&s->merges);
+        bool is_tight = s->is_disk_tight && written != written_seen;
+        if (clock_mono_ns() - disk_ns >= (is_tight ? DISK_TIGHT_EVERY_NS : DISK_EVERY_NS)) {
             disk_ns = clock_mono_ns();
+            written_seen = written;
             code = retain__disk(s, &e);
             tell(s, &of_disk, code, &e);
         }
