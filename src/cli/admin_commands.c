@@ -84,7 +84,7 @@ typedef struct keys_own {
 static const cli_option keys_options[] = {
     {"name", 0, OPTION_TEXT, offsetof(keys_own, name), "NAME", "what the key is for"},
     {"kind", 0, OPTION_TEXT, offsetof(keys_own, kind), "KIND",
-     "ingest (writes only, the default) or configuration"},
+     "ingest (writes only, the default), query (asks only) or configuration"},
     {"all", 0, OPTION_FLAG, offsetof(keys_own, all), NULL, "list revoked ones too"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL}};
 

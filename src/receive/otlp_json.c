@@ -15,6 +15,7 @@
 #include "wire/json.h"
 
 #define PATH_MAX_STEPS 24u
+#define NO_INDEX       UINT32_MAX /* the list itself is meant, not one of its elements */
 
 typedef struct transcode {
     json j;
@@ -37,7 +38,7 @@ static size_t print_path(const transcode *t, uint32_t from, char *out, size_t si
     for (uint32_t i = from; i < t->depth && i < PATH_MAX_STEPS && len < size; i++) {
         const char *dot = i > 0 ? "." : "";
         int n =
-            t->path[i]->is_repeated
+            t->path[i]->is_repeated && t->index[i] != NO_INDEX
                 ? snprintf(out + len, size - len, "%s%s[%u]", dot, t->path[i]->name, t->index[i])
                 : snprintf(out + len, size - len, "%s%s", dot, t->path[i]->name);
         len += n > 0 ? (size_t)n : 0;
@@ -310,6 +311,8 @@ static bool put_value(transcode *t, const json_field *f, uint32_t nest)
     if (!f->is_repeated) {
         done = put_one(t, f, nest);
     } else if (t->j.kind != JSON_ARRAY) {
+        if (at < PATH_MAX_STEPS)
+            t->index[at] = NO_INDEX;
         return wrong(t, "an array");
     } else {
         while (done && json_next(&t->j) != JSON_ARRAY_END && !t->j.failed) {

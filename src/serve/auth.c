@@ -124,8 +124,7 @@ static sk_code refuse(const services *s, exchange *x, const char *reason, uint32
     return e->code;
 }
 
-/* What kind of wrong key this is, in one word. */
-static const char *key_reason(span key, const err *e)
+const char *auth_key_reason(span key, const err *e)
 {
     if (key.len == 0)
         return "empty_key";
@@ -177,7 +176,7 @@ sk_code auth_authorize(const services *s, exchange *x, uint32_t wanted, caller *
     key_info info;
     sk_code code = meta_key_check(s->meta, key, &info, e);
     if (code != SK_OK)
-        return refuse(s, x, key_reason(key, e), 0, e);
+        return refuse(s, x, auth_key_reason(key, e), 0, e);
     if (wanted & ~info.permissions) {
         err_set(e, SK_FORBIDDEN, "key \"%s\" of environment %s may not %s", info.name,
                 info.environment_slug, permission_words(wanted & ~info.permissions));

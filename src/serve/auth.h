@@ -17,6 +17,8 @@ sk_code auth_authorize(const services *s, exchange *x, uint32_t wanted, caller *
 
 /* The key as it came: empty when none did. */
 span auth_key(const exchange *x);
+/* What kind of wrong key this is, in one word. */
+const char *auth_key_reason(span key, const err *e);
 
 /* Notes a refusal with what the exchange tells of its sender: also serve_options.refused and the ingest routes. */
 void auth_note_refusal(const services *s, exchange *x, const char *reason, uint32_t environment_id,

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import wires
-from skep import Reply
+from skep import Reply, Server
 from wires import Grpc, Http, attribute, traces
 
 LIMIT = 64 << 20
@@ -135,6 +135,9 @@ def test_wrong_content_type(server, service):
         assert answer.status == 415 and kind in answer.text and "application/x-protobuf" in answer.text, answer
     kept = assert_refused(server, "wrong_content_type", answer.text, 415)
     assert "OTEL_EXPORTER_OTLP_PROTOCOL" in kept["advice"]
+    with pytest.raises(Reply) as e:
+        server.call("POST", "/v1/traces", body, {"content-type": ""})
+    assert e.value.status == 415 and "content-type header is missing" in e.value.body.decode()
     answer = Grpc(server).send_frame(b"\0\0\0\0\0", content_type="application/json")
     assert answer.status == 415, answer
     # protobuf announced as JSON, and the other way round: not the format the type names
@@ -239,7 +242,7 @@ def test_mistyped_json(server, service):
                         "resourceSpans[0].scopeSpans[0].spans[1]", "startTimeUnixNano")
     request["resourceSpans"][0]["scopeSpans"] = "none"
     answer = wire.send(json.dumps(request).encode())
-    assert answer.status == 400 and "scopeSpans" in answer.text, answer
+    assert answer.status == 400 and answer.text == 'resourceSpans[0].scopeSpans is "none"; it must be an array', answer
     assert_refused(server, "bad_body", answer.text, 400)
 
 
@@ -369,6 +372,42 @@ def test_bad_keys(server, wire, service):
         assert wire.send(body, headers=scheme).status == 401
     assert names_of(server, service) == ["a"]
     assert unknown not in server.cli("doctor", "--json").stdout
+
+
+def test_a_key_reaches_its_own_environment_only(server):
+    made = json.loads(server.call("POST", "/skep/v1/keys", {"name": "asks", "kind": "query"}, key=server.keys["dev"]["full"])[1])
+    for ask in (lambda: server.ask("COUNT", "demo", key=made["secret"]), lambda: server.get("/skep/v1/fields", key=made["secret"], environment="demo")):
+        with pytest.raises(Reply) as e:
+            ask()
+        said = e.value.json()["error"]
+        assert e.value.status == 403 and "environment dev" in said and "demo" in said
+    assert assert_refused(server, "wrong_environment", said, 403)["count"] == 1
+    server.ask("COUNT", "dev", key=made["secret"])
+    for may_not in (lambda: server.call("POST", "/v1/traces", {}, key=made["secret"]), lambda: server.call("GET", "/skep/v1/keys", key=made["secret"])):
+        with pytest.raises(Reply) as e:
+            may_not()
+        assert e.value.status == 403 and 'key "asks"' in str(e.value.json())
+    assert made["kind"] == "query"
+    with pytest.raises(Reply) as e:
+        server.call("GET", "/1/auth", headers={"x-honeycomb-team": "never-seen-key-never-seen"})
+    assert_refused(server, "unknown_key", e.value.json()["error"], 401)
+
+
+def test_full_memory_is_said_to_pass():
+    """Over the bound: 503 with Retry-After, UNAVAILABLE with RetryInfo; what is under way goes on, and later all is well."""
+    with Server("--memory-max", "24MiB") as server:
+        head = b"POST /v1/traces HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\nContent-Length: %d\r\n\r\n"
+        big = Http(server, "protobuf").encode(traces("big", {"name": "a", "attributes": {"text": "x" * (9 << 20)}}))
+        with socket.create_connection(("127.0.0.1", server.port), 20) as held:
+            held.sendall(head % len(big) + big[:-1])
+            deadline = time.monotonic() + 10
+            while (answer := Http(server, "protobuf").send(big)).status != 503:
+                assert time.monotonic() < deadline, answer
+            assert answer.headers["retry-after"] == "1" and "memory" in answer.text, answer
+            assert_refused(server, "no_memory", answer.text, 503)
+            answer = Grpc(server).send(big)
+            assert answer.status == 503 and "RetryInfo" in answer.details, answer
+        assert Http(server, "json").send(b"{}").status == 200
 
 
 def test_refusals_are_counted(server):

@@ -60,7 +60,8 @@ void route_whoami(exchange *take_x)
     if (code == SK_OK && !meta_environment_by_id(s->meta, info.environment, &env))
         code = err_set(&e, SK_NOT_FOUND, "the environment of this key was deleted");
     if (code != SK_OK) {
-        auth_note_refusal(s, take_x, "whoami", 0, (span){0}, 1, &e);
+        auth_note_refusal(s, take_x, key.at ? auth_key_reason(key, &e) : "missing_key", 0,
+                          (span){0}, 1, &e);
         route_fail(take_x, code, &e);
         return;
     }
@@ -92,7 +93,9 @@ static void print_key(json_writer *w, const key_info *k, const char *secret)
     jw_key_text(w, "name");
     jw_text(w, k->name);
     jw_key_text(w, "kind");
-    jw_text(w, k->kind == KEY_INGEST ? "ingest" : "configuration");
+    jw_text(w, k->kind == KEY_INGEST         ? "ingest"
+               : k->permissions == MAY_QUERY ? "query"
+                                             : "configuration");
     jw_key_text(w, "environment");
     jw_text(w, k->environment_slug);
     jw_key_text(w, "permissions");
@@ -157,7 +160,9 @@ static sk_code read_admin_member(void *ctx, span key, json *j, err *e)
                   : span_is(key, "fingerprint") ? &b->fingerprint
                                                 : NULL;
     if (!field)
-        return err_set(e, SK_BAD_INPUT, "unknown key \"%.*s\"", SPAN_FMT(key));
+        return err_set(e, SK_BAD_INPUT,
+                       "unknown key \"%.*s\": known are name, environment, kind, fingerprint, slug",
+                       SPAN_FMT(key));
     if (j->kind != JSON_STRING)
         return err_set(e, SK_BAD_INPUT, "\"%.*s\" must be a string", SPAN_FMT(key));
     *field = j->text;
@@ -179,6 +184,27 @@ static void reply_key(exchange *take_x, sk_code code, const key_info *k, const c
     route_reply(take_x, 201, &out);
 }
 
+typedef struct kind_row {
+    const char *name;
+    key_kind kind;
+    uint32_t permissions;
+} kind_row;
+
+static const kind_row kinds[] = {
+    {"ingest", KEY_INGEST, MAY_SEND | MAY_CREATE_DATASETS},
+    {"query", KEY_CONFIGURATION, MAY_QUERY},
+    {"configuration", KEY_CONFIGURATION,
+     MAY_SEND | MAY_CREATE_DATASETS | MAY_QUERY | MAY_CONFIGURE},
+};
+
+static const kind_row *find_kind(span name)
+{
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        if (span_is(name, kinds[i].name))
+            return &kinds[i];
+    return name.len ? NULL : &kinds[0];
+}
+
 void route_keys_create(exchange *take_x)
 {
     err e = {0};
@@ -187,18 +213,16 @@ void route_keys_create(exchange *take_x)
     key_info made = {0};
     char secret[META_SECRET_MAX];
     sk_code code = route_object(take_x, read_admin_member, &b, &e);
-    bool is_ingest = !b.kind.len || span_is(b.kind, "ingest");
-    if (code == SK_OK && !is_ingest && !span_is(b.kind, "configuration"))
-        code =
-            err_set(&e, SK_BAD_INPUT, "\"kind\" is \"ingest\" (writes only) or \"configuration\"");
+    const kind_row *kind = find_kind(b.kind);
+    if (code == SK_OK && !kind)
+        code = err_set(&e, SK_BAD_INPUT,
+                       "\"kind\" is \"ingest\" (writes only), \"query\" (asks only) or "
+                       "\"configuration\"");
     if (code == SK_OK)
         code = route_environment(take_x, b.environment, &env, &e);
-    uint32_t permissions =
-        MAY_SEND | MAY_CREATE_DATASETS | (is_ingest ? 0 : MAY_QUERY | MAY_CONFIGURE);
     if (code == SK_OK)
-        code = meta_key_create(exchange_services(take_x)->meta, env.id,
-                               is_ingest ? KEY_INGEST : KEY_CONFIGURATION, b.name, permissions,
-                               &made, secret, &e);
+        code = meta_key_create(exchange_services(take_x)->meta, env.id, kind->kind, b.name,
+                               kind->permissions, &made, secret, &e);
     reply_key(take_x, code, &made, secret, "key.create", &e);
 }
 

@@ -4,6 +4,7 @@
 #include "serve/route/common.h"
 
 #include "base/clock.h"
+#include "serve/auth.h"
 
 sk_code route_environment(exchange *x, span asked, environment *ret, err *e)
 {
@@ -14,11 +15,14 @@ sk_code route_environment(exchange *x, span asked, environment *ret, err *e)
             return SK_OK;
         return err_set(e, SK_NOT_FOUND, "the environment of this key was deleted");
     }
-    if (!who->is_any_environment)
-        return err_set(
-            e, SK_FORBIDDEN,
-            "this key is of environment %s and cannot reach %.*s; use a key of that environment",
-            who->environment_slug, SPAN_FMT(asked));
+    if (!who->is_any_environment) {
+        err_set(e, SK_FORBIDDEN,
+                "this key is of environment %s and cannot reach %.*s; use a key of that "
+                "environment",
+                who->environment_slug, SPAN_FMT(asked));
+        auth_note_refusal(s, x, "wrong_environment", who->environment, (span){0}, 1, e);
+        return SK_FORBIDDEN;
+    }
     if (!meta_environment(s->meta, asked, ret))
         return err_set(e, SK_NOT_FOUND,
                        "there is no environment \"%.*s\"; `skep environments` lists them",

@@ -30,6 +30,16 @@ static const advice advices[] = {
                    "themselves. A per-signal endpoint is used exactly as it is."},
     {"wrong_content_type",
      "Send application/x-protobuf or application/json: check OTEL_EXPORTER_OTLP_PROTOCOL."},
+    {"wrong_environment", "A key reaches its own environment only: use one of the environment that "
+                          "was asked for (`skep keys create --kind query --env SLUG`)."},
+    {"unsupported", "A proxy in between speaks HTTP/1 to skep: let it pass HTTP/2 (h2c), or set "
+                    "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf."},
+    {"no_memory", "The memory bound is reached; senders that keep to the protocol try again. Raise "
+                  "--memory-max if it stays."},
+    {"queue_full", "More requests than workers: senders that keep to the protocol try again. More "
+                   "cores or larger batches help."},
+    {"busy", "More comes than is written to the disk; senders that keep to the protocol try again. "
+             "Raise --memory-max or --disk-max, or send less."},
     {"too_old", "The events are older than the retention of this environment: check the sender's "
                 "clock, or raise --retention."},
     {"too_large", "The request passed a limit that the text names: lower the SDK's batch size."},

@@ -82,6 +82,10 @@ static sk_code read_form(const exchange *x, const receive_row *row, receive_form
     }
     if (is_known && (row->forms & 1u << *ret))
         return SK_OK;
+    if (type.len == 0)
+        return err_set(e, SK_UNSUPPORTED,
+                       "the content-type header is missing; send application/x-protobuf or "
+                       "application/json");
     return err_set(
         e, SK_UNSUPPORTED,
         "content-type \"%.*s\" is not taken at %s; send application/x-protobuf or application/json",
