@@ -10,6 +10,7 @@
 #include "main/serve.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,13 +27,17 @@
 #include "engine/local/local.h"
 #include "main/limits.h"
 #include "main/log.h"
+#include "main/ready.h"
 #include "main/version.h"
 #include "serve/auth.h"
 #include "serve/route/table.h"
-#include "wire/json.h"
 
-#define DRAIN_MS            10000u
-#define HOUSEKEEPING_MS     60000
+#define DRAIN_MS        10000u
+#define HOUSEKEEPING_MS 60000
+/* Blocks of up to so many bytes are reused, and so much free memory is kept on top of a heap: else
+ * each request's bodies and arenas are mapped, faulted in page by page, and unmapped again. */
+#define MALLOC_MMAP_BYTES   (32 * 1024 * 1024)
+#define MALLOC_TRIM_BYTES   (64 * 1024 * 1024)
 #define UNSEALED_SHARE      2 /* of the memory bound: 1/2 may be open rows, beyond it senders wait */
 #define JOURNAL_QUEUE_BYTES (64 * MIB)
 #define UNSEALED_DISK_SHARE 2 /* and of the disk bound: what is not sealed is in the journal */
@@ -70,6 +75,7 @@ typedef struct skep {
     services services;
     first_keys first;
     pid_t demo_pid;
+    uint64_t bytes_seen; /* received at the last look of keep_house */
     /* What the store said before intake and journal were there to hear it. */
     lock early_lock;
     journal *journal;  /* guarded by early_lock until serving */
@@ -337,86 +343,7 @@ static sk_code open_server(skep *s, err *e)
     return code == SK_OK ? serve_run(s->server, e) : code;
 }
 
-/* ---- ready ---- */
-
-static void print_keys(json_writer *w, const char *environment_slug, const char *ingest,
-                       const char *full)
-{
-    jw_key_text(w, environment_slug);
-    jw_object(w);
-    jw_key_text(w, "ingest");
-    jw_text(w, ingest);
-    jw_key_text(w, "full");
-    jw_text(w, full);
-    jw_object_end(w);
-}
-
-/* One line of JSON for programs. */
-static void print_ready_line(const skep *s, const char *url)
-{
-    buf out;
-    buf_init(&out, 64 * KIB);
-    json_writer w = {.out = &out};
-    jw_object(&w);
-    jw_key_text(&w, "ready");
-    jw_bool(&w, true);
-    jw_key_text(&w, "version");
-    jw_text(&w, SKEP_VERSION);
-    jw_key_text(&w, "url");
-    jw_text(&w, url);
-    jw_key_text(&w, "listen");
-    jw_array(&w);
-    for (uint32_t i = 0; i < serve_listener_count(s->server); i++)
-        jw_text(&w, serve_listener(s->server, i, NULL));
-    jw_array_end(&w);
-    if (s->first.is_first_start) {
-        jw_key_text(&w, "keys");
-        jw_object(&w);
-        print_keys(&w, "dev", s->first.dev_ingest, s->first.dev_full);
-        print_keys(&w, "demo", s->first.demo_ingest, s->first.demo_full);
-        jw_object_end(&w);
-    }
-    jw_object_end(&w);
-    buf_add_u8(&out, '\n');
-    fwrite(out.at, 1, out.len, stdout);
-    fflush(stdout);
-    buf_done(&out);
-}
-
-/* The same for people: the address that works, and what to do next, as commands that can be pasted where this one ran. */
-static void print_welcome(const skep *s, const char *program, const char *url)
-{
-    const char *name = strchr(program, '/') ? program : "skep";
-    const char *option = strcmp(url, "http://127.0.0.1:8080") == 0 ? "" : " --url ";
-    const char *where = *option ? url : "";
-    if (s->config.quiet)
-        return;
-    fprintf(stderr, "\nskep %s  %s\n", SKEP_VERSION, url);
-    for (uint32_t i = 0; i < serve_skipped_count(s->server); i++)
-        fprintf(stderr, "  note: %s\n", serve_skipped(s->server, i));
-    bool is_small = s->config.disk_max_bytes < GIB;
-    fprintf(stderr, "  data: %s (at most %.1f %s; --disk-max)\n", s->config.data_dir,
-            (double)s->config.disk_max_bytes / (double)(is_small ? MIB : GIB),
-            is_small ? "MiB" : "GiB");
-    if (s->first.is_first_start)
-        fprintf(stderr, "  keys: %s/keys.json (kept for local skep commands)\n",
-                s->config.data_dir);
-    if (s->config.demo)
-        fprintf(stderr,
-                "\nA demo shop runs in environment demo. In a second terminal, three things to "
-                "ask it:\n"
-                "  %s query 'COUNT, P99(duration_ms) GROUP BY service.name ORDER BY "
-                "P99(duration_ms) DESC SINCE 10m' --env demo%s%s\n"
-                "  %s query 'HEATMAP(duration_ms) FROM checkout SINCE 10m' --heatmap --env "
-                "demo%s%s\n"
-                "  %s map --env demo%s%s\n",
-                name, option, where, name, option, where, name, option, where);
-    fprintf(stderr,
-            "\nYour own first span: paste what this prints into the shell that runs your program\n"
-            "  %s env --shell python%s%s\n"
-            "\nNothing there? This says who was refused, and why\n  %s doctor%s%s\n\n",
-            name, option, where, name, option, where);
-}
+/* ---- the demo ---- */
 
 /* The demo is a client like any other, in a process of its own that ends with us. */
 static void start_demo(skep *s, const char *url)
@@ -461,6 +388,20 @@ static void keep_house(skep *s)
     arena_free(mem);
 }
 
+/* At rest, what malloc keeps for the next request goes back to the system. */
+static void give_back(skep *s)
+{
+    serve_stats stats;
+    err e;
+    arena *mem = arena_new(1 * MIB);
+    if (mem && serve_stats_get(s->server, mem, &stats, &e) == SK_OK) {
+        if (stats.bytes_received == s->bytes_seen)
+            malloc_trim(0);
+        s->bytes_seen = stats.bytes_received;
+    }
+    arena_free(mem);
+}
+
 /* Returns when a signal asks to end. */
 static void wait_for_signal(skep *s, int signals)
 {
@@ -469,6 +410,7 @@ static void wait_for_signal(skep *s, int signals)
         struct signalfd_siginfo info;
         if (poll(&wanted, 1, HOUSEKEEPING_MS) == 0) {
             keep_house(s);
+            give_back(s);
             continue;
         }
         if (read(signals, &info, sizeof info) != (ssize_t)sizeof info)
@@ -526,27 +468,6 @@ static sk_code open_all(skep *s, err *e)
     return code;
 }
 
-/* The listener to show: a plain one of port 8080 if there is one, else the first. */
-static void choose_url(const skep *s, char *out, size_t size)
-{
-    uint32_t best = 0;
-    bool is_tls = false, best_tls = false;
-    for (uint32_t i = 0; i < serve_listener_count(s->server); i++) {
-        const char *address = serve_listener(s->server, i, &is_tls);
-        bool is_main = span_ends_with(span_text(address), SPAN(":8080")) && address[0] != '[';
-        if (i == 0 || is_main) {
-            best = i;
-            best_tls = is_tls;
-        }
-        if (is_main)
-            break;
-    }
-    const char *address = serve_listener(s->server, best, NULL);
-    bool is_any = span_starts_with(span_text(address), SPAN("0.0.0.0:"));
-    snprintf(out, size, "%s://%s%s", best_tls ? "https" : "http", is_any ? "127.0.0.1" : "",
-             is_any ? address + 7 : address);
-}
-
 /* What can be known to be wrong before anything is opened, so that a bad start leaves no trace. */
 static sk_code check_settings(skep *s, err *e)
 {
@@ -582,6 +503,8 @@ int main_serve(const char *program, int argc, char **argv)
             help();
             return 0;
         }
+    mallopt(M_MMAP_THRESHOLD, MALLOC_MMAP_BYTES);
+    mallopt(M_TRIM_THRESHOLD, MALLOC_TRIM_BYTES);
     s.mem = arena_new(4 * MIB);
     if (!s.mem || config_parse(argc, argv, s.mem, &s.config, &e) != SK_OK ||
         check_settings(&s, &e) != SK_OK) {
@@ -600,10 +523,11 @@ int main_serve(const char *program, int argc, char **argv)
     lock_init(&s.early_lock, RANK_CONFIG);
     sk_code code = signals < 0 ? err_set(&e, SK_INTERNAL, "no signalfd") : open_all(&s, &e);
     if (code == SK_OK) {
-        choose_url(&s, url, sizeof url);
+        ready said = {&s.config, s.server, &s.first};
+        ready_choose_url(s.server, url, sizeof url);
         serve_set_ready(s.server, true);
-        print_welcome(&s, program, url);
-        print_ready_line(&s, url);
+        ready_print_welcome(&said, program, url);
+        ready_print_line(&said, url);
         if (s.config.demo)
             start_demo(&s, url);
         wait_for_signal(&s, signals);

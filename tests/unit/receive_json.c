@@ -14,8 +14,7 @@ static void refuses_the_body_naming_byte_or_place(void **state)
         {"text", "\"x\"", "the body is not a JSON object"},
         {"cut", "{\"resourceSpans\":[{\"scope", NULL},
         {"rest", "{} {}", NULL},
-        {"no array", "{\"resourceSpans\":{}}",
-         "resourceSpans[0] is an object; it must be an array"},
+        {"no array", "{\"resourceSpans\":{}}", "resourceSpans is an object; it must be an array"},
         {"no object", "{\"resourceSpans\":[{},7]}", "resourceSpans[1] is 7; it must be an object"},
         {"resource attribute",
          "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"a\",\"value\":{"
