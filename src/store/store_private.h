@@ -53,7 +53,7 @@ struct store {
     _Atomic uint64_t next_number; /* of segments: unique over the store's files */
     _Atomic uint64_t unsealed_bytes;
     _Atomic uint64_t seals, merges, damaged, rows_dropped_retention, rows_dropped_disk_max;
-    bool is_disk_tight; /* the merger's: at the last look most of disk_max_bytes was used */
+    atomic_bool is_disk_tight; /* at the last look most of disk_max_bytes was used */
     segment_cache cache;
     atomic_bool is_stopped; /* a table could not be made: nothing more is shown until a restart */
     lock work_lock;         /* RANK_STORE: for work and is_closing */
