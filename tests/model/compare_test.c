@@ -94,10 +94,16 @@ static void scatter(party *p)
     world_done(&p->w);
 }
 
+/* cmocka prints at most 1 KiB at once; what differs comes first, as a question can hold long texts. */
 static void differ(const party *p, int l, const char *question, const char *diff)
 {
-    fail_msg("world %llu, layout \"%s\": %s\n%s", (unsigned long long)p->seed, layout_names[l],
-             question, diff);
+    print_error("world %llu of a run from seed %llu, layout \"%s\": %.700s\n",
+                (unsigned long long)p->seed, (unsigned long long)first_seed(), layout_names[l],
+                diff);
+    for (size_t at = 0, len = strlen(question); at < len && at < 8000; at += 800)
+        print_error("%.800s", question + at);
+    print_error("\n");
+    fail();
 }
 
 /* ---- queries ---- */

@@ -110,7 +110,9 @@ static value a_histogram(world *w)
     for (size_t i = 0; i < COUNT_OF(counts); i++)
         counts[i] = world_below(w, 4);
     for (size_t i = 0; i < COUNT_OF(buckets); i++)
-        buckets[i] = world_below(w, 100) ? world_below(w, 3) : UINT64_MAX >> world_below(w, 30);
+        buckets[i] = world_below(w, 100) || w->scale > 1 /* sums of weights stay below 2^64 */
+                         ? world_below(w, 3)
+                         : UINT64_MAX >> world_below(w, 30);
     histogram h = {.kind = (histogram_kind)world_below(w, 3),
                    .count = 9,
                    .has_sum = world_chance(w, 80),

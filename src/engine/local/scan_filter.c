@@ -287,8 +287,9 @@ static inline bool has_int(const scan_filter *f, int64_t v)
 
 static inline bool has_float(const scan_filter *f, double v)
 {
-    if (f->float_count > 8)
-        return bsearch(&v, f->floats, f->float_count, sizeof v, compare_floats) != NULL;
+    if (f->float_count > 8) /* NaN would compare as equal to whatever it meets */
+        return !isnan(v) &&
+               bsearch(&v, f->floats, f->float_count, sizeof v, compare_floats) != NULL;
     bool found = false;
     for (uint32_t i = 0; i < f->float_count; i++)
         found |= f->floats[i] == v;
