@@ -369,6 +369,7 @@ static void settle(generator *g)
     engine_stats_get(g->engine, ENVIRONMENT, &s);
     printf("sealed and merged in %.1f s: %llu segments, %.1f B/span\n", seconds_since(start),
            (unsigned long long)s.segments, (double)s.disk_bytes / (double)g->rows);
+    fflush(stdout);
 }
 
 typedef struct arguments {

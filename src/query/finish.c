@@ -32,7 +32,7 @@ static bool fold_groups(finisher *f, agg_states *whole, const agg_states *from)
     for (uint32_t n = 0; n < f->g->count; n++)
         for (uint32_t b = 0; b < buckets; b++)
             agg_merge(whole, n, from, n * buckets + b);
-    return true;
+    return agg_settle(whole);
 }
 
 static bool finisher_init(finisher *f, const groups *g, arena *mem)
@@ -94,18 +94,17 @@ static int64_t bucket_length(const agg_buckets *b, uint32_t bucket)
 }
 
 /* Calculation of states that have one cell per bucket, beginning at `first`: the value in `bucket`. */
-static result_value bucket_value(const finisher *f, const agg_states *s, uint32_t first,
-                                 uint32_t bucket, calc_op op)
+static result_value bucket_value(const finisher *f, const agg_buckets *buckets, const agg_states *s,
+                                 uint32_t first, uint32_t bucket, calc_op op)
 {
     const agg_rule *rule = agg_rule_of(op);
     result_value now, before;
-    rule->finish(s, first + bucket, op, bucket_length(&f->g->buckets, bucket), f->mem, &now);
+    rule->finish(s, first + bucket, op, bucket_length(buckets, bucket), f->mem, &now);
     if (!rule->is_rate)
         return now;
     if (bucket == 0)
         return (result_value){.kind = RESULT_NULL};
-    rule->finish(s, first + bucket - 1, op, bucket_length(&f->g->buckets, bucket - 1), f->mem,
-                 &before);
+    rule->finish(s, first + bucket - 1, op, bucket_length(buckets, bucket - 1), f->mem, &before);
     return agg_rate(now, before);
 }
 
@@ -377,85 +376,100 @@ static bool has_point(const groups *g, uint32_t cell)
     return false;
 }
 
-static bool fill_point(const finisher *f, uint32_t group, uint32_t bucket, const result_value *keys,
-                       result_row *ret)
+static bool fill_point(const finisher *f, const groups *g, uint32_t group, uint32_t bucket,
+                       const result_value *keys, result_row *ret)
 {
-    const groups *g = f->g;
     result_value *calcs = ARENA_ARRAY(f->mem, result_value, f->plan->calc_count + 1);
     if (!calcs)
         return false;
     for (uint32_t c = 0; c < f->plan->calc_count; c++)
         if (g->calc_states[c] != STATES_NONE)
-            calcs[c] = bucket_value(f, &g->states[g->calc_states[c]].states,
+            calcs[c] = bucket_value(f, &g->buckets, &g->states[g->calc_states[c]].states,
                                     group * g->buckets.count, bucket, f->plan->calcs[c].op);
     *ret = (result_row){g->buckets.start_ns + (int64_t)bucket * g->buckets.granularity_ns, keys,
                         calcs};
     return true;
 }
 
-static bool fill_series(const finisher *f, const finish_choice *choice, result *ret)
+static bool fill_series(const finisher *f, const finish_choice *choice, const groups *series,
+                        result *ret)
 {
-    const groups *g = f->g;
+    const groups *g = series ? series : f->g;
     uint32_t count = 0;
     for (uint32_t i = 0; i < choice->count; i++)
         for (uint32_t b = 0; b < g->buckets.count; b++)
-            count += has_point(g, choice->groups[i] * g->buckets.count + b);
+            count += has_point(g, (series ? i : choice->groups[i]) * g->buckets.count + b);
     ret->series = ARENA_ARRAY(f->mem, result_row, count + 1);
     if (!ret->series)
         return false;
     for (uint32_t b = 0; b < g->buckets.count; b++)
         for (uint32_t i = 0; i < choice->count; i++) {
-            uint32_t group = choice->groups[i];
+            uint32_t group = series ? i : choice->groups[i];
             if (!has_point(g, group * g->buckets.count + b))
                 continue;
-            if (!fill_point(f, group, b, ret->rows[i].keys, &ret->series[ret->series_count]))
+            if (!fill_point(f, g, group, b, ret->rows[i].keys, &ret->series[ret->series_count]))
                 return false;
             ret->series_count++;
         }
     return !arena_failed(f->mem);
 }
 
-/* One calculation over every group (or those past LIMIT only), merged. */
-static bool merged_value(const finisher *f, const finish_choice *choice, uint32_t calc,
-                         bool only_other, result_value *ret, bool *ret_is_estimate)
+/* One calculation over the groups past LIMIT (`other`), and over all, each looked at once. */
+static bool merge_calc(const finisher *f, const finish_choice *choice, uint32_t calc,
+                       result_value *ret_total, result_value *ret_other, bool *ret_is_estimate)
 {
     const groups *g = f->g;
     uint32_t at = g->calc_states[calc];
-    *ret = (result_value){.kind = RESULT_NULL};
+    *ret_total = *ret_other = (result_value){.kind = RESULT_NULL};
     if (at == STATES_NONE)
         return true;
     calc_op op = f->plan->calcs[calc].op;
     const agg_rule *rule = agg_rule_of(op);
     uint32_t buckets = rule->is_rate ? g->buckets.count : 1;
     const agg_states *from = rule->is_rate ? &g->states[at].states : &f->whole[at];
-    agg_states sum;
+    agg_states sum; /* cells of other, then of all */
     agg_states_init(&sum, from->family, &from->buckets, g->budget);
-    bool is_done = agg_states_grow(&sum, buckets);
-    for (uint32_t n = 0; is_done && n < g->count; n++)
-        if (!only_other || choice->place[n] == FINISH_OTHER)
+    bool is_done = agg_states_grow(&sum, 2 * buckets);
+    for (uint32_t n = 0; is_done && n < g->count; n++) {
+        uint32_t into = choice->place[n] == FINISH_OTHER ? 0 : buckets;
+        for (uint32_t b = 0; b < buckets; b++)
+            agg_merge(&sum, into + b, from, n * buckets + b);
+    }
+    is_done = is_done && atomic_load(&g->budget->failed) == 0 && agg_settle(&sum);
+    int64_t length_ns = g->buckets.end_ns - g->buckets.start_ns;
+    for (int is_all = 0; is_all < 2 && is_done; is_all++) {
+        result_value *ret = is_all ? ret_total : ret_other;
+        if (is_all)
             for (uint32_t b = 0; b < buckets; b++)
-                agg_merge(&sum, b, from, n * buckets + b);
+                agg_merge(&sum, buckets + b, &sum, b);
+        uint32_t first = is_all ? buckets : 0;
+        if (rule->is_rate)
+            *ret = rate_over_all(f, &sum, first, op);
+        else
+            rule->finish(&sum, first, op, length_ns, f->mem, ret);
+        *ret_is_estimate |= agg_is_estimate(&sum, first);
+    }
     is_done = is_done && atomic_load(&g->budget->failed) == 0;
-    if (is_done && rule->is_rate)
-        *ret = rate_over_all(f, &sum, 0, op);
-    else if (is_done)
-        rule->finish(&sum, 0, op, g->buckets.end_ns - g->buckets.start_ns, f->mem, ret);
-    if (is_done)
-        *ret_is_estimate |= agg_is_estimate(&sum, 0);
     agg_states_done(&sum);
     return is_done;
 }
 
-static bool fill_merged(const finisher *f, const finish_choice *choice, bool only_other,
-                        bool *estimates, const result_value **ret)
+static bool fill_merged(const finisher *f, const finish_choice *choice, bool *estimates,
+                        result *ret)
 {
-    result_value *values = ARENA_ARRAY(f->mem, result_value, f->plan->calc_count + 1);
-    if (!values)
+    result_value *total = ARENA_ARRAY(f->mem, result_value, f->plan->calc_count + 1);
+    result_value *other = ARENA_ARRAY(f->mem, result_value, f->plan->calc_count + 1);
+    if (!total || !other)
         return false;
     for (uint32_t c = 0; c < f->plan->calc_count; c++)
-        if (!merged_value(f, choice, c, only_other, &values[c], &estimates[c]))
+        if (!merge_calc(f, choice, c, &total[c], &other[c], &estimates[c]))
             return false;
-    *ret = values;
+    ret->total = total;
+    ret->has_total = true;
+    ret->group_count = choice->group_count;
+    ret->has_other = choice->group_count > choice->count;
+    if (ret->has_other)
+        ret->other = other;
     return true;
 }
 
@@ -484,28 +498,22 @@ static bool fill_approximate(const finisher *f, const bool *estimates, result *r
     return true;
 }
 
-static bool fill_result(finisher *f, const finish_choice *choice, result *ret)
+static bool fill_result(finisher *f, const finish_choice *choice, const groups *series, result *ret)
 {
     bool *estimates = ARENA_ARRAY(f->mem, bool, f->plan->calc_count + 1);
     if (!estimates || !fill_rows(f, choice, ret))
         return false;
-    if (f->plan->wants_series && !fill_series(f, choice, ret))
+    if (f->plan->wants_series && !fill_series(f, choice, series, ret))
         return false;
-    if (!fill_merged(f, choice, false, estimates, &ret->total))
-        return false;
-    ret->has_total = true;
-    ret->group_count = choice->group_count;
-    ret->has_other = choice->group_count > choice->count;
-    if (ret->has_other && !fill_merged(f, choice, true, estimates, &ret->other))
-        return false;
-    return fill_approximate(f, estimates, ret);
+    return fill_merged(f, choice, estimates, ret) && fill_approximate(f, estimates, ret);
 }
 
-sk_code finish_result(const groups *g, const finish_choice *choice, arena *mem, result *ret, err *e)
+sk_code finish_result(const groups *g, const finish_choice *choice, const groups *series,
+                      arena *mem, result *ret, err *e)
 {
     finisher f;
     *ret = (result){.plan = g->plan};
-    bool is_done = finisher_init(&f, g, mem) && fill_result(&f, choice, ret);
+    bool is_done = finisher_init(&f, g, mem) && fill_result(&f, choice, series, ret);
     finisher_done(&f);
     return is_done ? SK_OK : finish_failed(&f, e);
 }

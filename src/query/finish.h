@@ -22,10 +22,10 @@ typedef struct finish_choice {
 void finish_choice_needs(const plan *p, bool *wanted);
 /* SK_TOO_LARGE and SK_NO_MEMORY only. Uses and fills `mem`; result_compare_rows decides. */
 sk_code finish_choose(const groups *g, arena *mem, finish_choice *ret, err *e) must_use;
-/* Rows, series, total, other, approximate; all of it in `mem`. `choice` is about this table. Does not fill rows_scanned
- * and the like. */
-sk_code finish_result(const groups *g, const finish_choice *choice, arena *mem, result *ret,
-                      err *e) must_use;
+/* Rows, series, total, other, approximate; all of it in `mem`. `choice` is about this table. `series`: a table of the
+ * chosen groups, in their order, that has the time buckets; NULL: this table has. Does not fill rows_scanned and the like. */
+sk_code finish_result(const groups *g, const finish_choice *choice, const groups *series,
+                      arena *mem, result *ret, err *e) must_use;
 /* The error for a failed budget: names the limit. */
 sk_code finish_budget_error(const agg_budget *b, err *e);
 

@@ -229,21 +229,55 @@ void groups_find_rows(const groups *g, const uint32_t *const *keys, uint32_t row
     }
 }
 
-bool groups_merge(groups *into, const groups *from)
+/* The cell of `into` for every cell of `from`; NULL: budget.failed. */
+static uint32_t *match_cells(groups *into, const groups *from)
+{
+    uint32_t buckets = from->buckets.count;
+    uint32_t *to = agg_alloc(into->budget, ((size_t)from->count * buckets + 1) * sizeof *to);
+    for (uint32_t n = 0; to && n < from->count; n++) {
+        uint32_t group = 0;
+        const uint32_t *tuple = from->key_count ? groups_tuple(from, n) : NULL;
+        if ((from->key_count == 1 && !put_direct(into, tuple[0], &group)) ||
+            (from->key_count > 1 && !put_hashed(into, tuple, &group)))
+            break;
+        for (uint32_t b = 0; b < buckets; b++)
+            to[(size_t)n * buckets + b] = group * buckets + b;
+    }
+    return to;
+}
+
+bool groups_merge(groups *into, groups *from)
 {
     must(into->state_count == from->state_count);
     must(into->buckets.count == from->buckets.count);
-    for (uint32_t n = 0; n < from->count; n++) {
-        uint32_t group = 0;
-        const uint32_t *tuple = from->key_count ? groups_tuple(from, n) : NULL;
-        if (from->key_count == 1 && !put_direct(into, tuple[0], &group))
-            return false;
-        if (from->key_count > 1 && !put_hashed(into, tuple, &group))
-            return false;
-        for (uint32_t i = 0; i < into->state_count; i++)
-            for (uint32_t b = 0; b < into->buckets.count; b++)
-                agg_merge(&into->states[i].states, group * into->buckets.count + b,
-                          &from->states[i].states, n * from->buckets.count + b);
-    }
+    uint32_t *to = match_cells(into, from);
+    for (uint32_t i = 0; i < into->state_count && !atomic_load(&into->budget->failed); i++)
+        agg_merge_all(&into->states[i].states, &from->states[i].states, to);
+    agg_free(into->budget, to, ((size_t)from->count * from->buckets.count + 1) * sizeof *to);
     return atomic_load(&into->budget->failed) == 0;
+}
+
+bool groups_merge_places(groups *into, groups *from)
+{
+    must(into->state_count == from->state_count);
+    must(into->count >= from->count);
+    for (uint32_t i = 0; i < into->state_count; i++)
+        agg_merge_all(&into->states[i].states, &from->states[i].states, NULL);
+    return atomic_load(&into->budget->failed) == 0;
+}
+
+bool groups_have_notes(const groups *g)
+{
+    bool has = false;
+    for (uint32_t i = 0; i < g->state_count; i++)
+        has |= agg_has_notes(&g->states[i].states);
+    return has;
+}
+
+bool groups_settle(groups *g)
+{
+    for (uint32_t i = 0; i < g->state_count; i++)
+        if (!agg_settle(&g->states[i].states))
+            return false;
+    return true;
 }

@@ -49,7 +49,13 @@ void groups_find_rows(const groups *g, const uint32_t *const *keys, uint32_t row
                       uint32_t *out);
 /* Appends a group that no lookup finds. */
 bool groups_append(groups *g, const uint32_t *tuple) must_use;
-bool groups_merge(groups *into, const groups *from) must_use;
+/* Adds the groups of another worker's table, which is left with less. */
+bool groups_merge(groups *into, groups *from) must_use;
+/* The same when both have the same groups in the same places. */
+bool groups_merge_places(groups *into, groups *from) must_use;
+/* Once, after the last row and the last merge: before anything is read. */
+bool groups_settle(groups *g) must_use;
+bool groups_have_notes(const groups *g); /* merging takes them away */
 
 static inline const uint32_t *groups_tuple(const groups *g, uint32_t group)
 {

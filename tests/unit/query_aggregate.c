@@ -100,11 +100,17 @@ static void make_states(agg_states *s, agg_family f, agg_budget *budget, const r
         agg_states_init(&part, f, &RANGE, budget);
         assert_true(agg_states_grow(&part, CELLS));
         feed(&part, rows, from, end, false);
-        for (uint32_t c = 0; c < CELLS; c++)
-            agg_merge(s, c, &part, c);
+        if (p % 2) {
+            agg_merge_all(s, &part, NULL);
+        } else {
+            assert_true(agg_settle(&part));
+            for (uint32_t c = 0; c < CELLS; c++)
+                agg_merge(s, c, &part, c);
+        }
         agg_states_done(&part);
         from = end;
     }
+    assert_true(agg_settle(s));
 }
 
 static result_value value_of(const agg_states *s, uint32_t cell, calc_op op, arena *mem)
@@ -364,6 +370,77 @@ static void sketches_stay_small(void **state)
     agg_states_done(&s);
 }
 
+/* With very many cells values are only noted; two workers' notes, joined in another order of cells and settled, answer as
+ * if each cell had been alone. */
+static void noted_values_match(void **state)
+{
+    enum { MANY = 20000, VALUES = 120000 };
+    agg_budget budget = budget_of(64 * MIB);
+    agg_states part[2], all, alone;
+    arena *mem = arena_new(4 * MIB);
+    uint32_t *to = calloc(MANY, sizeof *to), *cells = calloc(VALUES, sizeof *cells);
+    double *values = calloc(VALUES, sizeof *values);
+    uint64_t seed = 11;
+    assert_true(to && cells && values);
+    for (uint32_t i = 0; i < MANY; i++)
+        to[i] = MANY - 1 - i;
+    to[77] = AGG_NO_CELL;
+    for (uint32_t i = 0; i < 2; i++) {
+        agg_states_init(&part[i], AGG_SKETCH, &RANGE, &budget);
+        assert_true(agg_states_grow(&part[i], i ? 9000 : MANY)); /* the smaller counts in windows */
+    }
+    agg_states_init(&all, AGG_SKETCH, &RANGE, &budget);
+    assert_true(agg_states_grow(&all, MANY));
+    for (uint32_t i = 0; i < VALUES; i++) {
+        uint64_t r = check_random(&seed);
+        cells[i] = i % 3 == 0 ? (uint32_t)(r % 4) : (uint32_t)(r % 9000);
+        if (i % 2 == 0 && i % 3)
+            cells[i] = (uint32_t)(r % MANY);
+        values[i] = i % 50 ? exp((double)(r >> 40) / 0x1p24 * 9) - 3 : i % 100 ? 0 : -1e99;
+        agg_update(&part[i % 2], &(agg_run){.count = 1,
+                                            .one_cell = cells[i],
+                                            .weights = i % 7 ? NULL : &(uint32_t){1 + i % 3},
+                                            .kind = AGG_VALUES_FLOATS,
+                                            .floats = &values[i]});
+    }
+    agg_merge_all(&all, &part[0], to);
+    agg_merge_all(&all, &part[1], to);
+    assert_true(agg_has_notes(&all));
+    assert_true(agg_settle(&all));
+    for (uint32_t c = 0; c < MANY; c += c < 8 ? 1 : 311) {
+        agg_states_init(&alone, AGG_SKETCH, &RANGE, &budget);
+        assert_true(agg_states_grow(&alone, 1));
+        for (uint32_t i = 0; i < VALUES; i++)
+            if (cells[i] == c && c != 77)
+                agg_update(&alone, &(agg_run){.count = 1,
+                                              .weights = i % 7 ? NULL : &(uint32_t){1 + i % 3},
+                                              .kind = AGG_VALUES_FLOATS,
+                                              .floats = &values[i]});
+        static const calc_op ops[] = {CALC_P001, CALC_P10, CALC_P50, CALC_P99, CALC_HEATMAP};
+        for (size_t o = 0; o < COUNT_OF(ops); o++) {
+            result_value a = value_of(&all, MANY - 1 - c, ops[o], mem);
+            result_value b = value_of(&alone, 0, ops[o], mem);
+            assert_int_equal(a.kind, b.kind);
+            if (a.kind == RESULT_NUMBER)
+                assert_true(a.f == b.f);
+            for (uint32_t i = 0; a.kind == RESULT_HEATMAP && i < a.heatmap.count; i++)
+                assert_true(a.heatmap.count == b.heatmap.count &&
+                            a.heatmap.cells[i].low == b.heatmap.cells[i].low &&
+                            a.heatmap.cells[i].count == b.heatmap.cells[i].count);
+        }
+        assert_true(sketch_weight(&all, MANY - 1 - c) == sketch_weight(&alone, 0));
+        agg_states_done(&alone);
+    }
+    agg_states_done(&all);
+    agg_states_done(&part[0]);
+    agg_states_done(&part[1]);
+    assert_true(budget.used_bytes == 0);
+    arena_free(mem);
+    free(to);
+    free(cells);
+    free(values);
+}
+
 static void counts_overflow_into_the_list(void **state)
 {
     agg_budget budget = budget_of(MIB);
@@ -604,6 +681,7 @@ static void allocations_may_fail(void **state)
 
 TEST_GROUP(query_aggregate, TEST(sums_match), TEST(small_sums_are_exact), TEST(extremes_match),
            TEST(sketches_match), TEST(buckets_are_narrow), TEST(sketches_stay_small),
-           TEST(counts_overflow_into_the_list), TEST(distinct_is_exact_then_close),
-           TEST(concurrency_matches), TEST(histograms_act_as_their_values), TEST(rates_subtract),
-           TEST(budget_is_kept), TEST(allocations_may_fail));
+           TEST(noted_values_match), TEST(counts_overflow_into_the_list),
+           TEST(distinct_is_exact_then_close), TEST(concurrency_matches),
+           TEST(histograms_act_as_their_values), TEST(rates_subtract), TEST(budget_is_kept),
+           TEST(allocations_may_fail));

@@ -169,7 +169,7 @@ static void make_result(stage *s, const row *rows, uint32_t workers, result *ret
         groups_done(&g);
     }
     check_ok(finish_choose(&all, s->mem, &choice, &e), &e);
-    check_ok(finish_result(&all, &choice, s->mem, ret, &e), &e);
+    check_ok(finish_result(&all, &choice, NULL, s->mem, ret, &e), &e);
     groups_done(&all);
 }
 
@@ -299,7 +299,7 @@ static void memory_may_run_out(void **state)
         sk_code code =
             is_done ? finish_choose(&g, s.mem, &choice, &e) : finish_budget_error(&s.budget, &e);
         if (code == SK_OK)
-            code = finish_result(&g, &choice, s.mem, &r, &e);
+            code = finish_result(&g, &choice, NULL, s.mem, &r, &e);
         assert_int_equal(code != SK_OK, alloc_did_fail());
         bool did_fail = alloc_did_fail();
         groups_done(&g);

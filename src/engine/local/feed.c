@@ -58,12 +58,14 @@ void feeder_free(feeder *take_f)
     agg_free(budget, take_f, sizeof *take_f);
 }
 
-bool feeder_set_choice(feeder *f, const groups *chosen_in, const finish_choice *choice)
+bool feeder_set_choice(feeder *f, const groups *chosen_in, const finish_choice *choice,
+                       bool drops_others)
 {
     f->chosen_in = chosen_in;
     f->choice = choice;
+    f->drops_others = drops_others;
     bool is_done = true;
-    for (uint32_t i = 0; is_done && i < choice->count + 2; i++)
+    for (uint32_t i = 0; is_done && i < choice->count + (drops_others ? 0 : 2); i++)
         is_done = groups_append(
             &f->groups, i < choice->count ? groups_tuple(chosen_in, choice->groups[i]) : NULL);
     return is_done;
@@ -304,6 +306,30 @@ static void find_keys(feeder *f, uint32_t b)
 
 /* ---- groups and cells ---- */
 
+/* Narrows the selection to rows whose group (of the first pass) is shown: all that was found out about rows moves up. */
+static void keep_shown(feeder *f, uint32_t *group)
+{
+    scan_worker *w = &f->scan;
+    uint32_t kept = 0, shown = f->choice->count;
+    for (uint32_t k = 0; k < w->count; k++) {
+        uint32_t place = group[k] == GROUP_NONE ? shown : f->choice->place[group[k]];
+        if (place >= shown) {
+            w->selected[w->rows[k] >> 6] &= ~((uint64_t)1 << (w->rows[k] & 63));
+            continue;
+        }
+        group[kept] = place;
+        w->rows[kept] = w->rows[k];
+        f->cell_room[kept] = f->cell_room[k];
+        f->weight_room[kept] = f->weights ? f->weights[k] : 1;
+        f->time_room[kept++] = f->times ? f->times[k] : 0;
+    }
+    w->all &= kept == w->count;
+    w->rows_in_order = w->all ? kept : 0;
+    w->count = kept;
+    if (f->times)
+        f->times = f->time_room;
+}
+
 /* Groups of the rows, made when new. Looks between a few rows whether these have become too many, as one block can hold more
  * than memory has room for. */
 static bool put_groups(feeder *f, uint32_t *out)
@@ -334,6 +360,10 @@ static bool find_groups(feeder *f, uint32_t *out)
         return put_groups(f, out);
     uint32_t shown = f->choice->count;
     groups_find_rows(f->chosen_in, (const uint32_t *const *)f->keys, f->scan.count, out);
+    if (f->drops_others) {
+        keep_shown(f, out);
+        return true;
+    }
     for (uint32_t k = 0; k < f->scan.count; k++) {
         uint32_t place = f->choice->place[out[k]];
         out[k] = place < shown ? place : place == FINISH_OTHER ? shown : shown + 1;
@@ -592,7 +622,7 @@ sk_code feed_block(feeder *f, uint32_t part_number, uint32_t block, err *e)
         return code;
     find_weights(f);
     find_times(f);
-    if (find_cells(f))
+    if (find_cells(f) && f->scan.count)
         update_states(f);
     return has_failed(f) ? finish_budget_error(f->scan.scan->budget, e) : SK_OK;
 }

@@ -25,6 +25,7 @@ typedef struct feeder {
      * place; those not shown to two groups behind the shown ones. NULL: single pass, groups are made. */
     const groups *chosen_in;
     const finish_choice *choice;
+    bool drops_others;           /* instead: rows of groups that are not shown go nowhere */
     bool may_split, wants_split; /* too many cells: the query should take two passes */
     uint64_t cell_cost;
     /* of the block at hand */
@@ -51,8 +52,9 @@ typedef struct feeder {
 /* NULL: the budget has failed. `wanted` as groups_init. */
 feeder *feeder_new(scan *s, const bool *wanted, const agg_buckets *buckets, group_keys *keys);
 void feeder_free(feeder *take_f);
-/* Makes it the feeder of a second pass: groups for each place, then other, then rest. */
-bool feeder_set_choice(feeder *f, const groups *chosen_in, const finish_choice *choice) must_use;
+/* Makes it the feeder of a second pass: groups for each place, then (unless they are dropped) other, then rest. */
+bool feeder_set_choice(feeder *f, const groups *chosen_in, const finish_choice *choice,
+                       bool drops_others) must_use;
 
 /* One block. Damage is noted in f->scan and is SK_OK. */
 sk_code feed_block(feeder *f, uint32_t part_number, uint32_t block, err *e) must_use;

@@ -3,8 +3,8 @@
  * waits, reports progress and partial results, merges and finishes.
  *
  * One pass keeps every state of every group and bucket. When that would be much for groups that LIMIT does not show, the query
- * takes two: the first keeps only what decides which groups are shown, the second everything for those, the others
- * going to "other" as one group.
+ * takes two: the first keeps only what decides which groups are shown, without time buckets; the second everything for
+ * those, the others going to "other" as one group, or only the buckets of those when nothing else was left out.
  * Never: holds a snapshot longer than the call; returns before every worker has let go of the query.
  */
 #include <stdio.h>
@@ -56,6 +56,7 @@ typedef struct run {
     /* second pass */
     groups first;
     bool has_first;
+    bool is_series_only; /* the first pass has all but the time buckets of the chosen groups */
     finish_choice choice;
 } run;
 
@@ -143,12 +144,14 @@ static sk_code answer(run *r, const groups *g, arena *choosing, arena *mem, resu
     finish_choice choice;
     if (!r->has_first) {
         sk_code code = finish_choose(g, choosing, &choice, e);
-        return code != SK_OK ? code : finish_result(g, &choice, mem, ret, e);
+        return code != SK_OK ? code : finish_result(g, &choice, NULL, mem, ret, e);
     }
+    if (r->is_series_only)
+        return finish_result(&r->first, &r->choice, g, mem, ret, e);
     if (!choice_is_whole(g, choosing, &choice))
         return err_set(e, SK_NO_MEMORY, "memory ran out while the query was answered");
     choice.group_count = r->choice.group_count;
-    return finish_result(g, &choice, mem, ret, e);
+    return finish_result(g, &choice, NULL, mem, ret, e);
 }
 
 /* Adds what a worker has so far to a table made for a partial result. */
@@ -156,17 +159,11 @@ static bool add_partial(run *r, groups *sum, run_slot *slot)
 {
     bool is_done = true;
     lock_take(&slot->guard);
-    const groups *g = &slot->feeder->groups;
-    if ((uint64_t)g->count * g->buckets.count > PARTIAL_CELLS)
+    groups *g = &slot->feeder->groups;
+    if ((uint64_t)g->count * g->buckets.count > PARTIAL_CELLS || groups_have_notes(g))
         is_done = false;
-    else if (r->has_first)
-        for (uint32_t n = 0; is_done && n < g->count; n++)
-            for (uint32_t i = 0; i < g->state_count; i++)
-                for (uint32_t b = 0; b < g->buckets.count; b++)
-                    agg_merge(&sum->states[i].states, n * g->buckets.count + b,
-                              &g->states[i].states, n * g->buckets.count + b);
     else
-        is_done = groups_merge(sum, g);
+        is_done = r->has_first ? groups_merge_places(sum, g) : groups_merge(sum, g);
     lock_drop(&slot->guard);
     return is_done;
 }
@@ -191,6 +188,8 @@ static bool partial_result(run *r, arena *mem, groups *sum, agg_budget *budget, 
     for (uint32_t i = 0; i < r->slot_count; i++)
         if (!add_partial(r, sum, &r->slots[i]))
             return false;
+    if (!groups_settle(sum))
+        return false;
     err ignored;
     if (answer(r, sum, mem, mem, ret, &ignored) != SK_OK)
         return false;
@@ -254,19 +253,11 @@ static sk_code merge_feeders(run *r, err *e)
         if (code != SK_OK)
             return code;
         groups *from = &r->slots[i].feeder->groups;
-        bool is_done = true;
-        if (r->has_first)
-            for (uint32_t n = 0; n < from->count; n++)
-                for (uint32_t k = 0; k < from->state_count; k++)
-                    for (uint32_t b = 0; b < from->buckets.count; b++)
-                        agg_merge(&into->states[k].states, n * from->buckets.count + b,
-                                  &from->states[k].states, n * from->buckets.count + b);
-        else
-            is_done = groups_merge(into, from);
-        if (!is_done || atomic_load(&r->budget.failed))
+        bool is_done = r->has_first ? groups_merge_places(into, from) : groups_merge(into, from);
+        if (!is_done)
             return finish_budget_error(&r->budget, e);
     }
-    return SK_OK;
+    return groups_settle(into) ? SK_OK : finish_budget_error(&r->budget, e);
 }
 
 /* Whether two passes can help: the choice of groups needs less than the answer. */
@@ -337,11 +328,14 @@ static sk_code run_two_passes(run *r, const bool *wanted, err *e)
     code = finish_choose(&r->first, r->mem, &r->choice, e);
     if (code == SK_OK)
         code = make_feeders(r, NULL, &r->buckets, e);
+    r->is_series_only = true;
+    for (uint32_t i = 0; i < r->plan->calc_count; i++)
+        r->is_series_only &= wanted[i];
     for (uint32_t i = 0; code == SK_OK && i < r->slot_count; i++)
-        if (!feeder_set_choice(r->slots[i].feeder, &r->first, &r->choice))
+        if (!feeder_set_choice(r->slots[i].feeder, &r->first, &r->choice, r->is_series_only))
             code = finish_budget_error(&r->budget, e);
     if (code == SK_OK)
-        code = run_pass(r, true, e);
+        code = run_pass(r, !r->is_series_only, e);
     return code == SK_OK ? merge_feeders(r, e) : code;
 }
 

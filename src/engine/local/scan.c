@@ -228,7 +228,7 @@ void scan_worker_init(scan_worker *w, scan *s)
     w->at = NULL;
     w->reader = NULL;
     w->slots = NULL;
-    w->slot_count = w->slot_capacity = w->slots_used = w->count = 0;
+    w->slot_count = w->slot_capacity = w->slots_used = w->count = w->rows_in_order = 0;
     w->rows_scanned = w->bytes_read = w->bytes_of_reader = 0;
     w->damage = (scan_damage){0};
     w->error = (err){0};
@@ -346,10 +346,16 @@ static void list_rows(scan_worker *w)
 {
     uint32_t count = 0;
     for (uint32_t word = 0; word < VECTOR_WORDS; word++)
+        count += (uint32_t)__builtin_popcountll(w->selected[word]);
+    w->all = count == w->row_count;
+    w->count = count;
+    if (w->all && count <= w->rows_in_order)
+        return;
+    count = 0;
+    for (uint32_t word = 0; word < VECTOR_WORDS; word++)
         for (uint64_t bits = w->selected[word]; bits; bits &= bits - 1)
             w->rows[count++] = (uint16_t)(word * 64 + (uint32_t)__builtin_ctzll(bits));
-    w->count = count;
-    w->all = count == w->row_count;
+    w->rows_in_order = w->all ? count : 0;
 }
 
 sk_code scan_block(scan_worker *w, uint32_t part_number, uint32_t block, err *e)

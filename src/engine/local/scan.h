@@ -107,6 +107,7 @@ typedef struct scan_worker {
     uint32_t count;
     bool all;
     uint16_t rows[VECTOR_ROWS];
+    uint32_t rows_in_order; /* so many first `rows` are 0, 1, 2 … */
     uint64_t rows_scanned, bytes_read, bytes_of_reader;
     scan_damage damage;
     err error;

@@ -256,7 +256,9 @@ static bool is_service(const map_table *t, uint32_t text)
 static bool join_tables(map_run *m, map_table *ret)
 {
     for (uint32_t i = 0; i < m->worker_count; i++) {
-        const map_table *t = &m->workers[i]->table;
+        map_table *t = &m->workers[i]->table;
+        if (!agg_settle(&t->durations))
+            return false;
         for (uint32_t text = 0; text < t->seen_count; text++)
             if (t->seen[text] && !map_table_see(ret, text))
                 return false;

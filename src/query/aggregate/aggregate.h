@@ -164,6 +164,7 @@ typedef struct agg_states {
     agg_buckets buckets;
     uint32_t count, capacity; /* cells */
     void *cells;
+    void *own; /* what the family keeps beside its cells */
 } agg_states;
 
 void agg_states_init(agg_states *s, agg_family f, const agg_buckets *buckets, agg_budget *budget);
@@ -174,7 +175,15 @@ bool agg_states_grow(agg_states *s, uint32_t count) must_use;
 void agg_update(agg_states *s, const agg_run *r);
 /* One histogram value (event/histogram.h bytes) of one row. */
 void agg_update_histogram(agg_states *s, uint32_t cell, uint32_t weight, span histogram_bytes);
-/* Adds a cell of one set of states (same family and buckets) to a cell of another. */
+/* After the last update and before any cell is read (finish, agg_merge): what was only noted gets into its cells. False:
+ * budget.failed says why. */
+bool agg_settle(agg_states *s) must_use;
+bool agg_has_notes(const agg_states *s); /* there is something to settle */
+/* Adds every cell of `from` (same family) to the cell to[cell] of `into`, which exists; NULL: to the same one; AGG_NO_CELL: to none.
+ * Neither need be settled; `from` may be left with less. */
+#define AGG_NO_CELL UINT32_MAX
+void agg_merge_all(agg_states *into, agg_states *from, const uint32_t *to);
+/* Adds a cell of one set of states (same family and buckets), settled, to a cell of another. */
 void agg_merge(agg_states *into, uint32_t into_cell, const agg_states *from, uint32_t from_cell);
 bool agg_is_empty(const agg_states *s, uint32_t cell);
 

@@ -15,6 +15,10 @@ typedef struct agg_ops {
     void (*merge)(agg_states *into, void *into_cell, const void *from_cell);
     bool (*is_empty)(const void *cell);
     void (*done)(agg_states *s, void *cell); /* NULL: a cell holds no memory beyond itself */
+    /* agg_states.own; NULL: the family has none. */
+    bool (*settle)(agg_states *s);
+    bool (*move_own)(agg_states *into, agg_states *from, const uint32_t *to);
+    void (*done_own)(agg_states *s);
 } agg_ops;
 
 extern const agg_ops agg__count, agg__sum, agg__extremes, agg__distinct, agg__sketch,

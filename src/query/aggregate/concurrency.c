@@ -75,4 +75,5 @@ void agg__concurrency_finish(const agg_states *s, uint32_t cell, calc_op op, int
                       : (result_value){.kind = RESULT_NULL};
 }
 
-const agg_ops agg__concurrency = {sizeof(concurrency_cell), update, NULL, merge, is_empty, NULL};
+const agg_ops agg__concurrency = {
+    .cell_bytes = sizeof(concurrency_cell), .update = update, .merge = merge, .is_empty = is_empty};

@@ -43,4 +43,5 @@ void agg__count_finish(const agg_states *s, uint32_t cell, calc_op op, int64_t l
                           : (result_value){.kind = RESULT_NUMBER, .f = (double)n};
 }
 
-const agg_ops agg__count = {sizeof(uint64_t), update, NULL, merge, is_empty, NULL};
+const agg_ops agg__count = {
+    .cell_bytes = sizeof(uint64_t), .update = update, .merge = merge, .is_empty = is_empty};

@@ -193,4 +193,8 @@ void agg__distinct_finish(const agg_states *s, uint32_t cell, calc_op op, int64_
     *ret = (result_value){.kind = RESULT_INT, .i = n};
 }
 
-const agg_ops agg__distinct = {sizeof(distinct_cell), update, NULL, merge, is_empty, done};
+const agg_ops agg__distinct = {.cell_bytes = sizeof(distinct_cell),
+                               .update = update,
+                               .merge = merge,
+                               .is_empty = is_empty,
+                               .done = done};

@@ -92,4 +92,8 @@ void agg__max_finish(const agg_states *s, uint32_t cell, calc_op op, int64_t len
     *ret = pick(c, c->int_max, c->float_max, true);
 }
 
-const agg_ops agg__extremes = {sizeof(extremes_cell), update, update_pair, merge, is_empty, NULL};
+const agg_ops agg__extremes = {.cell_bytes = sizeof(extremes_cell),
+                               .update = update,
+                               .update_pair = update_pair,
+                               .merge = merge,
+                               .is_empty = is_empty};

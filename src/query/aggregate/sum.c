@@ -103,4 +103,8 @@ void agg__average_finish(const agg_states *s, uint32_t cell, calc_op op, int64_t
                        : agg__number(total(c) / (double)c->weight);
 }
 
-const agg_ops agg__sum = {sizeof(sum_cell), update, update_pair, merge, is_empty, NULL};
+const agg_ops agg__sum = {.cell_bytes = sizeof(sum_cell),
+                          .update = update,
+                          .update_pair = update_pair,
+                          .merge = merge,
+                          .is_empty = is_empty};

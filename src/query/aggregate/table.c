@@ -113,6 +113,8 @@ void agg_states_done(agg_states *s)
     if (ops->done)
         for (uint32_t i = 0; i < s->count; i++)
             ops->done(s, cell_at(s, i));
+    if (ops->done_own)
+        ops->done_own(s);
     agg_free(s->budget, s->cells, (size_t)s->capacity * ops->cell_bytes);
     s->cells = NULL;
     s->count = s->capacity = 0;
@@ -180,6 +182,28 @@ void agg_merge(agg_states *into, uint32_t into_cell, const agg_states *from, uin
     const void *cell = cell_at(from, from_cell);
     if (!ops->is_empty(cell))
         ops->merge(into, cell_at(into, into_cell), cell);
+}
+
+void agg_merge_all(agg_states *into, agg_states *from, const uint32_t *to)
+{
+    for (uint32_t i = 0; i < from->count; i++) {
+        uint32_t cell = to ? to[i] : i;
+        if (cell != AGG_NO_CELL)
+            agg_merge(into, cell, from, i);
+    }
+    if (FAMILIES[from->family]->move_own)
+        (void)FAMILIES[from->family]->move_own(into, from, to); /* budget.failed says it */
+}
+
+bool agg_settle(agg_states *s)
+{
+    bool (*settle)(agg_states *) = FAMILIES[s->family]->settle;
+    return !settle || settle(s);
+}
+
+bool agg_has_notes(const agg_states *s)
+{
+    return s->own != NULL;
 }
 
 bool agg_is_empty(const agg_states *s, uint32_t cell)

@@ -1,0 +1,109 @@
+/*
+ * query/aggregate/sketch_private.h: a cell of the sketch (percentiles, HEATMAP; aggregate.h "sketch"), shared by sketch.c (counting
+ * and merging), sketch_log.c (values that are noted first) and sketch_read.c (what a cell says).
+ */
+#ifndef QUERY_AGGREGATE_SKETCH_PRIVATE_H
+#define QUERY_AGGREGATE_SKETCH_PRIVATE_H
+
+#include "query/aggregate/aggregate_private.h"
+
+#define KEY_SHIFT    (52 - AGG_SKETCH_MANTISSA_BITS)
+#define KEY_MAX      ((int32_t)(0x7ff << AGG_SKETCH_MANTISSA_BITS)) /* of the greatest finite double */
+#define WINDOW_CELLS 4096u
+#define MANY_CELLS   16384u
+#define WINDOW_MAX   4096u /* buckets: 64 octaves */
+#define OCTAVE       (1 << AGG_SKETCH_MANTISSA_BITS)
+#define LIST_FIRST   8u
+#define LIST_FEW     32u
+#define LIST_LONG    128u /* values of a settled log: counting them is cheaper than sorting them */
+
+/* An entry: key + KEY_BIAS above, weight in the low 46 bits; ascending entries have ascending keys. */
+#define KEY_BIAS    ((int32_t)1 << 17)
+#define WEIGHT_BITS 46
+#define WEIGHT_MAX  (((uint64_t)1 << WEIGHT_BITS) - 1)
+
+typedef struct sketch_cell {
+    /* The part of the window whose keys lie between those of least and greatest: most values need no more than this. */
+    uint32_t *inner;
+    int32_t inner_base;
+    uint32_t inner_length;
+    uint32_t in_window; /* weight: so no counter of it overflows */
+    int32_t base;       /* key of window[0] */
+    uint32_t *window;
+    uint64_t *list; /* capacity 0: a part of sketch_log.sorted */
+    uint32_t length, used, capacity;
+    uint64_t in_list; /* weight of the entries */
+    double least, greatest;
+} sketch_cell;
+
+static inline int32_t key_of(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    uint64_t magnitude = bits << 1 >> 1;
+    int32_t key = (int32_t)(magnitude >> KEY_SHIFT) + (magnitude != 0);
+    int32_t sign = -(int32_t)(bits >> 63);
+    return (key ^ sign) - sign;
+}
+
+static inline uint64_t entry_of(int32_t key, uint64_t weight)
+{
+    return (uint64_t)(key + KEY_BIAS) << WEIGHT_BITS | weight;
+}
+
+static inline int32_t entry_key(uint64_t entry)
+{
+    return (int32_t)(entry >> WEIGHT_BITS) - KEY_BIAS;
+}
+
+static inline uint64_t entry_weight(uint64_t entry)
+{
+    return entry & WEIGHT_MAX;
+}
+
+static inline bool cell_is_empty(const sketch_cell *c)
+{
+    return c->in_window == 0 && c->used == 0;
+}
+
+/* Widens the range of values; before the cell's weights change. */
+static inline void sketch__range(sketch_cell *c, double least, double greatest)
+{
+    if (unlikely(cell_is_empty(c))) {
+        c->least = least;
+        c->greatest = greatest;
+    }
+    c->least = least < c->least ? least : c->least;
+    c->greatest = greatest > c->greatest ? greatest : c->greatest;
+}
+
+/* ---- sketch.c ---- */
+/* Sorts and joins entries of one key; returns how many are left. */
+uint32_t sketch__compact(uint64_t *entries, uint32_t count);
+/* An entry into the list. */
+void sketch__add_entry(agg_states *s, sketch_cell *c, int32_t key, uint64_t weight);
+/* Makes the window hold the keys [low, end) too; false when it would be too long, or the budget has failed. */
+bool sketch__widen(agg_states *s, sketch_cell *c, int32_t low, int32_t end) must_use;
+/* To be called whenever the window or the range has changed. */
+void sketch__find_inner(sketch_cell *c);
+/* A value outside of the inner window, or that is no number. */
+void sketch__put_value(agg_states *s, sketch_cell *c, double v, uint32_t weight);
+
+static inline void sketch__add(agg_states *s, sketch_cell *c, double v, uint32_t weight)
+{
+    uint32_t at = (uint32_t)(key_of(v) - c->inner_base);
+    if (unlikely(at >= c->inner_length || weight > UINT32_MAX - c->in_window)) {
+        sketch__put_value(s, c, v, weight);
+        return;
+    }
+    c->inner[at] += weight;
+    c->in_window += weight;
+}
+
+/* ---- sketch_log.c: agg_states.own ---- */
+void sketch__note(agg_states *s, uint32_t cell, double v); /* of weight 1 */
+bool sketch__settle(agg_states *s) must_use;
+bool sketch__move_log(agg_states *into, agg_states *from, const uint32_t *to) must_use;
+void sketch__done_log(agg_states *s);
+
+#endif
