@@ -167,7 +167,7 @@ static sk_code see_rows(void *ctx, const part *p, uint32_t first_row, uint32_t e
 static void read_traces(reading *r, uint32_t block)
 {
     err e;
-    if (is_good(r, part_read_parents(r->r, block, parents, &e), &e))
+    if (is_good(r, part_read_parents(r->r, block, parents, NULL, &e), &e))
         for (uint32_t i = 0; i < block_rows_of(r->info.row_count, block); i++)
             must(parents[i] == PART_NO_PARENT || parents[i] < r->info.row_count);
     if (!is_good(r, part_read(r->r, PART_TRACE_ID, block, &vec, &e), &e) ||

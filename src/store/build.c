@@ -197,6 +197,9 @@ static sk_code write_file(builder *b, err *e)
     if (code != SK_OK)
         return code;
     q->facts.row_count = b->order.count;
+    q->facts.has_unique_ids = by_trace && !b->order.shares_ids;
+    for (uint32_t i = 0; i < b->in.count; i++)
+        q->facts.has_unique_ids &= b->in.at[i].info.is_open || b->in.at[i].info.has_unique_ids;
     must(b->order.count); /* the caller selected some */
     code = gather_new(&b->in, &b->order, keep_blocks(&b->in), q->cancel, &b->gather, e);
     if (code == SK_OK)

@@ -52,6 +52,7 @@ typedef struct segment_facts {
     int64_t min_time_ns, max_time_ns;
     int64_t day;            /* since 1970, UTC; of its rows, unless is_mixed */
     bool is_late, is_mixed; /* late rows of one day; of more days than a seal makes files for */
+    bool has_unique_ids;    /* no two spans of a trace in this file have one span id */
     uint32_t level;         /* how often its rows were rewritten: 0 = sealed */
     uint64_t first_seq, last_seq;   /* journal records it was made from */
     uint64_t seal_id;               /* the parts of one seal share it; 0 = merged */

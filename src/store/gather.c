@@ -172,7 +172,7 @@ static sk_code load_block(gather *g, const gather_column *c, uint32_t block, slo
     if (code == SK_OK && c->pseudo == PART_PARENT_ID) {
         if (!s->parents && !(s->parents = base_alloc(VECTOR_ROWS * sizeof s->parents[0])))
             return out_of_memory(e);
-        code = part_read_parents(in->reader, of_input, s->parents, e);
+        code = part_read_parents(in->reader, of_input, s->parents, NULL, e);
     }
     if (code != SK_OK)
         return code;

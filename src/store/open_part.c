@@ -354,12 +354,16 @@ static sk_code read(part_reader *r, uint32_t col, uint32_t block, vector *out, e
     return SK_OK;
 }
 
-static sk_code read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS], err *e)
+static sk_code read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
+                            uint64_t *ret_ids, err *e)
 {
     (void)e;
     block_batches b = batches_of(of(r->part), block);
     for (uint32_t i = 0; i < b.end_row - b.first_row; i++)
         out[i] = PART_NO_PARENT;
+    for (share s; ret_ids && next_share(of(r->part), &b, &s);)
+        for (uint32_t i = 0; i < s.to - s.from; i++)
+            ret_ids[s.at + i] = s.ob->parent_id ? s.ob->parent_id[s.from + i] : 0;
     return SK_OK;
 }
 

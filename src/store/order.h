@@ -31,6 +31,7 @@ typedef struct row_order {
     uint64_t *loose;      /* bit per row number */
     uint32_t *loose_rank; /* loose rows before each word */
     int32_t *distance;    /* by rank: output rows back to the parent; 0 = not among these rows */
+    bool shares_ids;      /* several spans of a loose trace have one id */
 } row_order;
 
 /* Opens readers over the parts and gives them numbers. SK_TOO_LARGE past 2^32 rows. */

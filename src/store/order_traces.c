@@ -306,6 +306,7 @@ static void index_spans(const sorter *s, group_scratch *g, uint32_t count, uint3
         while (g->slots[at] != UINT32_MAX &&
                s->span_id[g->rows[g->slots[at] & ~SLOT_SEVERAL].rank] != id)
             at = (at + 1) & mask;
+        s->out->shares_ids |= g->slots[at] != UINT32_MAX;
         g->slots[at] = g->slots[at] == UINT32_MAX ? i : g->slots[at] | SLOT_SEVERAL;
     }
 }

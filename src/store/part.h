@@ -17,13 +17,15 @@ typedef struct part_ops {
     uint32_t (*find)(const part *p, span name, uint32_t ret_columns[FIELD_TYPE_COUNT]);
     const dictionary *(*dictionary)(const part *p, uint32_t col);
     bool (*block_has_column)(const part *p, uint32_t col, uint32_t block);
+    bool (*block_is_full)(const part *p, uint32_t col, uint32_t block); /* NULL: not known */
     bool (*number_range)(const part *p, uint32_t col, uint32_t block, double *ret_min,
                          double *ret_max);
     bool (*may_hold)(const part *p, uint32_t col, uint32_t block, const uint64_t *wanted);
     sk_code (*reader_new)(const part *p, part_reader **ret, err *e);
     void (*reader_free)(part_reader *take_r);
     sk_code (*read)(part_reader *r, uint32_t col, uint32_t block, vector *out, err *e);
-    sk_code (*read_parents)(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS], err *e);
+    sk_code (*read_parents)(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
+                            uint64_t *ret_ids, err *e);
     /* Runs of rows that have the id: calls `each` with every maximal range it finds. */
     sk_code (*find_trace)(const part *p, trace_id id,
                           sk_code (*each)(void *ctx, const part *p, uint32_t first_row,

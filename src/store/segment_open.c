@@ -115,6 +115,7 @@ static sk_code read_facts(segment *s, span bytes, err *e)
     uint8_t flags = reader_u8(&r);
     f->is_late = flags & 1;
     f->is_mixed = flags >> 1 & 1;
+    f->has_unique_ids = flags >> 2 & 1;
     f->level = read_u32_max(&r, UINT32_MAX);
     f->first_seq = reader_varint(&r);
     f->last_seq = reader_varint(&r);

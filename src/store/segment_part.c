@@ -25,6 +25,7 @@ typedef struct parent_scratch {
     id_block own, other;
     int64_t distances[VECTOR_ROWS];
     uint64_t orphans[VECTOR_ROWS];
+    vector shape;
 } parent_scratch;
 
 typedef struct segment_reader {
@@ -79,6 +80,7 @@ static void get_info(const part *p, part_info *ret)
     const segment_facts *f = &of(p)->facts;
     *ret = (part_info){.id = f->number,
                        .family = f->family,
+                       .has_unique_ids = f->has_unique_ids,
                        .row_count = f->row_count,
                        .block_count = block_count_of(f->row_count),
                        .column_count = f->column_count,
@@ -145,6 +147,12 @@ static bool block_has_column(const part *p, uint32_t col, uint32_t block)
     const rare_column *r = rare_of(p, col);
     uint32_t from = r ? rare_from(r, block * (uint64_t)VECTOR_ROWS) : 0;
     return !r || (from < r->count && r->rows[from] / VECTOR_ROWS == block);
+}
+
+static bool block_is_full(const part *p, uint32_t col, uint32_t block)
+{
+    const column_index *x = index_of(p, col);
+    return x && block < x->block_count && (x->blocks[block].tag & BLOCK_ALL_PRESENT);
 }
 
 static bool number_range(const part *p, uint32_t col, uint32_t block, double *ret_min,
@@ -490,11 +498,16 @@ static sk_code read_rare(segment_reader *r, uint32_t col, uint32_t block, vector
 
 /* ---- parents ---- */
 
-/* Distances and orphans of a block's rows that have a parent: dense, with their presence. */
-static sk_code read_distances(segment_reader *r, uint32_t block, vector *shape, err *e)
+static sk_code make_scratch(segment_reader *r, err *e)
 {
     if (!r->parents && !(r->parents = base_alloc(sizeof *r->parents)))
         return err_set(e, SK_NO_MEMORY, "no memory for parents");
+    return SK_OK;
+}
+
+/* Distances and orphans of a block's rows that have a parent: dense, with their presence. */
+static sk_code read_distances(segment_reader *r, uint32_t block, vector *shape, err *e)
+{
     column_index *x;
     sk_code code = segment_load_index(r->segment, &r->directory->columns[PART_PARENT_ID], &x, e);
     if (code != SK_OK)
@@ -553,23 +566,29 @@ static bool next_row(present_rows *p, uint32_t *ret)
     return true;
 }
 
-static sk_code read_parents(part_reader *base, uint32_t block, uint32_t out[VECTOR_ROWS], err *e)
+static sk_code read_parents(part_reader *base, uint32_t block, uint32_t out[VECTOR_ROWS],
+                            uint64_t *ret_ids, err *e)
 {
     segment_reader *r = (segment_reader *)base;
     must(block < block_count_of(r->segment->facts.row_count));
-    vector *shape = base_alloc(sizeof *shape);
-    if (!shape)
-        return err_set(e, SK_NO_MEMORY, "no memory for parents");
-    sk_code code = read_distances(r, block, shape, e);
-    if (code == SK_OK) {
-        memset(out, 0xff, shape->row_count * sizeof out[0]);
-        present_rows rows = rows_of(shape);
-        uint32_t row;
-        for (uint32_t i = 0; next_row(&rows, &row); i++)
-            out[row] = parent_row(r, block * VECTOR_ROWS + row, r->parents->distances[i]);
+    sk_code code = make_scratch(r, e);
+    if (code == SK_OK)
+        code = read_distances(r, block, &r->parents->shape, e);
+    if (code != SK_OK)
+        return code;
+    const vector *shape = &r->parents->shape;
+    memset(out, 0xff, shape->row_count * sizeof out[0]);
+    if (ret_ids)
+        memset(ret_ids, 0, shape->row_count * sizeof ret_ids[0]);
+    present_rows rows = rows_of(shape);
+    uint32_t row, orphan = 0;
+    for (uint32_t i = 0; next_row(&rows, &row); i++) {
+        int64_t distance = r->parents->distances[i];
+        out[row] = parent_row(r, block * VECTOR_ROWS + row, distance);
+        if (distance == 0 && ret_ids)
+            ret_ids[row] = r->parents->orphans[orphan++];
     }
-    base_free(shape);
-    return code;
+    return SK_OK;
 }
 
 static sk_code read_ids(segment_reader *r, uint32_t block, id_block *into, vector *scratch, err *e)
@@ -618,7 +637,9 @@ static sk_code read_parent_ids(segment_reader *r, uint32_t block, vector *out, e
     if (!scratch)
         return err_set(e, SK_NO_MEMORY, "no memory for parents");
     vector_start(out, VECTOR_IDS, FIELD_INT, 0);
-    sk_code code = read_distances(r, block, out, e);
+    sk_code code = make_scratch(r, e);
+    if (code == SK_OK)
+        code = read_distances(r, block, out, e);
     if (code == SK_OK) {
         memset(out->ids, 0, out->row_count * sizeof out->ids[0]);
         code = resolve(r, block, out, scratch, out->ids, e);
@@ -652,9 +673,9 @@ static sk_code read(part_reader *base, uint32_t col, uint32_t block, vector *out
 }
 
 static sk_code read_parents_judged(part_reader *base, uint32_t block, uint32_t out[VECTOR_ROWS],
-                                   err *e)
+                                   uint64_t *ret_ids, err *e)
 {
-    return judge((segment_reader *)base, read_parents(base, block, out, e), e);
+    return judge((segment_reader *)base, read_parents(base, block, out, ret_ids, e), e);
 }
 
 /* ---- traces ---- */
@@ -749,6 +770,7 @@ const part_ops segment_part_ops = {.info = get_info,
                                    .find = find,
                                    .dictionary = dictionary_of,
                                    .block_has_column = block_has_column,
+                                   .block_is_full = block_is_full,
                                    .number_range = number_range,
                                    .may_hold = may_hold,
                                    .reader_new = reader_new,

@@ -274,7 +274,7 @@ static void add_footer(buf *out, const segment_facts *f)
     buf_add_zigzag(out, f->min_time_ns);
     buf_add_zigzag(out, f->max_time_ns);
     buf_add_zigzag(out, f->day);
-    buf_add_u8(out, (uint8_t)(f->is_late | f->is_mixed << 1));
+    buf_add_u8(out, (uint8_t)(f->is_late | f->is_mixed << 1 | f->has_unique_ids << 2));
     buf_add_varint(out, f->level);
     buf_add_varint(out, f->first_seq);
     buf_add_varint(out, f->last_seq);

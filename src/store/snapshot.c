@@ -149,6 +149,11 @@ bool part_block_has_column(const part *p, uint32_t col, uint32_t block)
     return p->ops->block_has_column(p, col, block);
 }
 
+bool part_block_is_full(const part *p, uint32_t col, uint32_t block)
+{
+    return p->ops->block_is_full && p->ops->block_is_full(p, col, block);
+}
+
 bool part_block_number_range(const part *p, uint32_t col, uint32_t block, double *ret_min,
                              double *ret_max)
 {
@@ -176,9 +181,10 @@ sk_code part_read(part_reader *r, uint32_t col, uint32_t block, vector *out, err
     return r->part->ops->read(r, col, block, out, e);
 }
 
-sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS], err *e)
+sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
+                          uint64_t *ret_ids, err *e)
 {
-    return r->part->ops->read_parents(r, block, out, e);
+    return r->part->ops->read_parents(r, block, out, ret_ids, e);
 }
 
 uint64_t part_reader_bytes(const part_reader *r)

@@ -32,6 +32,7 @@ typedef struct part_info {
         id; /* unique over the store's life, new with every change of content: a cache key. Open sets: 0, never cached */
     family family;
     bool is_open;
+    bool has_unique_ids; /* known: no two spans of a trace in this part have one span id */
     uint32_t row_count, block_count, column_count; /* named columns */
     int64_t min_time_ns, max_time_ns;
     uint64_t bytes; /* on disk; open sets: in memory */
@@ -65,6 +66,7 @@ const dictionary *part_dictionary(const part *p, uint32_t column);
 
 /* Skipping. False when no row of the block can qualify; true when it may. Cheap: no block is read. */
 bool part_block_has_column(const part *p, uint32_t column, uint32_t block);
+bool part_block_is_full(const part *p, uint32_t column, uint32_t block); /* known: every row has a value */
 bool part_block_number_range(const part *p, uint32_t column, uint32_t block, double *ret_min,
                              double *ret_max); /* false: unknown */
 /* `wanted`: bitmap over the column's codes. */
@@ -75,9 +77,10 @@ void part_reader_free(part_reader *take_r);
 /* Decodes one column of one block. A damaged block is SK_CORRUPT and named; the caller leaves it out and says so. */
 sk_code part_read(part_reader *r, uint32_t column, uint32_t block, vector *out, err *e) must_use;
 /* Row numbers (in the part) of each row's parent row, TREE_NONE-like UINT32_MAX when it is not in this part. Sealed trace
- * segments store them; open sets and logs give UINT32_MAX for all (callers resolve by id). */
+ * segments store them; open sets and logs give UINT32_MAX for all (callers resolve by id). `ret_ids` (VECTOR_ROWS of them, or
+ * NULL): the parent's id where a row has a parent whose row is not told, else 0. */
 sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
-                          err *e) must_use;
+                          uint64_t *ret_ids, err *e) must_use;
 uint64_t part_reader_bytes(const part_reader *r); /* read from disk or memory so far */
 
 /* Rows of one trace: calls `each` with ranges of rows per part, in no order. Uses the trace-id indexes; absent ids cost a

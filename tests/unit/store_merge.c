@@ -69,7 +69,7 @@ static uint32_t count_parents(store *s, uint32_t *ret_parts)
         for (uint32_t k = 0; k < info.block_count; k++) {
             part_block b;
             part_block_get(p, k, &b);
-            check_ok(part_read_parents(r, k, rows, &e), &e);
+            check_ok(part_read_parents(r, k, rows, NULL, &e), &e);
             for (uint32_t j = 0; j < b.row_count; j++)
                 count += rows[j] != UINT32_MAX;
         }

@@ -231,7 +231,7 @@ static void check_parents(const part *p, part_reader *r, const part_info *info)
         check_ok(part_read(r, PART_PARENT_ID, k, v, &e), &e);
         for (uint32_t i = 0; v->kind != VECTOR_ABSENT && i < v->row_count; i++)
             parents[first + i] = vector_has(v, i) ? v->ids[i] : 0;
-        check_ok(part_read_parents(r, k, rows + first, &e), &e);
+        check_ok(part_read_parents(r, k, rows + first, NULL, &e), &e);
     }
     for (uint32_t i = 0; i < info->row_count; i++)
         if (rows[i] != UINT32_MAX) {

@@ -1,6 +1,7 @@
 /*
  * engine/local/map.h: the service map's insides (docs/internals/service-map.md), shared by map_rows.c (rows to spans),
- * map_trace.c (one trace's rules) and service_map.c (the passes and the answer). Texts are group_keys numbers of
+ * map_columns.c (the common case, by column), map_trace.c (one trace's rules), map_table.c (what they measure into) and
+ * service_map.c (the passes and the answer). Texts are group_keys numbers of
  * one table: 0 is none.
  */
 #ifndef ENGINE_LOCAL_MAP_H
@@ -76,13 +77,20 @@ typedef struct map_edge_entry {
     uint64_t count, errors;
 } map_edge_entry;
 
+#define MAP_MEMO  1024u
+#define MAP_BATCH 4096u
+
 typedef struct map_table {
     agg_budget *budget;
     uint32_t count, capacity, slot_count, seen_count;
     map_edge_entry *entries;
-    uint32_t *slots;      /* entry + 1 by hash */
-    uint8_t *seen;        /* services that have a span, by text */
-    agg_states durations; /* a sketch per entry */
+    uint32_t *slots;         /* entry + 1 by hash */
+    uint32_t memo[MAP_MEMO]; /* entry + 1 last met with that hash */
+    uint8_t *seen;           /* services that have a span, by text */
+    agg_states durations;    /* a sketch per entry */
+    /* durations that are not in there yet */
+    uint32_t batch_count, batch_cells[MAP_BATCH], batch_weights[MAP_BATCH];
+    double batch_values[MAP_BATCH];
 } map_table;
 
 /* A list that grows within the query's budget. */
@@ -134,9 +142,14 @@ typedef struct map_cached {
     uint32_t kind, answer; /* vector_kind + 1; 0 = free */
 } map_cached;
 
+#define MAP_ANSWER_ABSENT UINT32_MAX /* exists, but is as good as absent: the next name counts */
+#define MAP_ANSWER_NONE   (UINT32_MAX - 1) /* the first that exists, but it says nothing */
+#define MAP_ANSWER_NO     1u
+#define MAP_ANSWER_YES    2u
+
 typedef struct map_worker {
     scan_worker scan;
-    map_table table;
+    map_table *table;
     map_list spans, links;                   /* of the trace at hand */
     map_list deferred_spans, deferred_links; /* of traces in several runs */
     map_list pending, followed, producers;   /* map_pending, map_target, map_producer */
@@ -150,6 +163,9 @@ typedef struct map_worker {
     uint8_t name_sources[VECTOR_ROWS];
     uint32_t name_codes[VECTOR_ROWS];
     uint32_t datasets[VECTOR_ROWS];
+    uint32_t services[VECTOR_ROWS], parents[VECTOR_ROWS]; /* positions; MAP_NO_SPAN */
+    uint64_t orphan_of[VECTOR_ROWS];                      /* the missing parent's id; 0: none */
+    uint8_t kinds[VECTOR_ROWS], child_marks[VECTOR_ROWS];
     map_details details[MAP_DETAILS_CACHE];
     map_cached numbers[MAP_FIELD_COUNT][MAP_NUMBER_CACHE];
     scan_taken taken;
@@ -191,15 +207,39 @@ sk_code map__read_block(map_run *m, map_worker *w, uint32_t number, uint32_t blo
                         err *e) must_use;
 span map__text(const map_run *m, uint32_t text);
 
-/* ---- map_trace.c ---- */
-void map_table_init(map_table *t, const agg_buckets *range, agg_budget *budget);
-void map_table_done(map_table *t);
+static inline uint32_t map__answer(const map_worker *w, map_field f, uint32_t k)
+{
+    uint32_t answer = w->has[f] ? w->answers[f][k] : 0;
+    return answer == MAP_ANSWER_NONE ? 0 : answer;
+}
+const map_details *map__details(map_run *m, map_worker *w, uint32_t k); /* NULL: none */
+
+/* ---- map_columns.c ---- */
+/* Whether the block at hand can be measured by column; then what that needs is read. */
+sk_code map__columns_open(map_worker *w, bool *ret, err *e) must_use;
+/* Measures rows [first, end), one trace that is nowhere else; *ret false: it takes more than its columns, nothing was done. */
+bool map__columns_trace(map_run *m, map_worker *w, uint32_t first, uint32_t end,
+                        bool *ret) must_use;
+
+/* ---- map_table.c ---- */
+map_table *map_table_new(const agg_buckets *range,
+                         agg_budget *budget); /* NULL: the budget has failed */
+void map_table_free(map_table *take_t);
+typedef struct map_measure {
+    double duration_ms; /* NaN: none */
+    uint32_t weight;
+    bool is_error;
+} map_measure;
 bool map_table_add(map_table *t, uint64_t from, uint64_t to, edge_kind kind,
-                   const map_span *measured) must_use;
+                   map_measure x) must_use;
+/* After the last measure: entries' durations can be read. */
+bool map_table_settle(map_table *t) must_use;
 /* Adds all of `from` as it stands, but for the edge (from, to, kind) that takes its place. */
 bool map_table_merge_entry(map_table *into, uint64_t from, uint64_t to, edge_kind kind,
                            const map_table *t, uint32_t entry) must_use;
 bool map_table_see(map_table *t, uint32_t service) must_use;
+
+/* ---- map_trace.c ---- */
 
 static inline uint64_t map_node_of(node_kind kind, uint32_t text)
 {

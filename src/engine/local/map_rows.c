@@ -10,11 +10,6 @@
 #include "engine/local/map.h"
 #include "event/fields.h"
 
-#define ANSWER_ABSENT UINT32_MAX       /* exists, but is as good as absent: the next name counts */
-#define ANSWER_NONE   (UINT32_MAX - 1) /* the first that exists, but it says nothing */
-#define ANSWER_NO     1u
-#define ANSWER_YES    2u
-
 /* ---- lists ---- */
 
 bool map__list_add(map_run *m, map_list *l, const void *item, size_t item_bytes)
@@ -86,7 +81,7 @@ static uint32_t put_text(map_run *m, span text, bool is_lasting)
     group_keys_begin(m->texts, 0);
     uint32_t key = group_keys_text(m->texts, 0, text, GROUP_KEY_TEXT, is_lasting);
     group_keys_end(m->texts, 0);
-    return key == GROUP_KEY_NONE ? ANSWER_ABSENT : key;
+    return key == GROUP_KEY_NONE ? MAP_ANSWER_ABSENT : key;
 }
 
 static span url_host(span url)
@@ -121,20 +116,21 @@ static uint32_t answer_of(map_run *m, map_field f, value v, bool is_lasting)
     double number;
     span text = value_text(v, scratch);
     if (f == MAP_STATUS)
-        return value_number(v, &number) && number == 2 ? ANSWER_YES : ANSWER_NO;
+        return value_number(v, &number) && number == 2 ? MAP_ANSWER_YES : MAP_ANSWER_NO;
     if (f == MAP_ERROR)
-        return text.len && !span_is(text, "false") && !span_is(text, "0") ? ANSWER_YES : ANSWER_NO;
+        return text.len && !span_is(text, "false") && !span_is(text, "0") ? MAP_ANSWER_YES
+                                                                          : MAP_ANSWER_NO;
     if (f == MAP_KIND)
         return (uint32_t)span_kind_parse(text) + 1;
     if (f == MAP_ANNOTATION)
-        return span_is(text, "link") ? ANSWER_YES : ANSWER_NO;
+        return span_is(text, "link") ? MAP_ANSWER_YES : MAP_ANSWER_NO;
     if (text.len == 0 || (f == MAP_SERVICE && span_trim(text).len == 0))
-        return ANSWER_ABSENT;
+        return MAP_ANSWER_ABSENT;
     if (f == MAP_URL)
         text = url_host(text);
     else if (f == MAP_RPC_METHOD)
         text = before_last_slash(text);
-    return text.len ? put_text(m, text, is_lasting && v.type == FIELD_STRING) : ANSWER_NONE;
+    return text.len ? put_text(m, text, is_lasting && v.type == FIELD_STRING) : MAP_ANSWER_NONE;
 }
 
 static inline uint32_t position(const scan_taken *t, uint32_t n)
@@ -173,12 +169,12 @@ static void answer_others(map_run *m, map_worker *w, map_field f, const scan_sou
     }
 }
 
-/* Rows whose answer is ANSWER_ABSENT are free for the next name. */
+/* Rows whose answer is MAP_ANSWER_ABSENT are free for the next name. */
 static void release_absent(map_worker *w, map_field f, uint64_t *claimed)
 {
     for (uint32_t n = 0; n < w->taken.count; n++) {
         uint32_t k = position(&w->taken, n), row = w->scan.rows[k];
-        if (w->answers[f][k] != ANSWER_ABSENT)
+        if (w->answers[f][k] != MAP_ANSWER_ABSENT)
             continue;
         w->answers[f][k] = 0;
         claimed[row >> 6] &= ~((uint64_t)1 << (row & 63));
@@ -216,12 +212,6 @@ static sk_code answer_field(map_run *m, map_worker *w, map_field f, err *e)
         release_absent(w, f, claimed);
     }
     return SK_OK;
-}
-
-static inline uint32_t answer_at(const map_worker *w, map_field f, uint32_t k)
-{
-    uint32_t answer = w->has[f] ? w->answers[f][k] : 0;
-    return answer == ANSWER_NONE ? 0 : answer;
 }
 
 /* ---- duration, name, dataset ---- */
@@ -309,7 +299,7 @@ static uint32_t join(map_run *m, uint32_t a, const char *between, uint32_t b)
     span x = map__text(m, a), y = map__text(m, b), whole = {0};
     if (mem)
         whole = arena_print(mem, "%.*s%s%.*s", SPAN_FMT(x), between, SPAN_FMT(y));
-    uint32_t text = whole.at ? put_text(m, whole, false) : ANSWER_ABSENT;
+    uint32_t text = whole.at ? put_text(m, whole, false) : MAP_ANSWER_ABSENT;
     arena_free(mem);
     return text;
 }
@@ -343,12 +333,12 @@ static void name_leaf(map_run *m, map_details *d)
 }
 
 /* The names that a row's details give, by a cache of what was met. */
-static const map_details *details_of(map_run *m, map_worker *w, uint32_t k)
+const map_details *map__details(map_run *m, map_worker *w, uint32_t k)
 {
     uint32_t texts[MAP_DETAIL_COUNT], any = 0;
     uint64_t hash = 0;
     for (uint32_t i = 0; i < MAP_DETAIL_COUNT; i++) {
-        texts[i] = answer_at(w, (map_field)(MAP_DETAILS + i), k);
+        texts[i] = map__answer(w, (map_field)(MAP_DETAILS + i), k);
         any |= texts[i];
         hash = (hash ^ texts[i]) * 0x9e3779b97f4a7c15ull;
         hash ^= hash >> 29;
@@ -459,7 +449,7 @@ static sk_code note_links(map_run *m, map_worker *w, err *e)
     sk_code code = answer_field(m, w, MAP_ANNOTATION, e);
     for (uint32_t k = 0; code == SK_OK && k < w->scan.count; k++) {
         map_target t;
-        if (answer_at(w, MAP_ANNOTATION, k) != ANSWER_YES)
+        if (map__answer(w, MAP_ANNOTATION, k) != MAP_ANSWER_YES)
             continue;
         if (!link_target(w, k, &t, e))
             return e->code;
@@ -497,24 +487,24 @@ sk_code map__note_block(map_run *m, map_worker *w, uint32_t number, uint32_t blo
 
 static map_span make_span(map_run *m, map_worker *w, const row_ids *ids, uint32_t k)
 {
-    uint32_t row = w->scan.rows[k], kind = answer_at(w, MAP_KIND, k);
+    uint32_t row = w->scan.rows[k], kind = map__answer(w, MAP_KIND, k);
     map_span s = {.trace = trace_at(ids->trace, row),
                   .id = id_at(ids->span, row),
                   .parent_id = id_at(ids->parent, row),
                   .time_ns = ids->time->ints[row],
                   .duration_ms = w->durations[k],
                   .weight = (uint32_t)ids->rate->ints[row],
-                  .service = first_of(answer_at(w, MAP_SERVICE, k), w->datasets[k]),
+                  .service = first_of(map__answer(w, MAP_SERVICE, k), w->datasets[k]),
                   .part = w->scan.part,
                   .name_code = w->name_codes[k],
                   .name_source = w->name_sources[k],
                   .kind = kind ? (uint8_t)(kind - 1) : KIND_UNSPECIFIED,
-                  .is_error = answer_at(w, MAP_ERROR, k) == ANSWER_YES ||
-                              answer_at(w, MAP_STATUS, k) == ANSWER_YES,
+                  .is_error = map__answer(w, MAP_ERROR, k) == MAP_ANSWER_YES ||
+                              map__answer(w, MAP_STATUS, k) == MAP_ANSWER_YES,
                   .parent = MAP_NO_SPAN};
     if (s.kind != KIND_CLIENT && s.kind != KIND_PRODUCER && s.kind != KIND_CONSUMER)
         return s;
-    const map_details *d = details_of(m, w, k);
+    const map_details *d = map__details(m, w, k);
     if (!d)
         return s;
     s.queue = d->queue;
@@ -553,16 +543,14 @@ static bool end_run(map_run *m, map_worker *w, trace_id id)
     return is_done;
 }
 
-static sk_code load_block(map_run *m, map_worker *w, row_ids *ids, err *e)
+static sk_code read_answers(map_run *m, map_worker *w, err *e)
 {
-    sk_code code = read_ids(w, ids, e);
+    sk_code code = SK_OK;
     for (uint32_t f = 0; code == SK_OK && f < MAP_FIELD_COUNT; f++)
         if (f != MAP_DURATION && f != MAP_NAME && f != MAP_LINK_TRACE && f != MAP_LINK_SPAN)
             code = answer_field(m, w, (map_field)f, e);
     if (code == SK_OK)
         code = read_durations(w, e);
-    if (code == SK_OK)
-        code = read_names(m, w, e);
     return code == SK_OK ? read_datasets(m, w, e) : code;
 }
 
@@ -573,7 +561,7 @@ static sk_code put_row(map_run *m, map_worker *w, const row_ids *ids, uint32_t k
     if (id_at(ids->span, row)) {
         map_span s = make_span(m, w, ids, k);
         is_done = map__list_add(m, &w->spans, &s, sizeof s);
-    } else if (id_at(ids->parent, row) && answer_at(w, MAP_ANNOTATION, k) == ANSWER_YES) {
+    } else if (id_at(ids->parent, row) && map__answer(w, MAP_ANNOTATION, k) == MAP_ANSWER_YES) {
         map_target t;
         if (!link_target(w, k, &t, e))
             return e->code;
@@ -583,28 +571,60 @@ static sk_code put_row(map_run *m, map_worker *w, const row_ids *ids, uint32_t k
     return is_done ? SK_OK : finish_budget_error(&m->budget, e);
 }
 
-/* A damaged column found half-way (of links) leaves out what follows it in the block; the rest is counted. */
+/* Rows [first, end) of one trace, one by one. */
+static sk_code read_run(map_run *m, map_worker *w, const row_ids *ids, trace_id id, uint32_t first,
+                        uint32_t end, err *e)
+{
+    sk_code code = SK_OK;
+    for (uint32_t k = first; code == SK_OK && k < end; k++)
+        code = put_row(m, w, ids, k, e);
+    if (code == SK_OK && !end_run(m, w, id))
+        code = finish_budget_error(&m->budget, e);
+    w->spans.count = w->links.count = 0;
+    return code;
+}
+
+/* What read_run needs beyond the answers, once a block. */
+static sk_code read_rest(map_run *m, map_worker *w, row_ids *ids, bool *is_read, err *e)
+{
+    if (*is_read)
+        return SK_OK;
+    *is_read = true;
+    sk_code code = read_ids(w, ids, e);
+    return code == SK_OK ? read_names(m, w, e) : code;
+}
+
+/* A damaged column found half-way (of links, or of what only some traces need) leaves out what follows it in the block; the
+ * rest is counted. */
 sk_code map__read_block(map_run *m, map_worker *w, uint32_t number, uint32_t block, err *e)
 {
-    row_ids ids;
+    row_ids ids = {0};
+    bool by_column = false, is_read = false;
+    const vector *traces;
     sk_code code = scan_block(&w->scan, number, block, e);
     if (code != SK_OK || w->scan.count == 0)
         return code;
-    code = load_block(m, w, &ids, e);
-    trace_id at = {0, 0};
-    for (uint32_t k = 0; code == SK_OK && k < w->scan.count; k++) {
-        trace_id id = trace_at(ids.trace, w->scan.rows[k]);
-        if (!trace_id_equal(id, at)) {
-            if (!end_run(m, w, at))
-                return finish_budget_error(&m->budget, e);
-            at = id;
-        }
-        if (trace_id_is_set(id))
-            code = put_row(m, w, &ids, k, e);
+    code = scan_read(&w->scan, PART_TRACE_ID, &traces, e);
+    if (code == SK_OK)
+        code = read_answers(m, w, e);
+    if (code == SK_OK)
+        code = map__columns_open(w, &by_column, e);
+    if (code == SK_OK && !by_column)
+        code = read_rest(m, w, &ids, &is_read, e);
+    for (uint32_t first = 0, end; code == SK_OK && first < w->scan.count; first = end) {
+        trace_id id = trace_at(traces, w->scan.rows[first]);
+        for (end = first + 1;
+             end < w->scan.count && trace_id_equal(trace_at(traces, w->scan.rows[end]), id);)
+            end++;
+        bool is_done = !trace_id_is_set(id);
+        if (!is_done && by_column && !is_split(m, id) &&
+            !map__columns_trace(m, w, first, end, &is_done))
+            code = finish_budget_error(&m->budget, e);
+        if (code == SK_OK && !is_done)
+            code = read_rest(m, w, &ids, &is_read, e);
+        if (code == SK_OK && !is_done)
+            code = read_run(m, w, &ids, id, first, end, e);
     }
-    if (code == SK_OK && !end_run(m, w, at))
-        return finish_budget_error(&m->budget, e);
-    w->spans.count = w->links.count = 0;
     if (code != SK_CORRUPT)
         return code;
     scan_leave_out(&w->scan, e);

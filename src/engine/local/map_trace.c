@@ -9,128 +9,6 @@
 #include "base/must.h"
 #include "engine/local/map.h"
 
-/* ---- the table of edges ---- */
-
-void map_table_init(map_table *t, const agg_buckets *range, agg_budget *budget)
-{
-    *t = (map_table){.budget = budget};
-    agg_states_init(&t->durations, AGG_SKETCH, range, budget);
-}
-
-void map_table_done(map_table *t)
-{
-    agg_states_done(&t->durations);
-    agg_free(t->budget, t->entries, t->capacity * sizeof *t->entries);
-    agg_free(t->budget, t->slots, t->slot_count * sizeof *t->slots);
-    agg_free(t->budget, t->seen, t->seen_count);
-}
-
-static uint32_t hash_edge(uint64_t from, uint64_t to, uint32_t kind)
-{
-    return (uint32_t)hash_mix(from * 0x9e3779b97f4a7c15ull ^ (to + kind));
-}
-
-static bool grow_table(map_table *t)
-{
-    if (t->count == t->capacity) {
-        uint32_t capacity = t->capacity ? t->capacity * 2 : 64;
-        map_edge_entry *entries = agg_realloc(t->budget, t->entries, t->capacity * sizeof *entries,
-                                              capacity * sizeof *entries);
-        if (!entries)
-            return false;
-        t->entries = entries;
-        t->capacity = capacity;
-    }
-    if (2 * (t->count + 1) < t->slot_count)
-        return true;
-    uint32_t slot_count = t->slot_count ? t->slot_count * 2 : 256;
-    uint32_t *slots = agg_alloc(t->budget, slot_count * sizeof *slots);
-    if (!slots)
-        return false;
-    for (uint32_t n = 0; n < t->count; n++) {
-        uint32_t i =
-            hash_edge(t->entries[n].from, t->entries[n].to, t->entries[n].kind) & (slot_count - 1);
-        while (slots[i])
-            i = (i + 1) & (slot_count - 1);
-        slots[i] = n + 1;
-    }
-    agg_free(t->budget, t->slots, t->slot_count * sizeof *t->slots);
-    t->slots = slots;
-    t->slot_count = slot_count;
-    return true;
-}
-
-/* The entry of an edge, made when new; NULL: the budget has failed. */
-static map_edge_entry *edge_entry(map_table *t, uint64_t from, uint64_t to, edge_kind kind)
-{
-    uint32_t i = 0;
-    if (t->slot_count) {
-        i = hash_edge(from, to, kind) & (t->slot_count - 1);
-        for (; t->slots[i]; i = (i + 1) & (t->slot_count - 1)) {
-            map_edge_entry *entry = &t->entries[t->slots[i] - 1];
-            if (entry->from == from && entry->to == to && entry->kind == kind)
-                return entry;
-        }
-    }
-    if (!grow_table(t) || !agg_states_grow(&t->durations, t->count + 1))
-        return NULL;
-    i = hash_edge(from, to, kind) & (t->slot_count - 1);
-    while (t->slots[i])
-        i = (i + 1) & (t->slot_count - 1);
-    t->slots[i] = t->count + 1;
-    t->entries[t->count] = (map_edge_entry){.from = from, .to = to, .kind = kind};
-    return &t->entries[t->count++];
-}
-
-bool map_table_add(map_table *t, uint64_t from, uint64_t to, edge_kind kind,
-                   const map_span *measured)
-{
-    if (from == to)
-        return true;
-    map_edge_entry *entry = edge_entry(t, from, to, kind);
-    if (!entry)
-        return false;
-    entry->count += measured->weight;
-    entry->errors += measured->is_error ? measured->weight : 0;
-    if (isnan(measured->duration_ms))
-        return true;
-    agg_run r = {.count = 1,
-                 .one_cell = (uint32_t)(entry - t->entries),
-                 .weights = &measured->weight,
-                 .kind = AGG_VALUES_FLOATS,
-                 .floats = &measured->duration_ms};
-    agg_update(&t->durations, &r);
-    return true;
-}
-
-bool map_table_merge_entry(map_table *into, uint64_t from, uint64_t to, edge_kind kind,
-                           const map_table *t, uint32_t entry)
-{
-    map_edge_entry *mine = edge_entry(into, from, to, kind);
-    if (!mine)
-        return false;
-    mine->count += t->entries[entry].count;
-    mine->errors += t->entries[entry].errors;
-    agg_merge(&into->durations, (uint32_t)(mine - into->entries), &t->durations, entry);
-    return true;
-}
-
-bool map_table_see(map_table *t, uint32_t service)
-{
-    if (service >= t->seen_count) {
-        uint32_t count = t->seen_count ? t->seen_count : 64;
-        while (count <= service)
-            count *= 2;
-        uint8_t *seen = agg_realloc(t->budget, t->seen, t->seen_count, count);
-        if (!seen)
-            return false;
-        t->seen = seen;
-        t->seen_count = count;
-    }
-    t->seen[service] = 1;
-    return true;
-}
-
 /* ---- parents ---- */
 
 /* One trace's spans by id: chains in a small table. */
@@ -236,6 +114,11 @@ static bool find_parents(map_run *m, map_worker *w, map_span *spans, uint32_t sp
 
 /* ---- measuring ---- */
 
+static map_measure measure_of(const map_span *s)
+{
+    return (map_measure){s->duration_ms, s->weight, s->is_error};
+}
+
 static uint32_t least_queue(const map_run *m, const map_sender *senders, uint32_t count)
 {
     uint32_t best = 0;
@@ -262,19 +145,19 @@ bool map__consumer(map_run *m, map_table *t, const map_span *s, const map_sender
     uint64_t service = map_node_of(NODE_SERVICE, s->service);
     uint32_t queue = least_queue(m, senders, sender_count);
     queue = queue ? queue : s->queue;
-    bool is_done =
-        !queue || map_table_add(t, map_node_of(NODE_MESSAGING, queue), service, EDGE_MESSAGING, s);
+    bool is_done = !queue || map_table_add(t, map_node_of(NODE_MESSAGING, queue), service,
+                                           EDGE_MESSAGING, measure_of(s));
     for (uint32_t i = 0; is_done && i < sender_count; i++) {
         uint64_t sender = map_node_of(NODE_SERVICE, senders[i].service);
         if (queue && !senders[i].queue && is_first_of(senders, i, true))
-            is_done =
-                map_table_add(t, sender, map_node_of(NODE_MESSAGING, queue), EDGE_MESSAGING, s);
+            is_done = map_table_add(t, sender, map_node_of(NODE_MESSAGING, queue), EDGE_MESSAGING,
+                                    measure_of(s));
         else if (!queue && is_first_of(senders, i, false))
-            is_done = map_table_add(t, sender, service, EDGE_MESSAGING, s);
+            is_done = map_table_add(t, sender, service, EDGE_MESSAGING, measure_of(s));
     }
     if (is_done && has_parent && !queue && !parent_is_producer)
-        is_done =
-            map_table_add(t, map_node_of(NODE_SERVICE, parent_service), service, EDGE_CALL, s);
+        is_done = map_table_add(t, map_node_of(NODE_SERVICE, parent_service), service, EDGE_CALL,
+                                measure_of(s));
     return is_done;
 }
 
@@ -299,7 +182,7 @@ static bool measure_consumer(map_run *m, map_worker *w, const map_span *s, const
     if (p.link_count)
         return map__list_add(m, &w->pending, &p, sizeof p);
     map_sender sender = {p.parent_service, p.parent_queue};
-    return map__consumer(m, &w->table, s, &sender, by_producer, parent != NULL, p.parent_service,
+    return map__consumer(m, w->table, s, &sender, by_producer, parent != NULL, p.parent_service,
                          by_producer);
 }
 
@@ -311,8 +194,8 @@ static bool measure_leaf(map_worker *w, const map_span *s)
     edge_kind kind = s->leaf_kind == NODE_DATABASE    ? EDGE_DATABASE
                      : s->leaf_kind == NODE_MESSAGING ? EDGE_MESSAGING
                                                       : EDGE_EXTERNAL;
-    return map_table_add(&w->table, map_node_of(NODE_SERVICE, s->service),
-                         map_node_of((node_kind)s->leaf_kind, s->leaf), kind, s);
+    return map_table_add(w->table, map_node_of(NODE_SERVICE, s->service),
+                         map_node_of((node_kind)s->leaf_kind, s->leaf), kind, measure_of(s));
 }
 
 static bool note_producer(map_run *m, map_worker *w, const map_span *s)
@@ -329,24 +212,23 @@ static bool measure_span(map_run *m, map_worker *w, const map_span *s, const map
                          const map_link *links, uint32_t link_count)
 {
     uint64_t service = map_node_of(NODE_SERVICE, s->service);
-    bool is_done = map_table_see(&w->table, s->service);
+    bool is_done = map_table_see(w->table, s->service);
     bool comes_from_elsewhere = parent && parent->service != s->service;
     if (s->kind == KIND_SERVER || s->kind == KIND_CONSUMER || !parent || comes_from_elsewhere)
-        is_done = is_done && map_table_add(&w->table, 0, service, EDGE_ENTER, s);
+        is_done = is_done && map_table_add(w->table, 0, service, EDGE_ENTER, measure_of(s));
     if (s->kind == KIND_CONSUMER)
         is_done = is_done && measure_consumer(m, w, s, parent, links, link_count);
     else if (comes_from_elsewhere)
-        is_done = is_done && map_table_add(&w->table, map_node_of(NODE_SERVICE, parent->service),
-                                           service, EDGE_CALL, s);
+        is_done = is_done && map_table_add(w->table, map_node_of(NODE_SERVICE, parent->service),
+                                           service, EDGE_CALL, measure_of(s));
     if (s->kind == KIND_PRODUCER && s->queue)
-        is_done =
-            is_done && map_table_add(&w->table, service, map_node_of(NODE_MESSAGING, s->queue),
-                                     EDGE_MESSAGING, s);
+        is_done = is_done && map_table_add(w->table, service, map_node_of(NODE_MESSAGING, s->queue),
+                                           EDGE_MESSAGING, measure_of(s));
     if (s->kind == KIND_PRODUCER)
         is_done = is_done && note_producer(m, w, s);
     if (s->kind == KIND_SERVER && !s->parent_id && !parent)
-        is_done =
-            is_done && map_table_add(&w->table, map_node_of(NODE_CLIENT, 0), service, EDGE_CALL, s);
+        is_done = is_done && map_table_add(w->table, map_node_of(NODE_CLIENT, 0), service,
+                                           EDGE_CALL, measure_of(s));
     return is_done && measure_leaf(w, s);
 }
 

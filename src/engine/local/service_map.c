@@ -214,7 +214,7 @@ static bool measure_pending(map_run *m, const map_worker *owner, const map_pendi
                 return false;
         }
     }
-    return map__consumer(m, &m->workers[0]->table, &p->span, senders->at, senders->count,
+    return map__consumer(m, m->workers[0]->table, &p->span, senders->at, senders->count,
                          p->parent_service != 0, p->parent_service, p->parent_is_producer);
 }
 
@@ -256,15 +256,15 @@ static bool is_service(const map_table *t, uint32_t text)
 static bool join_tables(map_run *m, map_table *ret)
 {
     for (uint32_t i = 0; i < m->worker_count; i++) {
-        map_table *t = &m->workers[i]->table;
-        if (!agg_settle(&t->durations))
+        map_table *t = m->workers[i]->table;
+        if (!map_table_settle(t))
             return false;
         for (uint32_t text = 0; text < t->seen_count; text++)
             if (t->seen[text] && !map_table_see(ret, text))
                 return false;
     }
     for (uint32_t i = 0; i < m->worker_count; i++) {
-        const map_table *t = &m->workers[i]->table;
+        const map_table *t = m->workers[i]->table;
         for (uint32_t n = 0; n < t->count; n++) {
             const map_edge_entry *x = &t->entries[n];
             uint64_t to = x->to;
@@ -430,14 +430,13 @@ static bool show_edges(map_answer *a, service_map *ret)
 
 static sk_code answer(map_run *m, const agg_buckets *range, arena *mem, service_map *ret, err *e)
 {
-    map_table all;
-    map_table_init(&all, range, &m->budget);
-    map_answer a = {.m = m, .table = &all, .mem = mem};
+    map_table *all = map_table_new(range, &m->budget);
+    map_answer a = {.m = m, .table = all, .mem = mem};
     agg_states_init(&a.durations, AGG_SKETCH, range, &m->budget);
     bool is_done =
-        join_tables(m, &all) && list_nodes(&a) && show_nodes(&a, ret) && show_edges(&a, ret);
+        all && join_tables(m, all) && list_nodes(&a) && show_nodes(&a, ret) && show_edges(&a, ret);
     agg_states_done(&a.durations);
-    map_table_done(&all);
+    map_table_free(all);
     for (uint32_t i = 0; i < m->worker_count; i++)
         ret->damaged_blocks += m->workers[i]->scan.damage.blocks;
     if (is_done)
@@ -461,7 +460,9 @@ static bool make_workers(map_run *m, const agg_buckets *range)
             return false;
         m->workers[i] = w;
         scan_worker_init(&w->scan, &m->scan);
-        map_table_init(&w->table, range, &m->budget);
+        w->table = map_table_new(range, &m->budget);
+        if (!w->table)
+            return false;
     }
     return m->workers != NULL;
 }
@@ -482,7 +483,7 @@ static void free_workers(map_run *m)
         map__list_free(m, &w->runs, sizeof(uint64_t));
         map__list_free(m, &w->targets, sizeof(map_target));
         map__list_free(m, &w->slots, sizeof(uint32_t));
-        map_table_done(&w->table);
+        map_table_free(w->table);
         scan_worker_done(&w->scan);
         agg_free(&m->budget, w, sizeof *w);
     }
