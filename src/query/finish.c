@@ -210,7 +210,7 @@ typedef struct ranking {
     uint32_t count, limit;
 } ranking;
 
-static bool fill_candidate(ranking *r, candidate *c, uint32_t group)
+static bool fill_calcs(ranking *r, candidate *c, uint32_t group)
 {
     const plan *p = r->f->plan;
     if (!c->values)
@@ -219,12 +219,17 @@ static bool fill_candidate(ranking *r, candidate *c, uint32_t group)
         return false;
     c->group = group;
     c->row = (result_row){.keys = c->values, .calcs = c->values + p->breakdown_count};
-    for (uint32_t b = 0; b < p->breakdown_count; b++)
-        c->values[b] =
-            group_keys_value(r->f->g->keys, b, groups_tuple(r->f->g, group)[b], r->f->mem);
     for (uint32_t i = 0; i < p->calc_count; i++)
         c->values[p->breakdown_count + i] =
             r->wanted[i] ? order_value(r->f, group, i) : (result_value){.kind = RESULT_NULL};
+    return !arena_failed(r->f->mem);
+}
+
+static bool fill_keys(ranking *r, candidate *c)
+{
+    for (uint32_t b = 0; b < r->f->plan->breakdown_count; b++)
+        c->values[b] =
+            group_keys_value(r->f->g->keys, b, groups_tuple(r->f->g, c->group)[b], r->f->mem);
     return !arena_failed(r->f->mem);
 }
 
@@ -253,7 +258,7 @@ static void sift_down(ranking *r, uint32_t at, uint32_t count)
 static bool rank_group(ranking *r, candidate *spare, uint32_t group)
 {
     if (r->count < r->limit) {
-        if (!fill_candidate(r, &r->heap[r->count], group))
+        if (!fill_calcs(r, &r->heap[r->count], group) || !fill_keys(r, &r->heap[r->count]))
             return false;
         if (++r->count == r->limit)
             for (uint32_t i = r->limit / 2 + 1; i-- > 0;)
@@ -261,9 +266,13 @@ static bool rank_group(ranking *r, candidate *spare, uint32_t group)
         return true;
     }
     arena_mark mark = arena_here(r->f->mem);
-    if (!fill_candidate(r, spare, group))
+    if (!fill_calcs(r, spare, group))
         return false;
-    if (comes_before(r, spare, &r->heap[0])) {
+    /* Keys cost a text each: of most groups they are not asked. */
+    bool is_last = result_compare_calcs(r->f->plan, &spare->row, &r->heap[0].row) > 0;
+    if (!is_last && !fill_keys(r, spare))
+        return false;
+    if (!is_last && comes_before(r, spare, &r->heap[0])) {
         candidate swap = r->heap[0];
         r->heap[0] = *spare;
         *spare = swap;

@@ -173,11 +173,27 @@ uint32_t group_keys_text(group_keys *k, uint32_t breakdown, span text, group_key
     return put(k, breakdown, e, is_lasting);
 }
 
-uint32_t group_keys_trace_id(group_keys *k, uint32_t breakdown, trace_id id)
+static uint32_t hash_trace(trace_id id)
 {
-    entry e = {
-        .id = id, .hash = (uint32_t)hash_mix(id.hi ^ hash_mix(id.lo)), .kind = ENTRY_TRACE_ID};
-    return put(k, breakdown, e, true);
+    return (uint32_t)hash_mix(id.hi ^ hash_mix(id.lo));
+}
+
+bool group_keys_trace_ids(group_keys *k, uint32_t breakdown, const trace_id *ids, uint32_t count,
+                          uint32_t *ret)
+{
+    const key_table *t = &k->tables[breakdown];
+    for (uint32_t i = 0; i < count; i++) {
+        ret[i] = hash_trace(ids[i]);
+        if (t->slots)
+            __builtin_prefetch(&t->slots[ret[i] & (t->slot_count - 1)]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        ret[i] =
+            put(k, breakdown, (entry){.id = ids[i], .hash = ret[i], .kind = ENTRY_TRACE_ID}, true);
+        if (ret[i] == GROUP_KEY_NONE)
+            return false;
+    }
+    return true;
 }
 
 uint32_t group_keys_span_id(group_keys *k, uint32_t breakdown, uint64_t id)

@@ -30,7 +30,9 @@ void group_keys_end(group_keys *k, uint32_t breakdown);
  * the table (a snapshot's dictionary), else it is copied. */
 uint32_t group_keys_text(group_keys *k, uint32_t breakdown, span text, group_key_form form,
                          bool is_lasting);
-uint32_t group_keys_trace_id(group_keys *k, uint32_t breakdown, trace_id id);
+/* Of many at once: their places are fetched together. False: the budget is used up. */
+bool group_keys_trace_ids(group_keys *k, uint32_t breakdown, const trace_id *ids, uint32_t count,
+                          uint32_t *ret) must_use;
 uint32_t group_keys_span_id(group_keys *k, uint32_t breakdown, uint64_t id);
 /* Upper bound (exclusive) of the numbers given so far. */
 uint32_t group_keys_count(group_keys *k, uint32_t breakdown);

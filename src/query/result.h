@@ -66,6 +66,8 @@ typedef struct result {
 /* The order above, for whoever finishes a result: <0, 0, >0 for rows (groups) of one plan. A calculation that is
  * RESULT_NULL counts as less than any number; a HEATMAP as its total weight. Total: 0 only for equal keys. */
 int result_compare_rows(const plan *p, const result_row *a, const result_row *b);
+/* The same without looking at keys: 0 when only those can tell. */
+int result_compare_calcs(const plan *p, const result_row *a, const result_row *b);
 /* Breakdown values alone: absent, then numbers by value, then text (and bools, as text) bytewise. */
 int result_compare_keys(const plan *p, const result_value *a, const result_value *b);
 

@@ -95,17 +95,28 @@ static int compare_calc(const result_value *a, const result_value *b)
     return compare_numbers(a, b);
 }
 
-int result_compare_rows(const plan *p, const result_row *a, const result_row *b)
+static int compare_orders(const plan *p, const result_row *a, const result_row *b, bool has_keys)
 {
     static const plan_order usual = {.is_calc = true, .index = 0, .descending = true};
     const plan_order *orders = p->order_count ? p->orders : &usual;
     uint32_t order_count = p->order_count ? p->order_count : 1;
-    for (uint32_t i = 0; i < order_count; i++) {
+    for (uint32_t i = 0; i < order_count && (has_keys || orders[i].is_calc); i++) {
         uint32_t k = orders[i].index;
         int diff = orders[i].is_calc ? compare_calc(&a->calcs[k], &b->calcs[k])
                                      : compare_key(&a->keys[k], &b->keys[k]);
         if (diff)
             return orders[i].descending ? -diff : diff;
     }
-    return result_compare_keys(p, a->keys, b->keys);
+    return 0;
+}
+
+int result_compare_rows(const plan *p, const result_row *a, const result_row *b)
+{
+    int diff = compare_orders(p, a, b, true);
+    return diff ? diff : result_compare_keys(p, a->keys, b->keys);
+}
+
+int result_compare_calcs(const plan *p, const result_row *a, const result_row *b)
+{
+    return compare_orders(p, a, b, false);
 }

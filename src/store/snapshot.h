@@ -66,7 +66,8 @@ const dictionary *part_dictionary(const part *p, uint32_t column);
 
 /* Skipping. False when no row of the block can qualify; true when it may. Cheap: no block is read. */
 bool part_block_has_column(const part *p, uint32_t column, uint32_t block);
-bool part_block_is_full(const part *p, uint32_t column, uint32_t block); /* known: every row has a value */
+bool part_block_is_full(const part *p, uint32_t column,
+                        uint32_t block); /* known: every row has a value */
 bool part_block_number_range(const part *p, uint32_t column, uint32_t block, double *ret_min,
                              double *ret_max); /* false: unknown */
 /* `wanted`: bitmap over the column's codes. */

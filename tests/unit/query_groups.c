@@ -252,7 +252,8 @@ static void keys_are_shown_as_what_they_were(void **state)
     uint32_t empty = group_keys_text(k, 0, SPAN(""), GROUP_KEY_TEXT, true);
     uint32_t fraction = group_keys_text(k, 0, SPAN("1.5"), GROUP_KEY_NUMBER, false);
     uint32_t odd = group_keys_text(k, 0, SPAN("nan"), GROUP_KEY_NUMBER, false);
-    uint32_t trace = group_keys_trace_id(k, 0, (trace_id){0, 0x5});
+    uint32_t trace;
+    assert_true(group_keys_trace_ids(k, 0, &(trace_id){0, 0x5}, 1, &trace));
     uint32_t id = group_keys_span_id(k, 0, 0x5);
     group_keys_end(k, 0);
     assert_true(trace != id);

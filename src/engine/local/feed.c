@@ -264,19 +264,34 @@ static void key_ids(feeder *f, uint32_t b, const vector *v)
 {
     const scan_worker *w = &f->scan;
     group_keys *keys = f->groups.keys;
-    trace_id last = {0, 0};
     uint32_t key = 0;
     group_keys_begin(keys, b);
     for (uint32_t n = 0; n < f->taken.count && key != GROUP_KEY_NONE; n++) {
-        uint32_t k = position(&f->taken, n), row = w->rows[k];
-        trace_id id = v->kind == VECTOR_TRACE_IDS ? v->trace_ids[row] : (trace_id){0, v->ids[row]};
-        if (!key || !trace_id_equal(id, last))
-            key = v->kind == VECTOR_TRACE_IDS ? group_keys_trace_id(keys, b, id)
-                                              : group_keys_span_id(keys, b, id.lo);
-        last = id;
-        f->keys[b][k] = key;
+        uint32_t k = position(&f->taken, n);
+        f->keys[b][k] = key = group_keys_span_id(keys, b, v->ids[w->rows[k]]);
     }
     group_keys_end(keys, b);
+}
+
+/* Neighbours are mostly of one trace: its number is asked once a run. */
+static void key_trace_ids(feeder *f, uint32_t b, const vector *v)
+{
+    const scan_worker *w = &f->scan;
+    trace_id *ids = f->run_trace_ids;
+    uint32_t *numbers = f->run_cells, count = 0; /* free until runs are made */
+    for (uint32_t n = 0; n < f->taken.count; n++) {
+        uint32_t k = position(&f->taken, n), row = w->rows[k];
+        if (!count || !trace_id_equal(v->trace_ids[row], ids[count - 1]))
+            ids[count++] = v->trace_ids[row];
+        f->keys[b][k] = count - 1;
+    }
+    group_keys_begin(f->groups.keys, b);
+    bool is_done = group_keys_trace_ids(f->groups.keys, b, ids, count, numbers);
+    group_keys_end(f->groups.keys, b);
+    for (uint32_t n = 0; is_done && n < f->taken.count; n++) {
+        uint32_t k = position(&f->taken, n);
+        f->keys[b][k] = numbers[f->keys[b][k]];
+    }
 }
 
 static void find_keys(feeder *f, uint32_t b)
@@ -295,7 +310,9 @@ static void find_keys(feeder *f, uint32_t b)
             continue;
         if (v->kind == VECTOR_CODES)
             key_codes(f, b, of, v);
-        else if (v->kind == VECTOR_IDS || v->kind == VECTOR_TRACE_IDS)
+        else if (v->kind == VECTOR_TRACE_IDS)
+            key_trace_ids(f, b, v);
+        else if (v->kind == VECTOR_IDS)
             key_ids(f, b, v);
         else
             key_numbers(f, b, of, v);

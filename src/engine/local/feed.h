@@ -43,6 +43,7 @@ typedef struct feeder {
         int64_t run_ints[VECTOR_ROWS];
         double run_floats[VECTOR_ROWS];
         uint64_t run_hashes[VECTOR_ROWS];
+        trace_id run_trace_ids[VECTOR_ROWS]; /* of groups: before there are values */
     };
     scan_taken taken;
     feed_cached (*key_cache)[FEED_CACHE]; /* per breakdown */
