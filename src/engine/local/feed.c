@@ -85,9 +85,24 @@ static sk_code load_field(feeder *f, uint32_t field, err *e)
     return SK_OK;
 }
 
+/* Whether all rows of the block at hand fall into one bucket, and which. */
+static bool is_in_one_bucket(const feeder *f, uint32_t *ret_one)
+{
+    const agg_buckets *b = &f->groups.buckets;
+    const part_block *bounds = &f->scan.bounds;
+    *ret_one = 0;
+    if (b->count == 1)
+        return true;
+    if (bounds->min_time_ns < b->start_ns || bounds->max_time_ns >= b->end_ns)
+        return false;
+    *ret_one = (uint32_t)((bounds->min_time_ns - b->start_ns) / b->granularity_ns);
+    return *ret_one == (bounds->max_time_ns - b->start_ns) / b->granularity_ns;
+}
+
 static bool needs_times(const feeder *f)
 {
-    bool needs = f->groups.buckets.count > 1;
+    uint32_t one;
+    bool needs = !is_in_one_bucket(f, &one);
     for (uint32_t i = 0; i < f->groups.state_count; i++)
         needs |= f->groups.states[i].states.family == AGG_CONCURRENCY;
     return needs;
@@ -153,15 +168,8 @@ static void find_times(feeder *f)
 static bool find_buckets(feeder *f, uint32_t *ret_one)
 {
     const agg_buckets *b = &f->groups.buckets;
-    const part_block *bounds = &f->scan.bounds;
-    *ret_one = 0;
-    if (b->count == 1)
+    if (is_in_one_bucket(f, ret_one))
         return false;
-    if (bounds->min_time_ns >= b->start_ns && bounds->max_time_ns < b->end_ns) {
-        *ret_one = (uint32_t)((bounds->min_time_ns - b->start_ns) / b->granularity_ns);
-        if (*ret_one == (bounds->max_time_ns - b->start_ns) / b->granularity_ns)
-            return false;
-    }
     int64_t first = 0, end = 0; /* of `bucket`, relative to start */
     uint32_t bucket = 0;
     for (uint32_t k = 0; k < f->scan.count; k++) {

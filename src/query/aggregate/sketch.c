@@ -2,8 +2,7 @@
  * query/aggregate/sketch.c: percentiles and HEATMAP over log buckets (aggregate.h "sketch"). A cell is a list of
  * (key, weight) entries at first. One of the first WINDOW_CELLS cells that has got LIST_FEW of them counts in a window of
  * neighbouring buckets, one u32 each; what lies too far outside stays in the list. Values of later cells, and of all once
- * there are MANY_CELLS, are only noted in a log, in order of arrival, and sorted by cell when the
- * states are settled: with very many groups a sequential note costs a tenth of finding each group's own memory.
+ * there are MANY_CELLS, are only noted in a log, in order of arrival, and sorted by cell now and then (sketch_log.c).
  * Which form a cell has never shows in an answer.
  */
 #include <stdlib.h>
@@ -57,13 +56,10 @@ static bool grow_list(agg_states *s, sketch_cell *c, uint32_t need)
     uint32_t capacity = c->capacity ? c->capacity : LIST_FIRST;
     while (capacity < need)
         capacity *= 2;
-    const uint64_t *borrowed = c->capacity ? NULL : c->list;
-    uint64_t *list = agg_realloc(s->budget, c->capacity ? c->list : NULL,
-                                 c->capacity * sizeof *list, capacity * sizeof *list);
+    uint64_t *list =
+        agg_realloc(s->budget, c->list, c->capacity * sizeof *list, capacity * sizeof *list);
     if (!list)
         return false;
-    if (borrowed)
-        memcpy(list, borrowed, c->used * sizeof *list);
     c->list = list;
     c->capacity = capacity;
     return true;
@@ -81,7 +77,7 @@ static bool make_room(agg_states *s, sketch_cell *c)
 void sketch__add_entry(agg_states *s, sketch_cell *c, int32_t key, uint64_t weight)
 {
     c->in_list += weight;
-    if (c->used && c->capacity && entry_key(c->list[c->used - 1]) == key &&
+    if (c->used && entry_key(c->list[c->used - 1]) == key &&
         entry_weight(c->list[c->used - 1]) + weight <= WEIGHT_MAX) {
         c->list[c->used - 1] += weight;
         return;
@@ -306,7 +302,7 @@ static void done(agg_states *s, void *cell)
 {
     sketch_cell *c = cell;
     drop_window(s, c);
-    agg_free(s->budget, c->capacity ? c->list : NULL, c->capacity * sizeof *c->list);
+    agg_free(s->budget, c->list, c->capacity * sizeof *c->list);
 }
 
 const agg_ops agg__sketch = {.cell_bytes = sizeof(sketch_cell),
@@ -315,6 +311,6 @@ const agg_ops agg__sketch = {.cell_bytes = sizeof(sketch_cell),
                              .merge = merge,
                              .is_empty = is_empty,
                              .done = done,
-                             .settle = sketch__settle,
+                             .settle = sketch__fold,
                              .move_own = sketch__move_log,
                              .done_own = sketch__done_log};

@@ -1,12 +1,14 @@
 /*
- * query/aggregate/sketch_log.c: the values that a sketch has only noted, in order of arrival: settled, they are sorted by
- * cell. Used when there are so many cells that finding each one's own memory for every value would cost ten times a note.
+ * query/aggregate/sketch_log.c: the values that a sketch has only noted, in order of arrival. Folded, they are sorted by cell and
+ * go into their cells one cell after the other. Used when there are so many cells that finding each one's own memory
+ * for every value would cost ten times a note.
  */
-#include <math.h>
-
 #include "query/aggregate/sketch_private.h"
 
 #define LOG_CHUNK 16384u
+/* A log that takes this share of the query's bytes is folded before it goes on. */
+#define LOG_SHARE 8u
+#define LIST_LONG 128u /* values: counting them in a window is cheaper than sorting a list */
 
 typedef struct log_chunk {
     struct log_chunk *next;
@@ -17,10 +19,8 @@ typedef struct log_chunk {
 
 /* agg_states.own of a sketch. */
 typedef struct sketch_log {
-    log_chunk *chunks;
-    uint64_t count;
-    uint64_t *sorted; /* after settling: entries by cell */
-    size_t sorted_bytes;
+    log_chunk *chunks; /* all but the first are full, or came from another log */
+    uint64_t count, chunk_count;
 } sketch_log;
 
 static sketch_log *log_of(agg_states *s)
@@ -36,32 +36,97 @@ static void free_chunks(agg_states *s, sketch_log *l)
         next = c->next;
         agg_free(s->budget, c, sizeof *c);
     }
-    l->chunks = NULL;
-    l->count = 0;
+    *l = (sketch_log){0};
 }
 
-/* The log takes too much: its values become entries of their cells. */
-static void empty_log(agg_states *s, sketch_log *l)
+/* ---- folding ---- */
+
+/* One cell's values, in any order. */
+static void put_values(agg_states *s, sketch_cell *c, const double *values, uint32_t count)
 {
-    sketch_cell *cells = s->cells;
-    for (const log_chunk *c = l->chunks; c; c = c->next)
-        for (uint32_t i = 0; i < c->count; i++) {
-            sketch__range(&cells[c->cells[i]], c->values[i], c->values[i]);
-            sketch__add_entry(s, &cells[c->cells[i]], sketch_key(c->values[i]), 1);
+    sketch__range(c, values[0], values[0]);
+    double least = c->least, greatest = c->greatest;
+    for (uint32_t i = 0; i < count; i++) {
+        least = values[i] < least ? values[i] : least;
+        greatest = values[i] > greatest ? values[i] : greatest;
+    }
+    c->least = least;
+    c->greatest = greatest;
+    int32_t low = key_of(least), high = key_of(greatest);
+    if (!c->length && c->used + count >= LIST_LONG && high - low < (int32_t)WINDOW_MAX - OCTAVE)
+        (void)!sketch__widen(s, c, low, high + 1); /* the list takes what no window holds */
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = (uint32_t)(key_of(values[i]) - c->base);
+        if (at < c->length && c->in_window < UINT32_MAX) {
+            c->window[at]++;
+            c->in_window++;
+        } else {
+            sketch__add_entry(s, c, key_of(values[i]), 1);
         }
-    free_chunks(s, l);
+    }
+    sketch__find_inner(c);
 }
+
+static void fold_one_by_one(agg_states *s, sketch_log *l)
+{
+    for (const log_chunk *c = l->chunks; c; c = c->next)
+        for (uint32_t i = 0; i < c->count; i++)
+            put_values(s, (sketch_cell *)s->cells + c->cells[i], &c->values[i], 1);
+}
+
+/* The log's values by cell: cell i has those from ends[i - 1] to ends[i]. */
+static void sort_by_cell(const sketch_log *l, uint32_t cell_count, uint32_t *ends, double *sorted)
+{
+    for (const log_chunk *c = l->chunks; c; c = c->next)
+        for (uint32_t i = 0; i < c->count; i++)
+            ends[c->cells[i]]++;
+    for (uint32_t i = 0, at = 0; i < cell_count; i++) {
+        uint32_t count = ends[i];
+        ends[i] = at;
+        at += count;
+    }
+    for (const log_chunk *c = l->chunks; c; c = c->next)
+        for (uint32_t i = 0; i < c->count; i++)
+            sorted[ends[c->cells[i]]++] = c->values[i];
+}
+
+bool sketch__fold(agg_states *s)
+{
+    sketch_log *l = s->own;
+    if (!l || !l->count)
+        return true;
+    if (l->count > UINT32_MAX) {
+        fold_one_by_one(s, l);
+        free_chunks(s, l);
+        return atomic_load(&s->budget->failed) == 0;
+    }
+    size_t ends_bytes = (s->count + 1ul) * sizeof(uint32_t), sorted_bytes = l->count * 8;
+    uint32_t *ends = agg_alloc(s->budget, ends_bytes);
+    double *sorted = agg_alloc(s->budget, sorted_bytes);
+    if (ends && sorted) {
+        sort_by_cell(l, s->count, ends, sorted);
+        free_chunks(s, l);
+        for (uint32_t i = 0, first = 0; i < s->count; first = ends[i++])
+            if (ends[i] > first)
+                put_values(s, (sketch_cell *)s->cells + i, sorted + first, ends[i] - first);
+    }
+    agg_free(s->budget, ends, ends_bytes);
+    agg_free(s->budget, sorted, sorted_bytes);
+    return atomic_load(&s->budget->failed) == 0;
+}
+
+/* ---- noting ---- */
 
 static bool add_chunk(agg_states *s, sketch_log *l)
 {
-    if (atomic_load_explicit(&s->budget->used_bytes, memory_order_relaxed) >
-        s->budget->max_bytes / 2)
-        empty_log(s, l);
+    if (l->chunk_count * sizeof(log_chunk) > s->budget->max_bytes / LOG_SHARE && !sketch__fold(s))
+        return false;
     log_chunk *c = agg_alloc(s->budget, sizeof *c);
     if (!c)
         return false;
     c->next = l->chunks;
     l->chunks = c;
+    l->chunk_count++;
     return true;
 }
 
@@ -78,99 +143,12 @@ void sketch__note(agg_states *s, uint32_t cell, double v)
     l->count++;
 }
 
-/* Counts a cell's noted values in a window; false when that would be too long, or the budget has failed. */
-static bool count_values(agg_states *s, sketch_cell *c, const uint64_t *list, uint32_t count)
-{
-    int32_t low = key_of(c->least), high = key_of(c->greatest);
-    if (high - low >= (int32_t)WINDOW_MAX - 2 * OCTAVE || count > UINT32_MAX - c->in_window ||
-        !sketch__widen(s, c, low, high + 1))
-        return false;
-    for (uint32_t i = 0; i < count; i++)
-        c->window[entry_key(list[i]) - c->base]++;
-    c->in_window += count;
-    sketch__find_inner(c);
-    return true;
-}
-
-/* `count` places for a cell's list: those behind its own entries hold values, which become entries too. */
-static void take_values(agg_states *s, sketch_cell *c, uint64_t *list, uint32_t count)
-{
-    bool is_empty = cell_is_empty(c);
-    double least = is_empty ? INFINITY : c->least, greatest = is_empty ? -INFINITY : c->greatest;
-    if (c->used)
-        memcpy(list, c->list, c->used * sizeof *list);
-    for (uint32_t i = c->used; i < count; i++) {
-        double v;
-        memcpy(&v, &list[i], sizeof v);
-        least = v < least ? v : least;
-        greatest = v > greatest ? v : greatest;
-        list[i] = entry_of(sketch_key(v), 1);
-    }
-    c->least = least;
-    c->greatest = greatest;
-    if (count - c->used >= LIST_LONG && count_values(s, c, list + c->used, count - c->used))
-        return;
-    if (c->capacity)
-        agg_free(s->budget, c->list, c->capacity * sizeof *list);
-    c->in_list += count - c->used;
-    c->list = list;
-    c->used = count;
-    c->capacity = 0;
-}
-
-/* Sorts the log by cell: each cell's values become its list, behind what it has. */
-bool sketch__settle(agg_states *s)
-{
-    sketch_log *l = s->own;
-    if (!l || !l->count)
-        return true;
-    sketch_cell *cells = s->cells;
-    size_t starts_bytes = (s->count + 1ul) * sizeof(uint32_t);
-    must(!l->sorted); /* once: what is settled is not fed again */
-    uint64_t total = l->count;
-    for (uint32_t i = 0; i < s->count; i++)
-        total += cells[i].used;
-    uint32_t *starts = agg_alloc(s->budget, starts_bytes);
-    l->sorted_bytes = total * sizeof *l->sorted;
-    l->sorted = total <= UINT32_MAX ? agg_alloc(s->budget, l->sorted_bytes) : NULL;
-    if (!starts || !l->sorted) {
-        agg_free(s->budget, starts, starts_bytes);
-        agg_free(s->budget, l->sorted, l->sorted_bytes);
-        l->sorted = NULL;
-        l->sorted_bytes = 0;
-        if (atomic_load(&s->budget->failed))
-            return false;
-        empty_log(s, l);
-        return true;
-    }
-    for (const log_chunk *c = l->chunks; c; c = c->next)
-        for (uint32_t i = 0; i < c->count; i++)
-            starts[c->cells[i]]++;
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < s->count; i++) { /* where the values of a cell go: its entries first */
-        uint32_t noted = starts[i];
-        starts[i] = at + cells[i].used;
-        at += cells[i].used + noted;
-    }
-    for (const log_chunk *c = l->chunks; c; c = c->next)
-        for (uint32_t i = 0; i < c->count; i++)
-            memcpy(&l->sorted[starts[c->cells[i]]++], &c->values[i], sizeof(double));
-    for (uint32_t i = 0, first = 0; i < s->count; first = starts[i++])
-        if (starts[i] > first)
-            take_values(s, &cells[i], l->sorted + first, starts[i] - first);
-    agg_free(s->budget, starts, starts_bytes);
-    free_chunks(s, l);
-    return true;
-}
-
-/* Moves a log to other states, cell by cell to others (to[cell]; NULL: the same). */
 bool sketch__move_log(agg_states *into, agg_states *from, const uint32_t *to)
 {
-    sketch_log *a, *b = from->own;
+    sketch_log *b = from->own;
     if (!b || !b->count)
         return true;
-    must(!b->sorted);
-    a = log_of(into);
+    sketch_log *a = log_of(into);
     if (!a)
         return false;
     sketch_cell *cells = into->cells;
@@ -196,8 +174,9 @@ bool sketch__move_log(agg_states *into, agg_states *from, const uint32_t *to)
         else
             a->chunks = c;
         a->count += kept;
+        a->chunk_count++;
     }
-    b->count = 0;
+    *b = (sketch_log){0};
     return true;
 }
 
@@ -207,7 +186,6 @@ void sketch__done_log(agg_states *s)
     if (!l)
         return;
     free_chunks(s, l);
-    agg_free(s->budget, l->sorted, l->sorted_bytes);
     agg_free(s->budget, l, sizeof *l);
     s->own = NULL;
 }

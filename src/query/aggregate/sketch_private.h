@@ -15,7 +15,6 @@
 #define OCTAVE       (1 << AGG_SKETCH_MANTISSA_BITS)
 #define LIST_FIRST   8u
 #define LIST_FEW     32u
-#define LIST_LONG    128u /* values of a settled log: counting them is cheaper than sorting them */
 
 /* An entry: key + KEY_BIAS above, weight in the low 46 bits; ascending entries have ascending keys. */
 #define KEY_BIAS    ((int32_t)1 << 17)
@@ -30,7 +29,7 @@ typedef struct sketch_cell {
     uint32_t in_window; /* weight: so no counter of it overflows */
     int32_t base;       /* key of window[0] */
     uint32_t *window;
-    uint64_t *list; /* capacity 0: a part of sketch_log.sorted */
+    uint64_t *list;
     uint32_t length, used, capacity;
     uint64_t in_list; /* weight of the entries */
     double least, greatest;
@@ -102,7 +101,7 @@ static inline void sketch__add(agg_states *s, sketch_cell *c, double v, uint32_t
 
 /* ---- sketch_log.c: agg_states.own ---- */
 void sketch__note(agg_states *s, uint32_t cell, double v); /* of weight 1 */
-bool sketch__settle(agg_states *s) must_use;
+bool sketch__fold(agg_states *s) must_use;                 /* into the cells */
 bool sketch__move_log(agg_states *into, agg_states *from, const uint32_t *to) must_use;
 void sketch__done_log(agg_states *s);
 
