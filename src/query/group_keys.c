@@ -196,6 +196,18 @@ bool group_keys_trace_ids(group_keys *k, uint32_t breakdown, const trace_id *ids
     return true;
 }
 
+bool group_keys_is_trace_id(group_keys *k, uint32_t breakdown, uint32_t key, trace_id *ret)
+{
+    group_keys_begin(k, breakdown);
+    must(key < k->tables[breakdown].count || key == GROUP_KEY_ABSENT);
+    bool is_id =
+        key != GROUP_KEY_ABSENT && k->tables[breakdown].entries[key].kind == ENTRY_TRACE_ID;
+    if (is_id)
+        *ret = k->tables[breakdown].entries[key].id;
+    group_keys_end(k, breakdown);
+    return is_id;
+}
+
 uint32_t group_keys_span_id(group_keys *k, uint32_t breakdown, uint64_t id)
 {
     entry e = {.id = {0, id}, .hash = (uint32_t)hash_mix(id), .kind = ENTRY_SPAN_ID};

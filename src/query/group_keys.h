@@ -33,6 +33,8 @@ uint32_t group_keys_text(group_keys *k, uint32_t breakdown, span text, group_key
 /* Of many at once: their places are fetched together. False: the budget is used up. */
 bool group_keys_trace_ids(group_keys *k, uint32_t breakdown, const trace_id *ids, uint32_t count,
                           uint32_t *ret) must_use;
+/* Whether a key is a trace id, and which. */
+bool group_keys_is_trace_id(group_keys *k, uint32_t breakdown, uint32_t key, trace_id *ret);
 uint32_t group_keys_span_id(group_keys *k, uint32_t breakdown, uint64_t id);
 /* Upper bound (exclusive) of the numbers given so far. */
 uint32_t group_keys_count(group_keys *k, uint32_t breakdown);

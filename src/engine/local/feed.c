@@ -53,9 +53,47 @@ void feeder_free(feeder *take_f)
         agg_free(budget, take_f->keys[b], VECTOR_ROWS * sizeof **take_f->keys);
     agg_free(budget, take_f->keys, (breakdowns + 1) * sizeof *take_f->keys);
     agg_free(budget, take_f->key_cache, (breakdowns + 1) * sizeof *take_f->key_cache);
+    for (uint32_t b = 0; take_f->chosen_ids && b < breakdowns; b++)
+        agg_free(budget, take_f->chosen_ids[b].slots,
+                 (take_f->chosen_ids[b].mask + 1ul) * sizeof *take_f->chosen_ids[b].slots);
+    agg_free(budget, take_f->chosen_ids, (breakdowns + 1) * sizeof *take_f->chosen_ids);
     groups_done(&take_f->groups);
     scan_worker_done(&take_f->scan);
     agg_free(budget, take_f, sizeof *take_f);
+}
+
+static uint32_t place_of_id(const feed_ids *ids, trace_id id)
+{
+    uint32_t i = (uint32_t)hash_mix(id.hi ^ hash_mix(id.lo)) & ids->mask;
+    while (ids->slots[i].key && !trace_id_equal(ids->slots[i].id, id))
+        i = (i + 1) & ids->mask;
+    return i;
+}
+
+/* So that the ids of most traces, which are not shown, need not be looked up among all that were met. */
+static bool list_chosen_ids(feeder *f)
+{
+    uint32_t breakdowns = f->groups.key_count, slot_count = 64;
+    while (slot_count < 4 * f->choice->count)
+        slot_count *= 2;
+    f->chosen_ids = agg_alloc(f->groups.budget, (breakdowns + 1) * sizeof *f->chosen_ids);
+    for (uint32_t b = 0; f->chosen_ids && b < breakdowns; b++) {
+        feed_ids *ids = &f->chosen_ids[b];
+        ids->slots = agg_alloc(f->groups.budget, slot_count * sizeof *ids->slots);
+        if (!ids->slots)
+            return false;
+        ids->mask = slot_count - 1;
+        for (uint32_t i = 0; i < f->choice->count; i++) {
+            uint32_t key = groups_tuple(f->chosen_in, f->choice->groups[i])[b];
+            trace_id id;
+            if (!group_keys_is_trace_id(f->groups.keys, b, key, &id))
+                continue;
+            uint32_t at = place_of_id(ids, id);
+            ids->slots[at].id = id;
+            ids->slots[at].key = key;
+        }
+    }
+    return f->chosen_ids != NULL;
 }
 
 bool feeder_set_choice(feeder *f, const groups *chosen_in, const finish_choice *choice,
@@ -68,7 +106,7 @@ bool feeder_set_choice(feeder *f, const groups *chosen_in, const finish_choice *
     for (uint32_t i = 0; is_done && i < choice->count + (drops_others ? 0 : 2); i++)
         is_done = groups_append(
             &f->groups, i < choice->count ? groups_tuple(chosen_in, choice->groups[i]) : NULL);
-    return is_done;
+    return is_done && (!drops_others || list_chosen_ids(f));
 }
 
 /* ---- decoding what will be needed ---- */
@@ -293,9 +331,17 @@ static void key_trace_ids(feeder *f, uint32_t b, const vector *v)
             ids[count++] = v->trace_ids[row];
         f->keys[b][k] = count - 1;
     }
-    group_keys_begin(f->groups.keys, b);
-    bool is_done = group_keys_trace_ids(f->groups.keys, b, ids, count, numbers);
-    group_keys_end(f->groups.keys, b);
+    bool is_done = true;
+    if (f->chosen_ids) {
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t key = f->chosen_ids[b].slots[place_of_id(&f->chosen_ids[b], ids[i])].key;
+            numbers[i] = key ? key : GROUP_KEY_NONE;
+        }
+    } else {
+        group_keys_begin(f->groups.keys, b);
+        is_done = group_keys_trace_ids(f->groups.keys, b, ids, count, numbers);
+        group_keys_end(f->groups.keys, b);
+    }
     for (uint32_t n = 0; is_done && n < f->taken.count; n++) {
         uint32_t k = position(&f->taken, n);
         f->keys[b][k] = numbers[f->keys[b][k]];

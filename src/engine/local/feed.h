@@ -18,6 +18,15 @@ typedef struct feed_cached {
     uint32_t kind; /* vector_kind + 1; 0 = empty */
 } feed_cached;
 
+/* Trace ids of the groups that are shown, with their keys: open addressing, key 0 = free. */
+typedef struct feed_ids {
+    uint32_t mask; /* 0: not made */
+    struct {
+        trace_id id;
+        uint32_t key;
+    } * slots;
+} feed_ids;
+
 typedef struct feeder {
     scan_worker scan;
     groups groups; /* this worker's */
@@ -26,6 +35,7 @@ typedef struct feeder {
     const groups *chosen_in;
     const finish_choice *choice;
     bool drops_others;           /* instead: rows of groups that are not shown go nowhere */
+    feed_ids *chosen_ids;        /* then, per breakdown */
     bool may_split, wants_split; /* too many cells: the query should take two passes */
     uint64_t cell_cost;
     /* of the block at hand */
