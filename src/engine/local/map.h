@@ -77,18 +77,30 @@ typedef struct map_edge_entry {
     uint64_t count, errors;
 } map_edge_entry;
 
-#define MAP_MEMO  1024u
-#define MAP_BATCH 4096u
+#define MAP_BATCH         4096u
+#define MAP_CLASS_ENTRIES 3u
+
+/* Spans that are measured alike: between the same services and in the same way. They are counted once, and added to each of
+ * their entries when the table is settled. */
+typedef struct map_class {
+    uint64_t services; /* from << 32 | to; or of a leaf: service << 32 | its text */
+    uint32_t way;
+    uint32_t entry_count, entries[MAP_CLASS_ENTRIES];
+    uint64_t count, errors;
+} map_class;
 
 typedef struct map_table {
     agg_budget *budget;
     uint32_t count, capacity, slot_count, seen_count;
     map_edge_entry *entries;
-    uint32_t *slots;         /* entry + 1 by hash */
-    uint32_t memo[MAP_MEMO]; /* entry + 1 last met with that hash */
-    uint8_t *seen;           /* services that have a span, by text */
-    agg_states durations;    /* a sketch per entry */
-    /* durations that are not in there yet */
+    uint32_t *slots;      /* entry + 1 by hash */
+    uint8_t *seen;        /* services that have a span, by text */
+    agg_states durations; /* a sketch per entry */
+    uint32_t class_count, class_capacity, class_slot_count;
+    map_class *classes;
+    uint32_t *class_slots;      /* class + 1 by hash */
+    agg_states class_durations; /* a sketch per class */
+    /* durations of classes that are not in there yet */
     uint32_t batch_count, batch_cells[MAP_BATCH], batch_weights[MAP_BATCH];
     double batch_values[MAP_BATCH];
 } map_table;
@@ -166,6 +178,8 @@ typedef struct map_worker {
     uint32_t services[VECTOR_ROWS], parents[VECTOR_ROWS]; /* positions; MAP_NO_SPAN */
     uint64_t orphan_of[VECTOR_ROWS];                      /* the missing parent's id; 0: none */
     uint8_t kinds[VECTOR_ROWS], child_marks[VECTOR_ROWS];
+    uint32_t detail_count; /* MAP_DETAILS fields that the block at hand has */
+    uint8_t detail_fields[MAP_DETAIL_COUNT];
     map_details details[MAP_DETAILS_CACHE];
     map_cached numbers[MAP_FIELD_COUNT][MAP_NUMBER_CACHE];
     scan_taken taken;
@@ -232,6 +246,13 @@ typedef struct map_measure {
 } map_measure;
 bool map_table_add(map_table *t, uint64_t from, uint64_t to, edge_kind kind,
                    map_measure x) must_use;
+/* The class of these, NULL when it has not been met. */
+map_class *map_table_class(const map_table *t, uint64_t services, uint32_t way);
+/* Makes it; its entries are added with map_table_class_add. NULL: the budget has failed. */
+map_class *map_table_new_class(map_table *t, uint64_t services, uint32_t way);
+bool map_table_class_add(map_table *t, map_class *c, uint64_t from, uint64_t to,
+                         edge_kind kind) must_use;
+void map_table_measure(map_table *t, map_class *c, map_measure x);
 /* After the last measure: entries' durations can be read. */
 bool map_table_settle(map_table *t) must_use;
 /* Adds all of `from` as it stands, but for the edge (from, to, kind) that takes its place. */

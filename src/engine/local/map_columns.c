@@ -64,9 +64,12 @@ static bool mark_parents(map_worker *w, uint32_t first, uint32_t end)
     return true;
 }
 
+/* map_class.way: how a span is measured; leaves have the kind of their node above that. */
+enum { WAY_ENTERS = 1, WAY_CALLED = 2, WAY_BY_USER = 4, WAY_LEAF = 8 };
+
 static bool measure_leaf(map_run *m, map_worker *w, uint32_t k, map_measure x)
 {
-    const map_details *d = map__details(m, w, k);
+    const map_details *d = w->detail_count ? map__details(m, w, k) : NULL;
     uint32_t leaf = d && d->queue ? d->queue : d ? d->leaf : 0;
     if (!leaf)
         return true;
@@ -74,29 +77,51 @@ static bool measure_leaf(map_run *m, map_worker *w, uint32_t k, map_measure x)
     edge_kind edge = kind == NODE_DATABASE    ? EDGE_DATABASE
                      : kind == NODE_MESSAGING ? EDGE_MESSAGING
                                               : EDGE_EXTERNAL;
-    return map_table_add(w->table, map_node_of(NODE_SERVICE, w->services[k]),
-                         map_node_of(kind, leaf), edge, x);
+    uint64_t services = (uint64_t)w->services[k] << 32 | leaf;
+    uint32_t way = WAY_LEAF + (uint32_t)kind;
+    map_class *c = map_table_class(w->table, services, way);
+    if (unlikely(!c)) {
+        c = map_table_new_class(w->table, services, way);
+        if (!c || !map_table_class_add(w->table, c, map_node_of(NODE_SERVICE, w->services[k]),
+                                       map_node_of(kind, leaf), edge))
+            return false;
+    }
+    map_table_measure(w->table, c, x);
+    return true;
+}
+
+static map_class *new_class(map_table *t, uint32_t from, uint32_t to, uint32_t way)
+{
+    uint64_t service = map_node_of(NODE_SERVICE, to);
+    map_class *c = map_table_new_class(t, (uint64_t)from << 32 | to, way);
+    bool is_done = c && map_table_see(t, to);
+    if (is_done && (way & WAY_ENTERS))
+        is_done = map_table_class_add(t, c, 0, service, EDGE_ENTER);
+    if (is_done && (way & WAY_CALLED))
+        is_done = map_table_class_add(t, c, map_node_of(NODE_SERVICE, from), service, EDGE_CALL);
+    if (is_done && (way & WAY_BY_USER))
+        is_done = map_table_class_add(t, c, map_node_of(NODE_CLIENT, 0), service, EDGE_CALL);
+    return is_done ? c : NULL;
 }
 
 static bool measure_span(map_run *m, map_worker *w, const vector *rates, uint32_t k)
 {
-    map_table *t = w->table;
     uint32_t parent = w->parents[k], from = parent == MAP_NO_SPAN ? 0 : w->services[parent];
-    uint64_t service = map_node_of(NODE_SERVICE, w->services[k]);
+    uint32_t to = w->services[k];
+    bool is_server = w->kinds[k] == KIND_SERVER, is_elsewhere = from && from != to;
+    uint32_t way = (is_server || !from || is_elsewhere ? WAY_ENTERS : 0) |
+                   (is_elsewhere ? WAY_CALLED : 0) |
+                   (is_server && !from && !w->orphan_of[k] ? WAY_BY_USER : 0);
     map_measure x = {w->durations[k], (uint32_t)rates->ints[k],
                      map__answer(w, MAP_ERROR, k) == MAP_ANSWER_YES ||
                          map__answer(w, MAP_STATUS, k) == MAP_ANSWER_YES};
-    bool is_server = w->kinds[k] == KIND_SERVER, is_elsewhere = from && from != w->services[k];
-    if (unlikely(w->services[k] >= t->seen_count || !t->seen[w->services[k]]) &&
-        !map_table_see(t, w->services[k]))
+    map_class *c = map_table_class(w->table, (uint64_t)from << 32 | to, way);
+    if (unlikely(!c))
+        c = new_class(w->table, from, to, way);
+    if (!c)
         return false;
-    if ((is_server || !from || is_elsewhere) && !map_table_add(t, 0, service, EDGE_ENTER, x))
-        return false;
-    if (is_elsewhere && !map_table_add(t, map_node_of(NODE_SERVICE, from), service, EDGE_CALL, x))
-        return false;
-    if (is_server && !from && !w->orphan_of[k] &&
-        !map_table_add(t, map_node_of(NODE_CLIENT, 0), service, EDGE_CALL, x))
-        return false;
+    if (way)
+        map_table_measure(w->table, c, x);
     return w->kinds[k] != KIND_CLIENT || w->child_marks[k] || measure_leaf(m, w, k, x);
 }
 

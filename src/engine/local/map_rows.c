@@ -335,12 +335,14 @@ static void name_leaf(map_run *m, map_details *d)
 /* The names that a row's details give, by a cache of what was met. */
 const map_details *map__details(map_run *m, map_worker *w, uint32_t k)
 {
-    uint32_t texts[MAP_DETAIL_COUNT], any = 0;
+    uint32_t texts[MAP_DETAIL_COUNT] = {0}, any = 0;
     uint64_t hash = 0;
-    for (uint32_t i = 0; i < MAP_DETAIL_COUNT; i++) {
-        texts[i] = map__answer(w, (map_field)(MAP_DETAILS + i), k);
-        any |= texts[i];
-        hash = (hash ^ texts[i]) * 0x9e3779b97f4a7c15ull;
+    for (uint32_t i = 0; i < w->detail_count; i++) {
+        map_field f = (map_field)w->detail_fields[i];
+        uint32_t text = map__answer(w, f, k);
+        texts[f - MAP_DETAILS] = text;
+        any |= text;
+        hash = (hash ^ (text + f)) * 0x9e3779b97f4a7c15ull;
         hash ^= hash >> 29;
     }
     if (!any)
@@ -549,6 +551,10 @@ static sk_code read_answers(map_run *m, map_worker *w, err *e)
     for (uint32_t f = 0; code == SK_OK && f < MAP_FIELD_COUNT; f++)
         if (f != MAP_DURATION && f != MAP_NAME && f != MAP_LINK_TRACE && f != MAP_LINK_SPAN)
             code = answer_field(m, w, (map_field)f, e);
+    w->detail_count = 0;
+    for (uint32_t f = MAP_DETAILS; f < MAP_FIELD_COUNT; f++)
+        if (w->has[f])
+            w->detail_fields[w->detail_count++] = (uint8_t)f;
     if (code == SK_OK)
         code = read_durations(w, e);
     return code == SK_OK ? read_datasets(m, w, e) : code;

@@ -1,10 +1,11 @@
 /*
  * engine/local/map_table.c: what the service map measures into: an entry per edge (and per service that is entered), with its count,
- * errors and a sketch of durations. Durations are fed in batches.
+ * errors and a sketch of durations. Spans that go to the same entries are counted as one class first.
  */
 #include <math.h>
 
 #include "base/hash.h"
+#include "base/must.h"
 #include "engine/local/map.h"
 
 map_table *map_table_new(const agg_buckets *range, agg_budget *budget)
@@ -14,6 +15,7 @@ map_table *map_table_new(const agg_buckets *range, agg_budget *budget)
         return NULL;
     t->budget = budget;
     agg_states_init(&t->durations, AGG_SKETCH, range, budget);
+    agg_states_init(&t->class_durations, AGG_SKETCH, range, budget);
     return t;
 }
 
@@ -23,6 +25,9 @@ void map_table_free(map_table *take_t)
         return;
     agg_budget *budget = take_t->budget;
     agg_states_done(&take_t->durations);
+    agg_states_done(&take_t->class_durations);
+    agg_free(budget, take_t->classes, take_t->class_capacity * sizeof *take_t->classes);
+    agg_free(budget, take_t->class_slots, take_t->class_slot_count * sizeof *take_t->class_slots);
     agg_free(budget, take_t->entries, take_t->capacity * sizeof *take_t->entries);
     agg_free(budget, take_t->slots, take_t->slot_count * sizeof *take_t->slots);
     agg_free(budget, take_t->seen, take_t->seen_count);
@@ -73,31 +78,16 @@ static bool is_edge(const map_table *t, uint32_t entry, uint64_t from, uint64_t 
 /* The entry of an edge, made when new; NULL: the budget has failed. */
 static map_edge_entry *find_entry(map_table *t, uint64_t from, uint64_t to, edge_kind kind)
 {
-    uint32_t hash = hash_edge(from, to, kind);
-    uint32_t *memo = &t->memo[hash % MAP_MEMO];
-    if (likely(*memo && is_edge(t, *memo - 1, from, to, kind)))
-        return &t->entries[*memo - 1];
     if (!grow_table(t) || !agg_states_grow(&t->durations, t->count + 1))
         return NULL;
-    uint32_t i = hash & (t->slot_count - 1);
+    uint32_t i = hash_edge(from, to, kind) & (t->slot_count - 1);
     while (t->slots[i] && !is_edge(t, t->slots[i] - 1, from, to, kind))
         i = (i + 1) & (t->slot_count - 1);
     if (!t->slots[i]) {
         t->entries[t->count] = (map_edge_entry){.from = from, .to = to, .kind = kind};
         t->slots[i] = ++t->count;
     }
-    *memo = t->slots[i];
-    return &t->entries[*memo - 1];
-}
-
-static void feed(map_table *t)
-{
-    agg_update(&t->durations, &(agg_run){.count = t->batch_count,
-                                         .cells = t->batch_cells,
-                                         .weights = t->batch_weights,
-                                         .kind = AGG_VALUES_FLOATS,
-                                         .floats = t->batch_values});
-    t->batch_count = 0;
+    return &t->entries[t->slots[i] - 1];
 }
 
 bool map_table_add(map_table *t, uint64_t from, uint64_t to, edge_kind kind, map_measure x)
@@ -109,20 +99,119 @@ bool map_table_add(map_table *t, uint64_t from, uint64_t to, edge_kind kind, map
         return false;
     entry->count += x.weight;
     entry->errors += x.is_error ? x.weight : 0;
-    if (isnan(x.duration_ms))
+    if (!isnan(x.duration_ms))
+        agg_update(&t->durations, &(agg_run){.count = 1,
+                                             .one_cell = (uint32_t)(entry - t->entries),
+                                             .weights = &x.weight,
+                                             .kind = AGG_VALUES_FLOATS,
+                                             .floats = &x.duration_ms});
+    return true;
+}
+
+/* ---- classes ---- */
+
+static uint32_t hash_class(uint64_t services, uint32_t way)
+{
+    return (uint32_t)((services + way) * 0x9e3779b97f4a7c15ull >> 32);
+}
+
+map_class *map_table_class(const map_table *t, uint64_t services, uint32_t way)
+{
+    if (!t->class_slot_count)
+        return NULL;
+    uint32_t i = hash_class(services, way) & (t->class_slot_count - 1);
+    for (; t->class_slots[i]; i = (i + 1) & (t->class_slot_count - 1)) {
+        map_class *c = &t->classes[t->class_slots[i] - 1];
+        if (likely(c->services == services && c->way == way))
+            return c;
+    }
+    return NULL;
+}
+
+static void place_class(map_table *t, uint32_t number)
+{
+    const map_class *c = &t->classes[number];
+    uint32_t i = hash_class(c->services, c->way) & (t->class_slot_count - 1);
+    while (t->class_slots[i])
+        i = (i + 1) & (t->class_slot_count - 1);
+    t->class_slots[i] = number + 1;
+}
+
+map_class *map_table_new_class(map_table *t, uint64_t services, uint32_t way)
+{
+    if (t->class_count == t->class_capacity) { /* slots are four times as many as classes */
+        uint32_t capacity = t->class_capacity ? t->class_capacity * 2 : 64;
+        map_class *classes = agg_realloc(t->budget, t->classes, t->class_capacity * sizeof *classes,
+                                         capacity * sizeof *classes);
+        if (!classes)
+            return NULL;
+        t->classes = classes;
+        t->class_capacity = capacity;
+        agg_free(t->budget, t->class_slots, t->class_slot_count * sizeof *t->class_slots);
+        t->class_slot_count = 0;
+        t->class_slots = agg_alloc(t->budget, 4ul * capacity * sizeof *t->class_slots);
+        if (!t->class_slots)
+            return NULL;
+        t->class_slot_count = 4 * capacity;
+        for (uint32_t n = 0; n < t->class_count; n++)
+            place_class(t, n);
+    }
+    if (!agg_states_grow(&t->class_durations, t->class_count + 1))
+        return NULL;
+    t->classes[t->class_count] = (map_class){.services = services, .way = way};
+    place_class(t, t->class_count);
+    return &t->classes[t->class_count++];
+}
+
+bool map_table_class_add(map_table *t, map_class *c, uint64_t from, uint64_t to, edge_kind kind)
+{
+    if (from == to)
         return true;
-    t->batch_cells[t->batch_count] = (uint32_t)(entry - t->entries);
+    must(c->entry_count < MAP_CLASS_ENTRIES);
+    const map_edge_entry *entry = find_entry(t, from, to, kind);
+    if (entry)
+        c->entries[c->entry_count++] = (uint32_t)(entry - t->entries);
+    return entry != NULL;
+}
+
+static void feed(map_table *t)
+{
+    agg_update(&t->class_durations, &(agg_run){.count = t->batch_count,
+                                               .cells = t->batch_cells,
+                                               .weights = t->batch_weights,
+                                               .kind = AGG_VALUES_FLOATS,
+                                               .floats = t->batch_values});
+    t->batch_count = 0;
+}
+
+void map_table_measure(map_table *t, map_class *c, map_measure x)
+{
+    c->count += x.weight;
+    c->errors += x.is_error ? x.weight : 0;
+    if (isnan(x.duration_ms))
+        return;
+    t->batch_cells[t->batch_count] = (uint32_t)(c - t->classes);
     t->batch_weights[t->batch_count] = x.weight;
     t->batch_values[t->batch_count++] = x.duration_ms;
     if (t->batch_count == MAP_BATCH)
         feed(t);
-    return true;
 }
 
 bool map_table_settle(map_table *t)
 {
     feed(t);
-    return agg_settle(&t->durations);
+    if (!agg_settle(&t->class_durations) || !agg_settle(&t->durations))
+        return false;
+    for (uint32_t n = 0; n < t->class_count; n++) {
+        const map_class *c = &t->classes[n];
+        for (uint32_t i = 0; i < c->entry_count; i++) {
+            t->entries[c->entries[i]].count += c->count;
+            t->entries[c->entries[i]].errors += c->errors;
+            agg_merge(&t->durations, c->entries[i], &t->class_durations, n);
+        }
+    }
+    t->class_count = 0;
+    return atomic_load(&t->budget->failed) == 0;
 }
 
 bool map_table_merge_entry(map_table *into, uint64_t from, uint64_t to, edge_kind kind,
