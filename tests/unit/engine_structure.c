@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "event/fields.h"
+#include "event/vector.h"
 #include "unit/engine_fixture.h"
 
 static trace_id id_of(uint64_t low)
@@ -161,6 +162,41 @@ static void fields_are_counted(void **state)
     fixture_close(&f);
 }
 
+/* Many blocks of spans, of which a sample is looked at, and a few log lines; the lines of one field all differ. */
+static void no_field_is_without_values(void **state)
+{
+    fixture f = fixture_open(2, 0);
+    arena *mem = arena_new(64 * MIB);
+    fields_query q = {.start_ns = T0, .end_ns = T0 + 600 * NS_PER_S, .top_max = 3};
+    fields_result r;
+    err e;
+    char line[32];
+    for (uint32_t block = 0; block < 17; block++) {
+        batch *b = rows_new(FAMILY_TRACE);
+        for (uint32_t i = 0; i < VECTOR_ROWS; i++)
+            rows_span(b, "shop", T0 + i, block + 1, i + 1, 0, "n", "server", 1);
+        fixture_publish(&f, b);
+    }
+    batch *b = rows_new(FAMILY_LOG);
+    for (uint32_t i = 0; i < 2000; i++) {
+        rows_begin(b, "shop", T0 + i, 1);
+        put_string(b, "severity", "info");
+        snprintf(line, sizeof line, "line %u", i);
+        put_string(b, "body", line);
+    }
+    fixture_publish(&f, b);
+    check_ok(engine_fields(f.engine, ENVIRONMENT, &q, mem, &r, &e), &e);
+    assert_true(r.is_sampled);
+    const field_info *severity = info_of(&r, "severity"), *body = info_of(&r, "body");
+    assert_int_equal(severity->top_count, 1);
+    check_text(severity->top[0].value.text, "info");
+    assert_int_equal(severity->top[0].count, 2000);
+    assert_int_equal(body->top_count, 3);
+    assert_int_equal(body->top[0].count, 1);
+    arena_free(mem);
+    fixture_close(&f);
+}
+
 /* Random traces of few services and every kind, with ids that repeat, parents that are missing, queues and links. */
 static void put_random_span(batch *b, uint64_t seed, uint32_t number)
 {
@@ -258,4 +294,4 @@ static void the_map_does_not_show_the_layout(void **state)
 }
 
 TEST_GROUP(engine_structure, TEST(a_trace_has_all_its_rows), TEST(fields_are_counted),
-           TEST(the_map_does_not_show_the_layout));
+           TEST(no_field_is_without_values), TEST(the_map_does_not_show_the_layout));

@@ -15,7 +15,7 @@
 
 #define SAMPLE_BLOCKS 16u
 /* A block with more different values than this does not have them all looked at: those that stand there once cannot be
- * among the most frequent of a field that has any. */
+ * among the most frequent of a field that has any. A few are kept, as examples for a field that has none. */
 #define DISTINCT_MANY 1024u
 #define SCRATCH_BYTES (512 * MIB)
 #define FIELD_NONE    UINT32_MAX
@@ -26,7 +26,7 @@ static const uint32_t ID_COLUMNS[] = {PART_TRACE_ID, PART_SPAN_ID, PART_PARENT_I
 
 /* Weights by group_keys number. */
 typedef struct key_counts {
-    uint32_t capacity;
+    uint32_t capacity, used;
     uint64_t *weights;
     uint8_t *types; /* bits of field_type */
 } key_counts;
@@ -65,7 +65,8 @@ typedef struct field_scan {
     uint32_t **fields_of;    /* [part][column - PART_COLUMNS] */
     uint32_t *blocks_before; /* per part: for sampling */
     uint32_t sample_every;
-    atomic_bool has_skipped; /* values that stand once in their block */
+    atomic_bool *is_looked_at; /* per field: values of some block are counted */
+    atomic_bool has_skipped;   /* values that stand once in their block */
     uint32_t worker_count;
     field_worker **workers;
     pool_job job;
@@ -170,6 +171,7 @@ static bool count_key(field_scan *f, key_counts *k, uint32_t key, uint64_t weigh
         k->types = types;
         k->capacity = capacity;
     }
+    k->used += !k->weights[key];
     k->weights[key] += weight;
     k->types[key] |= (uint8_t)(1u << type);
     return true;
@@ -228,7 +230,8 @@ static bool count_values(field_scan *f, field_worker *w, uint32_t number, bool a
     group_keys_begin(f->keys, number);
     for (uint32_t i = 0; is_done && i < t->count; i++) {
         uint32_t at = t->used[i];
-        if (!all && t->count > DISTINCT_MANY && t->weights[at] < 2) {
+        if (!all && t->count > DISTINCT_MANY && t->weights[at] < 2 &&
+            into->used >= f->query->top_max) {
             atomic_store_explicit(&f->has_skipped, true, memory_order_relaxed);
             continue;
         }
@@ -302,8 +305,14 @@ static sk_code hide_ids(field_worker *w, uint32_t id, uint64_t *rows, err *e)
     return SK_OK;
 }
 
+/* In the sampled blocks; and in the first one that has any, else rare fields would stay without. */
+static bool wants_values(field_scan *f, uint32_t field, bool is_sampled)
+{
+    return f->query->top_max && (!atomic_exchange(&f->is_looked_at[field], true) || is_sampled);
+}
+
 static sk_code count_column(field_scan *f, field_worker *w, uint32_t number, uint32_t field,
-                            bool with_values, err *e)
+                            bool is_sampled, err *e)
 {
     const vector *v;
     uint64_t rows[VECTOR_WORDS];
@@ -326,7 +335,7 @@ static sk_code count_column(field_scan *f, field_worker *w, uint32_t number, uin
         return code;
     w->counts[field] += weight;
     w->types[field] |= 1u << type;
-    if (with_values && id == UINT32_MAX && type != FIELD_HISTOGRAM &&
+    if (id == UINT32_MAX && type != FIELD_HISTOGRAM && wants_values(f, field, is_sampled) &&
         !count_values(f, w, field, false, &w->tops[field], v, type, rows))
         return finish_budget_error(&f->budget, e);
     return SK_OK;
@@ -353,8 +362,7 @@ static sk_code count_block(field_scan *f, field_worker *w, uint32_t number, uint
     if (code != SK_OK || w->scan.count == 0)
         return code;
     const uint32_t *fields = f->fields_of[number];
-    bool with_values =
-        f->query->top_max && (f->blocks_before[number] + block) % f->sample_every == 0;
+    bool is_sampled = (f->blocks_before[number] + block) % f->sample_every == 0;
     code = load_block(f, w, number, block, e);
     if (code == SK_OK)
         code = count_datasets(f, w, e);
@@ -364,7 +372,7 @@ static sk_code count_block(field_scan *f, field_worker *w, uint32_t number, uint
     for (uint32_t c = 0; code == SK_OK && fields && c < w->scan.at->info.column_count; c++)
         if (fields[c] != FIELD_NONE &&
             part_block_has_column(w->scan.at->part, PART_COLUMNS + c, block))
-            code = count_column(f, w, PART_COLUMNS + c, fields[c], with_values, e);
+            code = count_column(f, w, PART_COLUMNS + c, fields[c], is_sampled, e);
     if (code != SK_CORRUPT)
         return code;
     scan_leave_out(&w->scan, e);
@@ -541,6 +549,9 @@ static bool make_workers(field_scan *f)
 {
     f->worker_count = pool_workers(f->engine->pool);
     f->workers = ARENA_ARRAY(f->scratch, field_worker *, f->worker_count);
+    f->is_looked_at = ARENA_ARRAY(f->scratch, atomic_bool, f->field_count + 1);
+    if (!f->is_looked_at)
+        return false;
     for (uint32_t i = 0; f->workers && i < f->worker_count; i++) {
         field_worker *w = agg_alloc(&f->budget, sizeof *w);
         if (!w)
