@@ -201,12 +201,7 @@ void chart_lines(term *t, arena *mem, span title, const chart_line *lines, uint3
 
 /* ---- heatmap ---- */
 
-typedef struct scale {
-    double low, high; /* of the values, or their logarithms */
-    bool is_log;
-} scale;
-
-static scale scale_of(const chart_cell *cells, size_t count)
+chart_scale chart_scale_of(const chart_cell *cells, size_t count)
 {
     double low = cells[0].low, high = cells[0].high;
     for (size_t i = 1; i < count; i++) {
@@ -214,11 +209,11 @@ static scale scale_of(const chart_cell *cells, size_t count)
         high = cells[i].high > high ? cells[i].high : high;
     }
     if (low > 0 && high > low * 20)
-        return (scale){log(low), log(high), true};
-    return (scale){low, high, false};
+        return (chart_scale){log(low), log(high), true};
+    return (chart_scale){low, high, false};
 }
 
-static uint32_t place(const scale *s, double low, double high, uint32_t rows)
+static uint32_t place(const chart_scale *s, double low, double high, uint32_t rows)
 {
     double middle = low + (high - low) / 2;
     double at = s->is_log ? log(middle) : middle;
@@ -227,7 +222,7 @@ static uint32_t place(const scale *s, double low, double high, uint32_t rows)
     return row < rows ? row : rows - 1;
 }
 
-static double row_low(const scale *s, uint32_t row, uint32_t rows)
+static double row_low(const chart_scale *s, uint32_t row, uint32_t rows)
 {
     double at = s->low + (s->high - s->low) * row / rows;
     return s->is_log ? exp(at) : at;
@@ -291,7 +286,7 @@ void chart_heatmap(term *t, arena *mem, span title, const chart_cell *cells, siz
         term_print(t, "no values\n");
         return;
     }
-    scale s = scale_of(cells, count);
+    chart_scale s = chart_scale_of(cells, count);
     double *grid = ARENA_ARRAY(mem, double, columns *HEAT_ROWS), most = 0;
     if (!grid)
         return;
@@ -314,8 +309,8 @@ void chart_heatmap(term *t, arena *mem, span title, const chart_cell *cells, siz
     print_legend(t, most, s.is_log);
 }
 
-span chart_spark(const chart_cell *cells, size_t count, uint32_t columns, bool has_unicode,
-                 arena *mem)
+span chart_spark(const chart_cell *cells, size_t count, const chart_scale *on, uint32_t columns,
+                 bool has_unicode, arena *mem)
 {
     static const char *const bars[] = {" ",
                                        "\xe2\x96\x81",
@@ -331,9 +326,8 @@ span chart_spark(const chart_cell *cells, size_t count, uint32_t columns, bool h
     uint8_t *text = arena_alloc(mem, (size_t)columns * 3 + 1, 1);
     if (!sums || !text || count == 0)
         return SPAN("");
-    scale s = scale_of(cells, count);
     for (size_t i = 0; i < count; i++) {
-        double *at = &sums[place(&s, cells[i].low, cells[i].high, columns)];
+        double *at = &sums[place(on, cells[i].low, cells[i].high, columns)];
         *at += cells[i].count;
         most = *at > most ? *at : most;
     }

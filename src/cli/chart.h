@@ -35,9 +35,16 @@ typedef struct chart_cell {
 void chart_heatmap(term *t, arena *mem, span title, const chart_cell *cells, size_t count,
                    const chart_time *time, chart_form *form);
 
-/* A distribution in `columns` characters, low values left; lives in `mem`. */
-span chart_spark(const chart_cell *cells, size_t count, uint32_t columns, bool has_unicode,
-                 arena *mem);
+/* Where values stand: of a heatmap's rows, or of a spark's columns. */
+typedef struct chart_scale {
+    double low, high; /* of the values, or their logarithms */
+    bool is_log;
+} chart_scale;
+chart_scale chart_scale_of(const chart_cell *cells, size_t count); /* count > 0 */
+
+/* A distribution in `columns` characters, low values left; lives in `mem`. Those that stand below each other share a scale. */
+span chart_spark(const chart_cell *cells, size_t count, const chart_scale *on, uint32_t columns,
+                 bool has_unicode, arena *mem);
 
 /* A number in at most seven characters or so: 12, 0.034, 1.2k, 3.4M. */
 size_t form_number(double v, char out[FORM_MAX]);

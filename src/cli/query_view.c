@@ -69,7 +69,33 @@ static span readable(cli *c, span text, bool is_key)
     return shown.len ? shown : text;
 }
 
-static void add_value(cli *c, table *t, const node *shown, table_form form, bool is_key)
+/* Adds the cells of a column's heatmaps, in `rows` or (NULL: none) of the earlier period, to `all`. */
+static size_t gather_cells(cli *c, const node *rows, span name, chart_cell *all, size_t count)
+{
+    for (const node *row = node_first(rows); row; row = row->next) {
+        chart_cell *cells;
+        size_t more = cells_of(c, node_get_span(node_get(row, "data"), name), 0, &cells);
+        for (size_t i = 0; all && i < more; i++)
+            all[count + i] = cells[i];
+        count += more;
+    }
+    return count;
+}
+
+/* One for all rows of a table, both periods included, so that they can be compared. */
+static chart_scale column_scale(cli *c, const node *rows, const node *compare, span name)
+{
+    size_t count = gather_cells(c, compare, name, NULL, gather_cells(c, rows, name, NULL, 0));
+    chart_cell *all = count ? ARENA_ARRAY(c->mem, chart_cell, count) : NULL;
+    if (!all)
+        return (chart_scale){0};
+    gather_cells(c, compare, name, all, gather_cells(c, rows, name, all, 0));
+    return chart_scale_of(all, count);
+}
+
+/* `scale`: of a heatmap's column. */
+static void add_value(cli *c, table *t, const node *shown, table_form form, bool is_key,
+                      const chart_scale *scale)
 {
     bool is_nothing = !shown || shown->kind == NODE_NULL;
     if (is_nothing && form != TABLE_ALIGNED) {
@@ -79,7 +105,7 @@ static void add_value(cli *c, table *t, const node *shown, table_form form, bool
     } else if (shown->kind == NODE_OBJECT) {
         chart_cell *cells;
         size_t count = cells_of(c, shown, 0, &cells);
-        table_cell(t, chart_spark(cells, count, SPARK_COLUMNS, c->out.has_unicode, c->mem),
+        table_cell(t, chart_spark(cells, count, scale, SPARK_COLUMNS, c->out.has_unicode, c->mem),
                    COLOR_CYAN);
     } else {
         bool is_number = form == TABLE_ALIGNED && (shown->kind == NODE_NUMBER || !is_key);
@@ -133,8 +159,12 @@ static void show_table(cli *c, const query_view *v, const node *rows, const node
     uint32_t first = look->series ? 1 : 0, before = first + p->breakdown_count + p->calc_count;
     uint32_t columns = before + (compare ? p->calc_count : 0);
     table *t = table_new(c->mem, columns);
-    if (!t)
+    chart_scale *scales = ARENA_ARRAY(c->mem, chart_scale, p->calc_count + 1);
+    if (!t || !scales)
         return;
+    for (uint32_t i = 0; i < p->calc_count; i++)
+        if (p->calcs[i].op == CALC_HEATMAP)
+            scales[i] = column_scale(c, rows, compare, p->calcs[i].result_key);
     if (look->series)
         table_column(t, 0, SPAN("time"), false);
     for (uint32_t i = 0; i < p->breakdown_count; i++)
@@ -152,11 +182,13 @@ static void show_table(cli *c, const query_view *v, const node *rows, const node
         if (look->series)
             table_time(t, node_text(node_get(row, "time")), look->form);
         for (uint32_t i = 0; i < p->breakdown_count; i++)
-            add_value(c, t, node_get_span(data, key_name(p, i)), look->form, true);
+            add_value(c, t, node_get_span(data, key_name(p, i)), look->form, true, NULL);
         for (uint32_t i = 0; i < p->calc_count; i++)
-            add_value(c, t, node_get_span(data, p->calcs[i].result_key), look->form, false);
+            add_value(c, t, node_get_span(data, p->calcs[i].result_key), look->form, false,
+                      &scales[i]);
         for (uint32_t i = 0; compare && i < p->calc_count; i++)
-            add_value(c, t, node_get_span(earlier, p->calcs[i].result_key), look->form, false);
+            add_value(c, t, node_get_span(earlier, p->calcs[i].result_key), look->form, false,
+                      &scales[i]);
     }
     table_print(t, look->form, &c->out);
 }

@@ -86,10 +86,12 @@ static void a_spark_fits_its_columns(void **state)
 {
     arena *mem = arena_new(1 * MIB);
     const chart_cell cells[] = {{0, 0, 10, 1}, {0, 10, 20, 0}, {0, 20, 30, 100}, {0, 30, 40, 3}};
-    check_text(chart_spark(cells, 4, 4, false, mem), ". #:");
-    check_text(chart_spark(cells, 4, 4, true, mem), "\xe2\x96\x82 \xe2\x96\x88\xe2\x96\x83");
-    check_text(chart_spark(cells, 1, 3, false, mem), " # ");
-    check_text(chart_spark(cells, 0, 3, false, mem), "");
+    const chart_scale on = chart_scale_of(cells, 4), wide = {-40, 40, false};
+    check_text(chart_spark(cells, 4, &on, 4, false, mem), ". #:");
+    check_text(chart_spark(cells, 4, &on, 4, true, mem), "\xe2\x96\x82 \xe2\x96\x88\xe2\x96\x83");
+    check_text(chart_spark(cells, 1, &on, 4, false, mem), "#   ");
+    check_text(chart_spark(cells, 4, &wide, 4, false, mem), "  .#");
+    check_text(chart_spark(cells, 0, &on, 3, false, mem), "");
     arena_free(mem);
 }
 

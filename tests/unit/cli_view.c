@@ -109,6 +109,27 @@ static void heatmaps_are_sparks_in_tables(void **state)
     end(&f);
 }
 
+/* The slow group stands to the right of the fast one, also in the earlier period. */
+static void sparks_of_a_column_share_its_scale(void **state)
+{
+    static const char heat[] =
+        "{\"data\":{\"results\":[{\"data\":{\"name\":\"fast\",\"HEATMAP(d)\":{\"cells\":[{\"low\":"
+        "1,"
+        "\"high\":2,\"count\":5}]}}},{\"data\":{\"name\":\"slow\",\"HEATMAP(d)\":{\"cells\":[{"
+        "\"low\":8,"
+        "\"high\":9,\"count\":5}]}}}]},\"compare\":{\"data\":{\"results\":[{\"data\":{\"name\":"
+        "\"slow\","
+        "\"HEATMAP(d)\":{\"cells\":[{\"low\":16,\"high\":17,\"count\":1}]}}}]}}" META;
+    fixture f;
+    begin(&f, "HEATMAP(d) GROUP BY name SINCE 1h COMPARE 1d", heat);
+    f.c.out.has_unicode = false;
+    query_show(&f.c, &f.v, f.answer, &(query_look){.form = TABLE_ALIGNED});
+    check_printed(&f.c.out, "name  HEATMAP(d)        HEATMAP(d) before\n"
+                            "fast  #                 -\n"
+                            "slow         #                         #\n");
+    end(&f);
+}
+
 static void a_caret_stands_below_the_mistake(void **state)
 {
     fixture f;
@@ -132,4 +153,4 @@ static void a_caret_stands_below_the_mistake(void **state)
 
 TEST_GROUP(cli_view, TEST(tables_have_keys_first), TEST(the_earlier_period_stands_beside),
            TEST(charts_are_drawn_per_calculation), TEST(heatmaps_are_sparks_in_tables),
-           TEST(a_caret_stands_below_the_mistake));
+           TEST(sparks_of_a_column_share_its_scale), TEST(a_caret_stands_below_the_mistake));
