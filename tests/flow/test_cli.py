@@ -252,7 +252,14 @@ def test_tail_ends_after_its_limit(server):
 def test_status_fields_and_map(shop):
     status = shop.cli("status").stdout
     assert shop.address in status and re.search(r"^demo +[\d,]+", status, re.M) and "gateway" in status
-    assert json.loads(shop.cli("status", "--json").stdout)["ready"] is True
+    told = json.loads(shop.cli("status", "--json").stdout)
+    assert told["ready"] is True
+    store = {e["slug"]: e["store"] for e in told["environments"]}
+    kept = shop.count("COUNT SINCE 1d", "demo") + shop.count("COUNT FROM metrics SINCE 1d", "demo")
+    assert store["demo"]["rows"] == store["demo"]["open_rows"] == kept, "no row counts twice"
+    assert f"demo {kept:,}" in re.sub(" +", " ", status)
+    assert sum(s["rows"] for s in store.values()) == told["store"]["rows"]
+    assert "seals" in told["store"] and "seals" not in store["dev"], "what is the whole store's is not an environment's"
     fields = demo(shop, "fields").stdout
     assert re.search(r"^duration_ms +float", fields, re.M) and re.search(r"^service\.name +string", fields, re.M)
     found = json.loads(demo(shop, "fields", "--json").stdout)

@@ -172,24 +172,29 @@ void route_metrics(exchange *take_x)
 
 /* ---- /skep/v1/status ---- */
 
-static void print_store(json_writer *w, const engine_stats *t)
+/* `rows` are all, `open_rows` those of them that are in no segment yet. What is kept of the store as a whole only is not
+ * said of one environment. */
+static void print_store(json_writer *w, const engine_stats *t, bool is_whole)
 {
     const struct {
         const char *name;
         uint64_t v;
-    } numbers[] = {{"rows", t->rows},
-                   {"open_rows", t->open_rows},
-                   {"segments", t->segments},
-                   {"disk_bytes", t->disk_bytes},
-                   {"open_bytes", t->open_bytes},
-                   {"unsealed_bytes", t->unsealed_bytes},
-                   {"damaged_segments", t->damaged_segments},
-                   {"seals", t->seals},
-                   {"merges", t->merges},
-                   {"rows_dropped_retention", t->rows_dropped_retention},
-                   {"rows_dropped_disk_max", t->rows_dropped_disk_max}};
+        bool is_whole;
+    } numbers[] = {{"rows", t->rows, false},
+                   {"open_rows", t->open_rows, false},
+                   {"segments", t->segments, false},
+                   {"disk_bytes", t->disk_bytes, false},
+                   {"open_bytes", t->open_bytes, false},
+                   {"unsealed_bytes", t->unsealed_bytes, true},
+                   {"damaged_segments", t->damaged_segments, true},
+                   {"seals", t->seals, true},
+                   {"merges", t->merges, true},
+                   {"rows_dropped_retention", t->rows_dropped_retention, true},
+                   {"rows_dropped_disk_max", t->rows_dropped_disk_max, true}};
     jw_object(w);
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        if (numbers[i].is_whole && !is_whole)
+            continue;
         jw_key_text(w, numbers[i].name);
         jw_u64(w, numbers[i].v);
     }
@@ -241,7 +246,7 @@ static void print_environment(json_writer *w, const exchange *x, const environme
     jw_key_text(w, "name");
     jw_text(w, env->name);
     jw_key_text(w, "store");
-    print_store(w, &stats);
+    print_store(w, &stats, false);
     jw_key_text(w, "senders");
     print_senders(w, x, env);
     jw_object_end(w);
@@ -298,7 +303,7 @@ void route_status(exchange *take_x)
     jw_array_end(&w);
     if (who->is_any_environment) {
         jw_key_text(&w, "store");
-        print_store(&w, &stats);
+        print_store(&w, &stats, true);
         jw_key_text(&w, "listeners");
         print_listeners(&w, s->server);
     }
