@@ -96,20 +96,8 @@ static bool same(const entry *a, const entry *b)
     return a->kind == ENTRY_TEXT ? span_equal(a->text, b->text) : trace_id_equal(a->id, b->id);
 }
 
-static bool grow(agg_budget *budget, key_table *t)
+static bool set_slots(agg_budget *budget, key_table *t, uint32_t slot_count)
 {
-    if (t->count >= t->capacity) {
-        uint32_t capacity = t->capacity ? t->capacity * 2 : ENTRIES_FIRST;
-        entry *entries = agg_realloc(budget, t->entries, t->capacity * sizeof *entries,
-                                     capacity * sizeof *entries);
-        if (!entries)
-            return false;
-        t->entries = entries;
-        t->capacity = capacity;
-    }
-    if (2 * t->count < t->slot_count)
-        return true;
-    uint32_t slot_count = t->slot_count ? t->slot_count * 2 : 2 * ENTRIES_FIRST;
     uint32_t *slots = agg_alloc(budget, slot_count * sizeof *slots);
     if (!slots)
         return false;
@@ -123,6 +111,34 @@ static bool grow(agg_budget *budget, key_table *t)
     t->slots = slots;
     t->slot_count = slot_count;
     return true;
+}
+
+static bool grow(agg_budget *budget, key_table *t)
+{
+    if (t->count >= t->capacity) {
+        uint32_t capacity = t->capacity ? t->capacity * 2 : ENTRIES_FIRST;
+        entry *entries = agg_realloc(budget, t->entries, t->capacity * sizeof *entries,
+                                     capacity * sizeof *entries);
+        if (!entries)
+            return false;
+        t->entries = entries;
+        t->capacity = capacity;
+    }
+    if (2 * t->count < t->slot_count)
+        return true;
+    return set_slots(budget, t, t->slot_count ? t->slot_count * 2 : 2 * ENTRIES_FIRST);
+}
+
+void group_keys_expect(group_keys *k, uint32_t breakdown, uint32_t count)
+{
+    key_table *t = &k->tables[breakdown];
+    uint32_t slot_count = 2 * ENTRIES_FIRST;
+    while (slot_count < 2ul * count && slot_count < 1u << 30)
+        slot_count *= 2;
+    group_keys_begin(k, breakdown);
+    if (slot_count > t->slot_count && slot_count * sizeof(uint32_t) < k->budget->max_bytes / 8)
+        (void)!set_slots(k->budget, t, slot_count);
+    group_keys_end(k, breakdown);
 }
 
 static bool copy_text(agg_budget *budget, key_table *t, span *text)

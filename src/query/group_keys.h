@@ -30,6 +30,8 @@ void group_keys_end(group_keys *k, uint32_t breakdown);
  * the table (a snapshot's dictionary), else it is copied. */
 uint32_t group_keys_text(group_keys *k, uint32_t breakdown, span text, group_key_form form,
                          bool is_lasting);
+/* Makes room for about `count` values, if memory lets it: growing step by step costs more. */
+void group_keys_expect(group_keys *k, uint32_t breakdown, uint32_t count);
 /* Of many at once: their places are fetched together. False: the budget is used up. */
 bool group_keys_trace_ids(group_keys *k, uint32_t breakdown, const trace_id *ids, uint32_t count,
                           uint32_t *ret) must_use;

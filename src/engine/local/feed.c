@@ -319,24 +319,43 @@ static void key_ids(feeder *f, uint32_t b, const vector *v)
     group_keys_end(keys, b);
 }
 
+/* The ids of runs, and of every row the number of its run. */
+static uint32_t list_runs(const trace_id *of, uint32_t row_count, trace_id *ids, uint32_t *numbers)
+{
+    uint32_t count = 0;
+    for (uint32_t row = 0; row < row_count; count++) {
+        trace_id id = of[row];
+        ids[count] = id;
+        for (; row < row_count && of[row].lo == id.lo && of[row].hi == id.hi; row++)
+            numbers[row] = count;
+    }
+    return count;
+}
+
 /* Neighbours are mostly of one trace: its number is asked once a run. */
 static void key_trace_ids(feeder *f, uint32_t b, const vector *v)
 {
     const scan_worker *w = &f->scan;
     trace_id *ids = f->run_trace_ids;
     uint32_t *numbers = f->run_cells, count = 0; /* free until runs are made */
-    for (uint32_t n = 0; n < f->taken.count; n++) {
-        uint32_t k = position(&f->taken, n), row = w->rows[k];
-        if (!count || !trace_id_equal(v->trace_ids[row], ids[count - 1]))
-            ids[count++] = v->trace_ids[row];
-        f->keys[b][k] = count - 1;
-    }
+    if (f->taken.all && w->all)
+        count = list_runs(v->trace_ids, f->taken.count, ids, f->keys[b]);
+    else
+        for (uint32_t n = 0; n < f->taken.count; n++) {
+            uint32_t k = position(&f->taken, n), row = w->rows[k];
+            if (!count || !trace_id_equal(v->trace_ids[row], ids[count - 1]))
+                ids[count++] = v->trace_ids[row];
+            f->keys[b][k] = count - 1;
+        }
     bool is_done = true;
     if (f->chosen_ids) {
+        bool is_any = false;
         for (uint32_t i = 0; i < count; i++) {
             uint32_t key = f->chosen_ids[b].slots[place_of_id(&f->chosen_ids[b], ids[i])].key;
             numbers[i] = key ? key : GROUP_KEY_NONE;
+            is_any |= key != 0;
         }
+        f->none_is_shown = f->taken.all && !is_any;
     } else {
         group_keys_begin(f->groups.keys, b);
         is_done = group_keys_trace_ids(f->groups.keys, b, ids, count, numbers);
@@ -423,10 +442,15 @@ static bool put_groups(feeder *f, uint32_t *out)
 /* False: the budget has failed, or the query should take two passes. */
 static bool find_groups(feeder *f, uint32_t *out)
 {
-    for (uint32_t b = 0; b < f->groups.key_count; b++)
+    f->none_is_shown = false;
+    for (uint32_t b = 0; b < f->groups.key_count && !f->none_is_shown; b++)
         find_keys(f, b);
     if (has_failed(f))
         return false;
+    if (f->none_is_shown) {
+        f->scan.count = 0;
+        return true;
+    }
     if (!f->chosen_in)
         return put_groups(f, out);
     uint32_t shown = f->choice->count;

@@ -36,6 +36,7 @@ typedef struct feeder {
     const finish_choice *choice;
     bool drops_others;           /* instead: rows of groups that are not shown go nowhere */
     feed_ids *chosen_ids;        /* then, per breakdown */
+    bool none_is_shown;          /* no row of the block at hand is of a chosen trace */
     bool may_split, wants_split; /* too many cells: the query should take two passes */
     uint64_t cell_cost;
     /* of the block at hand */

@@ -291,7 +291,7 @@ static uint64_t count_values(const scan_part *p, const plan_field *of)
 
 /* Whether a first pass that keeps everything would only find out that there are too many groups: told by the largest sealed
  * part, when nothing is filtered. */
-static bool expects_many_groups(const run *r, uint64_t cell_cost)
+static bool expects_many_groups(run *r, uint64_t cell_cost)
 {
     const scan_part *largest = NULL;
     for (uint32_t i = 0; i < r->scan.part_count; i++) {
@@ -303,8 +303,11 @@ static bool expects_many_groups(const run *r, uint64_t cell_cost)
         return false;
     uint64_t group_count = 1;
     for (uint32_t b = 0; b < r->plan->breakdown_count && group_count <= largest->info.row_count;
-         b++)
-        group_count *= count_values(largest, &r->plan->fields[r->plan->breakdowns[b]]);
+         b++) {
+        uint64_t values = count_values(largest, &r->plan->fields[r->plan->breakdowns[b]]);
+        group_keys_expect(r->keys, b, (uint32_t)(values < UINT32_MAX ? values : UINT32_MAX));
+        group_count *= values;
+    }
     return group_count > r->plan->limit && group_count * cell_cost > FEED_SPLIT_COST;
 }
 

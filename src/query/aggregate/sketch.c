@@ -49,7 +49,7 @@ uint32_t sketch__compact(uint64_t *entries, uint32_t count)
 
 /* ---- the list ---- */
 
-static bool grow_list(agg_states *s, sketch_cell *c, uint32_t need)
+bool sketch__reserve(agg_states *s, sketch_cell *c, uint32_t need)
 {
     if (need <= c->capacity)
         return true;
@@ -69,9 +69,9 @@ static bool grow_list(agg_states *s, sketch_cell *c, uint32_t need)
 static bool make_room(agg_states *s, sketch_cell *c)
 {
     if (c->capacity < LIST_FEW)
-        return grow_list(s, c, c->used + 1);
+        return sketch__reserve(s, c, c->used + 1);
     c->used = sketch__compact(c->list, c->used);
-    return c->used <= c->capacity / 2 || grow_list(s, c, c->capacity * 2);
+    return c->used <= c->capacity / 2 || sketch__reserve(s, c, c->capacity * 2);
 }
 
 void sketch__add_entry(agg_states *s, sketch_cell *c, int32_t key, uint64_t weight)
@@ -177,7 +177,8 @@ static void put(agg_states *s, sketch_cell *c, int32_t key, uint64_t weight)
     if (weight > UINT32_MAX - c->in_window)
         empty_window(s, c);
     bool is_held = (uint32_t)(key - c->base) < c->length;
-    if (!is_held && (size_t)(c - (sketch_cell *)s->cells) < WINDOW_CELLS) {
+    bool is_early = (size_t)(c - (sketch_cell *)s->cells) < WINDOW_CELLS;
+    if (!is_held && (is_early || c->length || c->used >= LIST_LONG)) {
         if (!c->length && c->used >= LIST_FEW)
             open_window(s, c);
         is_held = c->length && sketch__widen(s, c, key, key + 1);
@@ -288,8 +289,16 @@ static void merge(agg_states *into, void *into_cell, const void *from_cell)
             if (b->window[i])
                 put(into, a, b->base + (int32_t)i, b->window[i]);
     }
-    for (uint32_t i = 0; i < b->used; i++)
-        put(into, a, entry_key(b->list[i]), entry_weight(b->list[i]));
+    if (!a->length && a->used + b->used < LIST_LONG) {
+        if (b->used && sketch__reserve(into, a, a->used + b->used)) {
+            memcpy(a->list + a->used, b->list, b->used * sizeof *a->list);
+            a->used += b->used;
+            a->in_list += b->in_list;
+        }
+    } else {
+        for (uint32_t i = 0; i < b->used; i++)
+            put(into, a, entry_key(b->list[i]), entry_weight(b->list[i]));
+    }
     sketch__find_inner(a);
 }
 

@@ -8,7 +8,6 @@
 #define LOG_CHUNK 16384u
 /* A log that takes this share of the query's bytes is folded before it goes on. */
 #define LOG_SHARE 8u
-#define LIST_LONG 128u /* values: counting them in a window is cheaper than sorting a list */
 
 typedef struct log_chunk {
     struct log_chunk *next;
@@ -55,6 +54,8 @@ static void put_values(agg_states *s, sketch_cell *c, const double *values, uint
     int32_t low = key_of(least), high = key_of(greatest);
     if (!c->length && c->used + count >= LIST_LONG && high - low < (int32_t)WINDOW_MAX - OCTAVE)
         (void)!sketch__widen(s, c, low, high + 1); /* the list takes what no window holds */
+    if (!c->length && !sketch__reserve(s, c, c->used + count))
+        return;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = (uint32_t)(key_of(values[i]) - c->base);
         if (at < c->length && c->in_window < UINT32_MAX) {

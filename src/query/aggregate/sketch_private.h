@@ -15,6 +15,7 @@
 #define OCTAVE       (1 << AGG_SKETCH_MANTISSA_BITS)
 #define LIST_FIRST   8u
 #define LIST_FEW     32u
+#define LIST_LONG    128u /* entries: any cell's are better counted in a window */
 
 /* An entry: key + KEY_BIAS above, weight in the low 46 bits; ascending entries have ascending keys. */
 #define KEY_BIAS    ((int32_t)1 << 17)
@@ -79,6 +80,7 @@ static inline void sketch__range(sketch_cell *c, double least, double greatest)
 /* ---- sketch.c ---- */
 /* Sorts and joins entries of one key; returns how many are left. */
 uint32_t sketch__compact(uint64_t *entries, uint32_t count);
+bool sketch__reserve(agg_states *s, sketch_cell *c, uint32_t need) must_use; /* entries */
 /* An entry into the list. */
 void sketch__add_entry(agg_states *s, sketch_cell *c, int32_t key, uint64_t weight);
 /* Makes the window hold the keys [low, end) too; false when it would be too long, or the budget has failed. */

@@ -98,6 +98,33 @@ static uint64_t rank_of(calc_op op, uint64_t n)
     return rank < 1 ? 1 : (uint64_t)rank;
 }
 
+/* The key of a rank (from 1) among entries of weight 1 alone: Hoare's selection, in a copy. */
+static int32_t list_rank(uint64_t *entries, uint32_t count, uint64_t rank)
+{
+    uint32_t low = 0, high = count - 1, wanted = (uint32_t)rank - 1;
+    while (low < high) {
+        uint64_t pivot = entries[low + (high - low) / 2];
+        uint32_t i = low, j = high;
+        for (;;) {
+            while (entries[i] < pivot)
+                i++;
+            while (entries[j] > pivot)
+                j--;
+            if (i >= j)
+                break;
+            uint64_t swap = entries[i];
+            entries[i++] = entries[j];
+            entries[j--] = swap;
+        }
+        /* What is at or before j < high is at most the pivot, what is behind is at least that. */
+        if (wanted <= j)
+            high = j;
+        else
+            low = j + 1;
+    }
+    return entry_key(entries[wanted]);
+}
+
 /* The key of a rank in a window without a list, from the nearer end. */
 static int32_t window_rank(const sketch_cell *c, uint64_t rank)
 {
@@ -126,6 +153,10 @@ void agg__percentile_finish(const agg_states *s, uint32_t cell, calc_op op, int6
         key = key_of(rank == all ? c->greatest : c->least);
     } else if (!c->used) {
         key = window_rank(c, rank);
+    } else if (!c->length && c->in_list == c->used && c->used <= LIST_LONG) {
+        uint64_t entries[LIST_LONG];
+        memcpy(entries, c->list, c->used * sizeof *entries);
+        key = list_rank(entries, c->used, rank);
     } else {
         arena_mark mark = arena_here(mem);
         sketch_walk walk;
