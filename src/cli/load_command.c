@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "cli/api.h"
 #include "cli/load/run.h"
@@ -11,25 +12,36 @@
 
 #define PREPARED_MAX                                                                               \
     2200000u /* spans made before the clock starts (1 GB); beyond it they are sent again as new ones */
+#define WRITTEN_PER_S                                                                              \
+    10000.0 /* the rate at which the events of a file happened, unless --rate says another */
 
 typedef struct load {
-    uint64_t spans, connections, seed;
+    uint64_t spans, connections, seed, at;
     double rate;
     bool logs, as_is;
+    const char *shape, *write, *read;
 } load;
 
 static const cli_option load_options_table[] = {
     {"spans", 'n', OPTION_COUNT, offsetof(load, spans), "N",
      "stop after so many spans or log records (default 1,000,000)"},
+    {"shape", 0, OPTION_TEXT, offsetof(load, shape), "SHAPE",
+     "A: synthetic spans (default); B: call trees of real systems; logs"},
     {"rate", 'r', OPTION_NUMBER, offsetof(load, rate), "N",
      "so many a second (default: as fast as they are acknowledged)"},
     {"connections", 'c', OPTION_COUNT, offsetof(load, connections), "N",
      "senders at once (default 8)"},
-    {"seed", 0, OPTION_COUNT, offsetof(load, seed), "N", "of the generated spans (default 1)"},
+    {"seed", 0, OPTION_COUNT, offsetof(load, seed), "N", "of what is generated (default 1)"},
+    {"write", 0, OPTION_TEXT, offsetof(load, write), "FILE",
+     "do not send: write the requests to FILE, their times at --rate (default 10,000 a second)"},
+    {"at", 0, OPTION_COUNT, offsetof(load, at), "UNIX_SECONDS",
+     "when what --write makes ends (default now): the same seed and time give the same bytes"},
+    {"read", 0, OPTION_TEXT, offsetof(load, read), "FILE",
+     "send each request of FILE once, unchanged"},
     {"logs", 0, OPTION_FLAG, offsetof(load, logs), NULL,
-     "the files are OTLP log requests, not traces"},
+     "the files named as words are OTLP log requests, not traces"},
     {"as-is", 0, OPTION_FLAG, offsetof(load, as_is), NULL,
-     "send the files unchanged, without new ids and times"},
+     "send those files unchanged, without new ids and times"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL},
 };
 
@@ -58,16 +70,10 @@ static sk_code read_files(const cli *c, load_bodies *ret, err *e)
         sk_code code = file_read_all(c->words[i], 64 * MIB, &bytes, &len, e);
         if (code != SK_OK)
             return code;
-        load_body body = {0};
-        buf_init(&body.bytes, 64 * MIB);
-        buf_add(&body.bytes, bytes, len);
+        code = load_bodies_add(ret, span_of(bytes, len), 0, e);
         base_free(bytes);
-        if (body.bytes.failed ||
-            !base_reserve(&ret->bodies, &ret->capacity, ret->count + 1, sizeof *ret->bodies)) {
-            buf_done(&body.bytes);
-            return err_set(e, SK_NO_MEMORY, "out of memory");
-        }
-        ret->bodies[ret->count++] = body;
+        if (code != SK_OK)
+            return code;
     }
     return SK_OK;
 }
@@ -119,36 +125,101 @@ static void print_report(cli *c, const load_report *r)
                    (unsigned long long)r->retries, (unsigned long long)r->refused);
 }
 
+/* Times of what is generated to be sent at once do not matter: each send gives it new ones. */
+static load_plan plan_of(const load *l, load_shape shape, uint64_t items, double items_per_s,
+                         int64_t end_ns)
+{
+    int64_t window_ns = (int64_t)((double)items / items_per_s * 1e9);
+    return (load_plan){.shape = shape,
+                       .seed = l->seed ? l->seed : 1,
+                       .items = items,
+                       .start_ns = end_ns - window_ns,
+                       .window_ns = window_ns};
+}
+
+static int write_file(cli *c, const load *l, load_shape shape, uint64_t items)
+{
+    err e = {0};
+    body_file *out;
+    int64_t end_ns = l->at ? (int64_t)l->at * NS_PER_S : clock_wall_ns();
+    load_plan plan = plan_of(l, shape, items, l->rate > 0 ? l->rate : WRITTEN_PER_S, end_ns);
+    sk_code done =
+        body_file_create(l->write, shape == LOAD_SHAPE_LOGS ? PATCH_LOGS : PATCH_TRACES, &out, &e);
+    if (done != SK_OK)
+        return cli_fail_err(c, &e);
+    done = load_generate(&plan, body_file_sink(out), &e);
+    unsigned long long made = body_file_items(out), requests = body_file_requests(out);
+    err close_e = {0};
+    sk_code closed = body_file_close(out, &close_e);
+    if (done != SK_OK || closed != SK_OK)
+        return cli_fail_err(c, done != SK_OK ? &e : &close_e);
+    if (c->json)
+        term_print(&c->out,
+                   "{\"items\":%llu,\"requests\":%llu,\"start_ns\":\"%lld\",\"end_ns\":\"%lld\"}\n",
+                   made, requests, (long long)plan.start_ns,
+                   (long long)(plan.start_ns + plan.window_ns));
+    else
+        term_print(&c->out, "%llu items in %llu requests written to %s\n", made, requests,
+                   l->write);
+    return EXIT_OK;
+}
+
+static sk_code prepare(cli *c, const load *l, load_shape shape, load_options *o,
+                       load_bodies *bodies, err *e)
+{
+    sk_code code;
+    if (l->read) {
+        code = body_file_open(l->read, &o->file, e);
+        if (code == SK_OK)
+            o->signal = body_file_signal(o->file);
+        if (!l->spans)
+            o->items = UINT64_MAX;
+        return code;
+    }
+    uint64_t prepared = o->items < PREPARED_MAX ? o->items : PREPARED_MAX;
+    load_plan plan = plan_of(l, shape, prepared, l->rate > 0 ? l->rate : (double)PREPARED_MAX / 2,
+                             clock_wall_ns());
+    code = c->word_count ? read_files(c, bodies, e)
+                         : load_generate(&plan, load_bodies_sink(bodies), e);
+    o->bodies = bodies->bodies;
+    o->body_count = bodies->count;
+    return code;
+}
+
 static int run_load(cli *c, void *own)
 {
     load *l = own;
     err e = {0};
-    load_bodies bodies = {0};
-    load_report report;
+    load_shape shape = LOAD_SHAPE_A;
+    uint64_t items = l->spans ? l->spans : 1000000;
+    if (l->shape && !load_shape_parse(span_text(l->shape), &shape))
+        return cli_fail(c, EXIT_USAGE, "--shape is A, B or logs, not %s", l->shape);
+    if (l->write)
+        return write_file(c, l, shape, items);
     int code = api_prepare(c);
     if (code != EXIT_OK)
         return code;
-    uint64_t spans = l->spans ? l->spans : 1000000;
-    double window_s = l->rate > 0 ? (double)PREPARED_MAX / l->rate : 2;
-    sk_code done = c->word_count ? read_files(c, &bodies, &e)
-                                 : load_generate(l->seed ? l->seed : 1,
-                                                 spans < PREPARED_MAX ? spans : PREPARED_MAX,
-                                                 (int64_t)(window_s * 1e9), &bodies, &e);
+    load_bodies bodies = {0};
+    load_report report;
     load_options o = {.url = c->url,
                       .key = c->key,
-                      .signal = l->logs ? PATCH_LOGS : PATCH_TRACES,
-                      .items = spans,
+                      .signal = l->logs || (shape == LOAD_SHAPE_LOGS && !c->word_count)
+                                    ? PATCH_LOGS
+                                    : PATCH_TRACES,
+                      .items = items,
                       .items_per_s = l->rate,
                       .connections = l->connections ? (uint32_t)l->connections : 8,
-                      .body_count = bodies.count,
-                      .bodies = bodies.bodies,
                       .keep_as_is = l->as_is,
                       .is_stopped = is_stopped,
                       .progress = show_progress,
                       .ctx = c};
+    sk_code done = prepare(c, l, shape, &o, &bodies, &e);
     if (done == SK_OK)
         done = load_run(&o, &report, &e);
     load_bodies_done(&bodies);
+    err ignored = {0};
+    if (o.file && body_file_close(o.file, &ignored) != SK_OK && done == SK_OK)
+        done = ignored.code;
     if (done != SK_OK)
         return cli_fail_err(c, &e);
     print_report(c, &report);
@@ -158,12 +229,17 @@ static int run_load(cli *c, void *own)
 const command command_load = {
     .name = "load",
     .summary = "send OTLP spans at a rate and measure how they are acknowledged",
-    .usage = "[--spans N] [--rate N] [FILE…]",
-    .examples = "skep load --spans 2000000\nskep load --rate 5000 --spans 300000\nskep load "
-                "requests/*.pb --spans 100000\n",
-    .more = "Without files it makes spans of about 450 bytes (14 services, 17 fields). Files are "
-            "OTLP protobuf requests. Every send gets new ids and times, "
-            "so that it is new data and not a retry.\n",
+    .usage = "[--shape A|B|logs] [--spans N] [--rate N] [FILE…]",
+    .examples =
+        "skep load --spans 2000000\nskep load --shape B --rate 5000 --spans 300000\n"
+        "skep load --shape logs --spans 1000000 --write lines.load\nskep load --read lines.load\n"
+        "skep load requests/*.pb --spans 100000\n",
+    .more =
+        "Shape A: spans of about 450 bytes, 14 services, 17 fields. Shape B: call trees and times "
+        "of real microservices, 22 fields. logs: lines of about 570 bytes. "
+        "Files named as words are OTLP protobuf requests. Every send gets new ids and times, so "
+        "that "
+        "it is new data and not a retry; only --read and --as-is send the bytes as they are.\n",
     .options = load_options_table,
     .own_bytes = sizeof(load),
     .run = run_load,

@@ -3,4 +3,4 @@
  */
 #include "check.h"
 
-TEST_MAIN(cli_term, cli_table, cli_chart, cli_waterfall, cli_options, cli_view, cli_api)
+TEST_MAIN(cli_term, cli_table, cli_chart, cli_waterfall, cli_options, cli_view, cli_api, cli_load)

@@ -108,38 +108,64 @@ static sk_code send_body(worker *w, http_client *http, span body, uint32_t items
     return SK_OK;
 }
 
+/* One mask and one shift a pass, so that a trace's spans stay together. */
+static void renew(loader *l, uint32_t which, uint64_t pass, uint8_t *out)
+{
+    const load_options *o = l->o;
+    int64_t pass_ns = o->items_per_s > 0
+                          ? (int64_t)((double)(pass * l->items_per_pass) / o->items_per_s * 1e9)
+                          : clock_mono_ns() - l->start_mono_ns;
+    patch_apply(&l->indexes[which], o->bodies[which].bytes.at, out, hash_mix(l->mask_seed + pass),
+                l->start_wall_ns + pass_ns - l->newest_ns);
+}
+
+/* The next request to send, in `copy`; 0 items when there is none left. */
+static uint32_t next_body(worker *w, buf *copy)
+{
+    loader *l = w->l;
+    const load_options *o = l->o;
+    uint64_t before, turn = 0;
+    uint32_t items = 0;
+    if (o->file) {
+        sk_code code = body_file_next(o->file, copy, &items, &before, &w->failure);
+        if (code != SK_OK) {
+            w->failure.code = code == SK_NOT_FOUND ? SK_OK : code;
+            return 0;
+        }
+    } else {
+        turn = atomic_fetch_add(&l->next, 1);
+        uint32_t which = (uint32_t)(turn % o->body_count);
+        before = turn / o->body_count * l->items_per_pass +
+                 turn % o->body_count * l->items_per_pass / o->body_count;
+        items = l->indexes[which].items;
+    }
+    if (before >= o->items)
+        return 0;
+    if (o->items_per_s > 0)
+        rest_until(l, l->start_mono_ns + (int64_t)((double)before / o->items_per_s * 1e9));
+    if (o->file)
+        return items;
+    uint32_t which = (uint32_t)(turn % o->body_count);
+    buf_clear(copy);
+    buf_add_span(copy, buf_span(&o->bodies[which].bytes));
+    if (copy->failed) {
+        w->failure.code = err_set(&w->failure, SK_NO_MEMORY, "out of memory");
+        return 0;
+    }
+    if (!o->keep_as_is)
+        renew(l, which, turn / o->body_count, copy->at);
+    return items;
+}
+
 static void run_worker(void *ctx)
 {
     worker *w = ctx;
     loader *l = w->l;
-    const load_options *o = l->o;
     buf copy;
     buf_init(&copy, 256 * MIB);
     http_client *http = http_client_new();
-    while (http && !is_stopped(l)) {
-        uint64_t turn = atomic_fetch_add(&l->next, 1), pass = turn / o->body_count;
-        uint32_t which = (uint32_t)(turn % o->body_count);
-        uint64_t before =
-            pass * l->items_per_pass + turn % o->body_count * l->items_per_pass / o->body_count;
-        if (before >= o->items)
-            break;
-        if (o->items_per_s > 0)
-            rest_until(l, l->start_mono_ns + (int64_t)((double)before / o->items_per_s * 1e9));
-        span original = buf_span(&o->bodies[which].bytes);
-        buf_clear(&copy);
-        buf_add_span(&copy, original);
-        if (copy.failed)
-            break;
-        if (!o->keep_as_is) { /* one mask and one shift a pass, so that a trace's spans stay together */
-            int64_t pass_ns =
-                o->items_per_s > 0
-                    ? (int64_t)((double)(pass * l->items_per_pass) / o->items_per_s * 1e9)
-                    : clock_mono_ns() - l->start_mono_ns;
-            int64_t shift = l->start_wall_ns + pass_ns - l->newest_ns;
-            patch_apply(&l->indexes[which], original.at, copy.at, hash_mix(l->mask_seed + pass),
-                        shift);
-        }
-        if (send_body(w, http, buf_span(&copy), l->indexes[which].items) != SK_OK)
+    for (uint32_t items; http && !is_stopped(l) && (items = next_body(w, &copy));) {
+        if (send_body(w, http, buf_span(&copy), items) != SK_OK)
             break;
         w->failure.code = SK_OK;
     }
@@ -184,6 +210,8 @@ static void collect(loader *l, worker *workers, load_report *ret)
 
 static sk_code find_patches(loader *l, err *e)
 {
+    if (l->o->file)
+        return SK_OK;
     l->indexes = base_alloc_zero(l->o->body_count, sizeof *l->indexes);
     if (!l->indexes)
         return err_set(e, SK_NO_MEMORY, "out of memory");

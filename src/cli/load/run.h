@@ -4,7 +4,7 @@
 #ifndef CLI_LOAD_RUN_H
 #define CLI_LOAD_RUN_H
 
-#include "cli/load/patch.h"
+#include "cli/load/body_file.h"
 #include "cli/load/shape.h"
 
 typedef struct load_options {
@@ -16,6 +16,7 @@ typedef struct load_options {
     uint32_t body_count;
     const load_body *bodies;       /* originals; used in turn, each time with new ids and times */
     bool keep_as_is;               /* send them unchanged */
+    body_file *file;               /* instead of bodies: each of its requests once, unchanged */
     bool (*is_stopped)(void *ctx); /* asked often, from the calling thread */
     void (*progress)(void *ctx, uint64_t items, double seconds); /* every second; may be NULL */
     void *ctx;
