@@ -130,7 +130,7 @@ class Otel(ClickHouse):
         return f"{alias}StatusCode = 'Error'"
 
     def field(self, load, name, alias=""):
-        own = {"service_name": "ServiceName", "trace_id": "TraceId", "span_id": "SpanId", "parent_id": "ParentSpanId", "severity": "SeverityText"}
+        own = {"service_name": "ServiceName", "name": "SpanName", "trace_id": "TraceId", "span_id": "SpanId", "parent_id": "ParentSpanId", "severity": "SeverityText"}
         return alias + (own.get(name) or f"SpanAttributes['{load.names.get(name, name)}']")
 
     def exists(self, load, name, alias):
@@ -140,7 +140,7 @@ class Otel(ClickHouse):
         ms, when = f"({alias}Duration / 1e6)", f"{alias}Timestamp"
         return {"spans": "spans", "ms": ms, "p95": f"quantile(0.95)({ms})", "p99": f"quantile(0.99)({ms})", "octave": f"floor(log2({alias}Duration + 1) * 4)",
                 "distinct_user": f"uniq({self.field(load, 'user_id', alias)})", "word": lambda word: f"hasToken({alias}Body, '{word}')",
-                "not_consumer": f"{alias}SpanKind != 'Consumer'",
+                "not_consumer": f"{alias}SpanKind != 'Consumer'", "is_root": f"{alias}ParentSpanId = ''",
                 "range": f"{when} >= fromUnixTimestamp({load.t0}) AND {when} < fromUnixTimestamp({load.t1})"}
 
     def trace_sql(self, trace_id):
@@ -202,7 +202,7 @@ class Tuned(ClickHouse):
     def dialect(self, load, alias=""):
         ms = f"({alias}duration_ns / 1e6)"
         return {"spans": "spans", "ms": ms, "p95": f"quantile(0.95)({ms})", "p99": f"quantile(0.99)({ms})", "octave": f"floor(log2({alias}duration_ns + 1) * 4)",
-                "distinct_user": f"uniq({alias}user_id)", "word": lambda word: f"hasToken({alias}body, '{word}')"}
+                "distinct_user": f"uniq({alias}user_id)", "is_root": f"{alias}parent_id = 0", "word": lambda word: f"hasToken({alias}body, '{word}')"}
 
     def trace_sql(self, trace_id):
         return f"SELECT * FROM spans WHERE trace_id = unhex('{trace_id}')"

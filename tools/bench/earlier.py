@@ -11,7 +11,7 @@ import run
 from skep import Skep
 
 ROOT = report.ROOT
-QUERY_ROWS = 60_000
+QUERY_ROWS = 30_000
 
 
 class Worktree:

@@ -86,8 +86,11 @@ QUESTIONS = [
     Question("self time by service", "AB", ((K, "service.name"), ("p", "P99(meta.self_ms)")),
              text="P99(meta.self_ms) GROUP BY service.name LIMIT 100"),
     Question("self time heatmap", "AB", ((T, ""), (N, "HEATMAP(meta.self_ms)")), series=True, text="HEATMAP(meta.self_ms)"),
-    Question("P99 by root", "AB", ((K, "meta.root_name"), ("p", "P99(duration_ms)")), text="P99(duration_ms) GROUP BY meta.root_name LIMIT 100"),
-    Question("A calls B and B is slow", "B", ((N, "COUNT"),), text='COUNT WHERE service.name = "baskets" AND duration_ms > 5 AND parent.service.name = "gateway"'),
+    Question("P99 by root", "AB", ((K, "meta.root_name"), ("p", "P99(duration_ms)")), text="P99(duration_ms) GROUP BY meta.root_name LIMIT 100",
+             sql="SELECT {p.name}, {c.p99} FROM {spans} c JOIN {spans} p ON {c.trace} = {p.trace} WHERE {c.range} AND {p.is_root} GROUP BY 1"),
+    Question("A calls B and B is slow", "B", ((N, "COUNT"),), text='COUNT WHERE service.name = "catalog" AND duration_ms > 5 AND parent.service.name = "bookings"',
+             sql="SELECT count(*) FROM {spans} c JOIN {spans} p ON {c.trace} = {p.trace} AND {c.parent} = {p.span} "
+                 "WHERE {c.range} AND {c.service} = 'catalog' AND {p.service} = 'bookings' AND {c.ms} > 5"),
     Question("service map", "AB", ((K, "from"), (K, "to"), (N, "count"), ("p", "p95_ms")), special="service_map", aim={"B": 8, "A": 80},
              sql="SELECT {p.service}, {c.service}, count(*), {c.p95} FROM {spans} c JOIN {spans} p ON {c.trace} = {p.trace} AND {c.parent} = {p.span} "
                  "WHERE {c.range} AND {p.range} AND {c.service} <> {p.service} AND {c.not_consumer} GROUP BY 1, 2"),

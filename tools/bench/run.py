@@ -58,7 +58,7 @@ class Runner:
             self.take_load(system)
             for question in self.questions:
                 self.ask(system, question)
-            if system.is_concurrent and not self.load.is_logs:
+            if not self.load.is_logs:
                 self.dashboard(system)
             if system.name == "skep" and self.is_whole:
                 self.only_skep(system)
@@ -127,6 +127,10 @@ class Runner:
                 self.board.say_same(question.name, system.name, *verdict)
 
     def ask_all(self, system, chosen):
+        if not system.is_concurrent:
+            for question in chosen:
+                system.ask(question, self.load)
+            return
         with concurrent.futures.ThreadPoolExecutor(len(chosen)) as pool:
             for done in [pool.submit(system.ask, q, self.load) for q in chosen]:
                 done.result()
@@ -142,12 +146,9 @@ class Runner:
                 able.append(q)
             except Exception:  # what it cannot answer is in the table already
                 continue
-        if len(able) < len(chosen):
-            row_remark, comparable = f"only {len(able)} of {len(chosen)} can be asked", False
-        else:
-            row_remark, comparable = "", True
+        row_remark = f"only {len(able)} of {len(chosen)} can be asked" if len(able) < len(chosen) else ""
         taken = times_ms(lambda: self.ask_all(system, able), min(self.times, 10))
-        self.board.put(DASHBOARD, system.name, statistics.median(taken), remark=row_remark, is_comparable=comparable)
+        self.board.put(DASHBOARD, system.name, statistics.median(taken), remark=row_remark, is_comparable=not row_remark)
         if system.name == "skep":
             self.dashboard_while_ingesting(system, able)
 

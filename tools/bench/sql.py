@@ -4,7 +4,7 @@ import time
 from system import Skipped
 
 FIELDS = {"service": "service_name", "user": "user_id", "route": "http_route", "country": "app_country", "experiment": "app_experiment",
-          "trace": "trace_id", "span": "span_id", "parent": "parent_id", "severity": "severity"}
+          "name": "name", "trace": "trace_id", "span": "span_id", "parent": "parent_id", "severity": "severity"}
 
 DIFFERENCES = ("service_name", "k8s_pod_name", "service_instance_id", "http_route", "db_collection_name", "db_query_text", "app_tenant", "app_country")
 
@@ -17,7 +17,8 @@ class Names(dict):
         self.system, self.load, self.alias = system, load, alias
         start = f"{alias}start_ns"
         self.own = {"range": f"{start} >= {load.t0 * 10**9} AND {start} < {load.t1 * 10**9}", "bucket": system.bucket(start, step),
-                    "error": system.error(alias), "not_consumer": f"{alias}kind <> 'consumer'", **system.dialect(load, alias)}
+                    "error": system.error(alias), "not_consumer": f"{alias}kind <> 'consumer'", "is_root": f"{alias}parent_id = ''",
+                    **system.dialect(load, alias)}
         self.step = step
 
     def __missing__(self, name):
