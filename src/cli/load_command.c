@@ -236,7 +236,7 @@ const command command_load = {
         "skep load requests/*.pb --spans 100000\n",
     .more =
         "Shape A: spans of about 450 bytes, 14 services, 17 fields. Shape B: call trees and times "
-        "of real microservices, 22 fields. logs: lines of about 570 bytes. "
+        "of real microservices, 22 fields. logs: lines of about 550 bytes. "
         "Files named as words are OTLP protobuf requests. Every send gets new ids and times, so "
         "that "
         "it is new data and not a retry; only --read and --as-is send the bytes as they are.\n",

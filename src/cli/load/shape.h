@@ -4,7 +4,7 @@
  * A: synthetic spans of about 450 bytes: 14 services, 17 fields, about 11 spans a trace, 200,000 users by Zipf.
  * B: call trees and times of real systems (cli/load/trees.h), 22 fields, with retries, errors, clocks that are off, and spans
  *    that come late or carry a date of hours ago.
- * logs: the lines that the spans of B would write, about 570 bytes each, ids repeated in the text.
+ * logs: the lines that the spans of B would write, about 550 bytes each, ids repeated in the text.
  */
 #ifndef CLI_LOAD_SHAPE_H
 #define CLI_LOAD_SHAPE_H

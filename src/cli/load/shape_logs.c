@@ -1,7 +1,7 @@
 /*
- * cli/load/shape_logs.c: the lines that the spans of load B would write. Called by cli/load/shape.c. About 660 templates (two or
- * three of each operation), about nine variables and 570 bytes a line; every line repeats its trace and span id, and mostly names
- * things from small sets (trips, stations, orders), as the logs of real business services do.
+ * cli/load/shape_logs.c: the lines that the spans of load B would write. Called by cli/load/shape.c. Three templates of each
+ * operation, about 550 bytes a line; every line repeats its trace and span id, and mostly names things from small sets, as the
+ * logs of real business services do. docs/performance.md says how repetitive they are beside real ones.
  */
 #include <stdio.h>
 
@@ -13,10 +13,11 @@
 
 #define SENDERS      (TREE_SERVICES_MAX * FLOW_PODS)
 #define LINES_A_SPAN 0.95
-#define QUIET_CHANCE 0.5 /* of a span to write nothing */
-#define LISTS        8u  /* that a template prints: what was asked for, the first ones most often */
-#define KINDS        6u  /* of things that lists name */
-#define TEMPLATES    3u  /* of an operation, at most */
+#define QUIET_CHANCE 0.73 /* of a span to write nothing */
+#define LISTS        8u /* that a template prints: what was asked for, the first ones most often */
+#define KINDS        6u /* of things that lists name */
+#define TEMPLATES    3u /* of an operation, at most */
+#define LINES_MAX    5u /* of a span that writes at all, which are at least two */
 
 typedef struct generator {
     load_packer packer;
@@ -69,22 +70,22 @@ static void print_message(buf *out, const flow_span *s, const op_words *w, uint6
               words_noun((uint32_t)(form >> 8)));
     uint32_t things = (uint32_t)(form >> 16) % 8;
     things = things < 3 ? 0 : things < 5 ? 1 : things == 5 ? 4 : things == 6 ? 7 : 11;
-    if ((form >> 24) % 12 == 0) {
+    if ((form >> 24) % 40 == 0) {
         buf_add_text(out, "[OrderId: ");
         print_uuid(out, 0x0d0e0 + s->order);
         buf_add_text(out, "]");
     }
-    if ((form >> 28) % 8 == 0) {
+    if ((form >> 30) % 32 == 0) {
         buf_add_text(out, "[UserId: ");
         print_uuid(out, 0x05e60000 + s->user);
         buf_add_text(out, "]");
     }
-    if ((form >> 32) % 3 == 0)
+    if ((form >> 32) % 6 == 0)
         buf_print(out, "[took %u ms, %u rows]", (unsigned)((s->end_ns - s->start_ns) / NS_PER_MS),
                   dice_below(d, 20));
     if (!things)
         return;
-    uint32_t kind = (uint32_t)(form >> 36), list = (uint32_t)(LISTS * pow(dice_unit(d), 4));
+    uint32_t kind = (uint32_t)(form >> 36), list = (uint32_t)(LISTS * pow(dice_unit(d), 6));
     buf_print(out, "[%ss: [", words_noun(kind % KINDS));
     for (uint32_t i = 0; i < things; i++) {
         if (i)
@@ -97,10 +98,10 @@ static void print_message(buf *out, const flow_span *s, const op_words *w, uint6
 static void put_line(generator *g, const flow_span *s, uint32_t which, dice *d)
 {
     const op_words *w = &g->words[s->op];
-    uint64_t form = hash_mix(s->op * TEMPLATES + which + 77);
+    uint64_t form = hash_mix(s->op * TEMPLATES + which % TEMPLATES + 77);
     bool is_error = s->is_error && which == 0;
     int64_t time_ns = s->start_ns + (int64_t)((double)(s->end_ns - s->start_ns) *
-                                              (which + dice_unit(d)) / TEMPLATES);
+                                              (which + dice_unit(d)) / LINES_MAX);
     unsigned day_ms = (unsigned)(time_ns / NS_PER_MS % 86400000);
     buf *line = &g->line;
     buf_clear(line);
@@ -133,7 +134,7 @@ static void put_lines(void *ctx, const flow_span *s)
     dice d = {s->seed};
     if (dice_chance(&d, QUIET_CHANCE))
         return;
-    uint32_t lines = 1 + dice_below(&d, 10) % TEMPLATES;
+    uint32_t lines = 2 + dice_below(&d, LINES_MAX - 1);
     for (uint32_t i = 0; i < lines; i++)
         put_line(g, s, i, &d);
 }
