@@ -83,8 +83,8 @@ typedef struct keys_own {
 
 static const cli_option keys_options[] = {
     {"name", 0, OPTION_TEXT, offsetof(keys_own, name), "NAME", "what the key is for"},
-    {"kind", 0, OPTION_TEXT, offsetof(keys_own, kind), "KIND",
-     "ingest (writes only, the default), query (asks only) or configuration"},
+    {"kind", 0, OPTION_TEXT, offsetof(keys_own, kind), "ingest|query|configuration",
+     "ingest (writes only) is the default; query asks only"},
     {"all", 0, OPTION_FLAG, offsetof(keys_own, all), NULL, "list revoked ones too"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL}};
 
@@ -222,6 +222,7 @@ const command command_keys = {
                 "  skep keys create --kind configuration --name laptop\n"
                 "  skep keys revoke hcxik_01abc…\n"
                 "  skep keys adopt 3f9ac2 --env dev        (the fingerprint is in skep doctor)\n",
+    .word = "list|create|revoke|adopt",
     .options = keys_options,
     .own_bytes = sizeof(keys_own),
     .run = run_keys,
@@ -323,6 +324,7 @@ const command command_environments = {
     .examples = "  skep environments\n"
                 "  skep environments create staging\n"
                 "  skep environments delete staging\n",
+    .word = "list|create|delete",
     .options = environments_options,
     .own_bytes = sizeof(environments_own),
     .run = run_environments,

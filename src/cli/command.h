@@ -34,7 +34,9 @@ typedef struct cli_option {
     option_kind kind;
     size_t
         offset; /* of its field: in struct cli for common options, in the command's own struct for its own */
-    const char *takes, *help;
+    const char *
+        takes, /* "a|b|c": only these; FILE, DATASET … are what completion offers; else only said */
+        *help;
 } cli_option;
 
 typedef struct cli cli;
@@ -44,6 +46,7 @@ typedef struct command {
     const char *usage;         /* after "skep NAME" */
     const char *examples;      /* lines, each ended by \n */
     const char *more;          /* paragraphs below the options; may be NULL */
+    const char *word;          /* its first word, as cli_option.takes; may be NULL */
     const cli_option *options; /* its own; may be NULL */
     size_t own_bytes;          /* of its own struct, zeroed before the options fill it */
     int (*run)(cli *c, void *own);
@@ -72,10 +75,13 @@ struct cli {
 
 extern const command command_query, command_trace, command_tail, command_map, command_fields,
     command_status, command_whoami, command_doctor, command_keys, command_environments, command_env,
-    command_demo, command_load;
+    command_demo, command_load, command_completion;
 
 /* The index-th command; NULL past the end. */
 const command *command_at(size_t index);
+const command *command_named(const char *name); /* NULL: there is none */
+/* Those that are main's, with name and summary only. */
+const command *other_command_at(size_t index);
 /* One line to stderr, "skep: …"; returns `code`, so that `return cli_fail(c, EXIT_USAGE, "…")` reads in one line. */
 int cli_fail(cli *c, int code, const char *format, ...) format_like(3, 4);
 /* A remark to stderr unless --quiet. */

@@ -17,20 +17,40 @@
 #include "cli/options.h"
 #include "query/suggest.h"
 
-#define MEMORY_MAX (2 * GIB)
+#define MEMORY_MAX   (2 * GIB)
+#define LEFT_COLUMNS 26 /* of an option in --help */
 
 /* In the order in which a newcomer needs them. */
 // clang-format off
 static const command *const commands[] = {
     &command_query,  &command_trace,        &command_tail,   &command_map,
     &command_fields, &command_env,          &command_demo,   &command_load,  &command_doctor, &command_keys,
-    &command_status, &command_environments, &command_whoami,
+    &command_status, &command_environments, &command_whoami, &command_completion,
+};
+static const command others[] = {
+    {.name = "serve", .summary = "the server"},
+    {.name = "verify", .summary = "check a stopped server's data directory"},
+    {.name = "version", .summary = "print the version"},
+    {.name = "help", .summary = "this text, or a command's"},
 };
 // clang-format on
 
 const command *command_at(size_t index)
 {
     return index < COUNT_OF(commands) ? commands[index] : NULL;
+}
+
+const command *other_command_at(size_t index)
+{
+    return index < COUNT_OF(others) ? &others[index] : NULL;
+}
+
+const command *command_named(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
 }
 
 /* ---- talk ---- */
@@ -90,11 +110,13 @@ bool cli_is_interrupted(cli *c)
 static void print_options(term *t, const cli_option *options)
 {
     for (const cli_option *o = options; o && o->name; o++) {
-        char left[64];
+        char left[80];
         snprintf(left, sizeof left, "%s%c%s --%s%s%s", o->letter ? "-" : " ",
                  o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name, o->takes ? " " : "",
                  o->takes ? o->takes : "");
-        term_print(t, "  %-26s %s\n", left, o->help);
+        term_print(t, strlen(left) > LEFT_COLUMNS ? "  %s\n  %*s %s\n" : "  %s%*s %s\n", left,
+                   (int)(strlen(left) > LEFT_COLUMNS ? LEFT_COLUMNS : LEFT_COLUMNS - strlen(left)),
+                   "", o->help);
     }
 }
 
@@ -123,11 +145,11 @@ static void print_overview(term *t)
            "  skep env --shell python      lines to paste before starting your own program\n"
            "  skep query 'COUNT, P90(duration_ms) GROUP BY service.name, name'\n"
            "\nCommands\n");
-    term_print(t, "  %-14s %s\n", "serve", "the server");
+    term_print(t, "  %-14s %s\n", others[0].name, others[0].summary);
     for (size_t i = 0; i < COUNT_OF(commands); i++)
         term_print(t, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
-    term_print(t, "  %-14s %s\n  %-14s %s\n", "verify", "check a stopped server's data directory",
-               "version", "print the version");
+    for (size_t i = 1; i < COUNT_OF(others); i++)
+        term_print(t, "  %-14s %s\n", others[i].name, others[i].summary);
     term_print(t, "\nskep COMMAND --help shows examples and options.\n"
                   "Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing matched (--fail-empty), 4 key,\n"
                   "5 unreachable, 124 timeout, 130 interrupted.\n");
@@ -137,17 +159,9 @@ static void print_overview(term *t)
 
 static const char *command_name_at(size_t index, const void *ctx)
 {
-    if (index == COUNT_OF(commands))
-        return "serve";
-    return index < COUNT_OF(commands) ? commands[index]->name : NULL;
-}
-
-static const command *find_command(const char *name)
-{
-    for (size_t i = 0; i < COUNT_OF(commands); i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
-    return NULL;
+    const command *of = command_at(index);
+    of = of ? of : other_command_at(index - COUNT_OF(commands));
+    return of ? of->name : NULL;
 }
 
 static int open_signals(void)
@@ -166,7 +180,7 @@ static int run_other(cli *c, const char *name, int argc, char **argv)
 {
     bool wants_help =
         strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
-    const command *about = wants_help && argc > 2 ? find_command(argv[2]) : NULL;
+    const command *about = wants_help && argc > 2 ? command_named(argv[2]) : NULL;
     if (about) {
         print_help(&c->out, about);
         return EXIT_OK;
@@ -212,7 +226,7 @@ int cli_main(int argc, char **argv)
     term_init(&c.out, STDOUT_FILENO, NULL);
     term_init(&c.talk, STDERR_FILENO, NULL);
     int code;
-    c.command = find_command(name);
+    c.command = command_named(name);
     if (!c.mem || !c.http) {
         code = cli_fail(&c, EXIT_FAILED, "no memory");
     } else if (!c.command) {

@@ -271,6 +271,7 @@ const command command_env = {
     .examples = "  eval \"$(skep env --shell python)\"\n"
                 "  skep env --compose node --service web --endpoint http://skep:8080\n"
                 "  skep env --k8s java --env staging\n",
+    .word = "python|node|go|java|ruby|dotnet|php|rust|collector",
     .more = "LANGUAGE: python, node, go, java, ruby, dotnet, php, rust, collector.\n"
             "Each call makes a new, named ingest key; skep keys lists them.\n",
     .options = options,

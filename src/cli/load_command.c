@@ -25,7 +25,7 @@ typedef struct load {
 static const cli_option load_options_table[] = {
     {"spans", 'n', OPTION_COUNT, offsetof(load, spans), "N",
      "stop after so many spans or log records (default 1,000,000)"},
-    {"shape", 0, OPTION_TEXT, offsetof(load, shape), "SHAPE",
+    {"shape", 0, OPTION_TEXT, offsetof(load, shape), "A|B|logs",
      "A: synthetic spans (default); B: call trees of real systems; logs"},
     {"rate", 'r', OPTION_NUMBER, offsetof(load, rate), "N",
      "so many a second (default: as fast as they are acknowledged)"},
@@ -240,6 +240,7 @@ const command command_load = {
         "Files named as words are OTLP protobuf requests. Every send gets new ids and times, so "
         "that "
         "it is new data and not a retry; only --read and --as-is send the bytes as they are.\n",
+    .word = "FILE",
     .options = load_options_table,
     .own_bytes = sizeof(load),
     .run = run_load,

@@ -50,7 +50,7 @@ typedef struct fields_own {
 } fields_own;
 
 static const cli_option fields_options[] = {
-    {"dataset", 0, OPTION_TEXT, offsetof(fields_own, dataset), "NAME", "only of this dataset"},
+    {"dataset", 0, OPTION_TEXT, offsetof(fields_own, dataset), "DATASET", "only of this dataset"},
     {"datasets", 0, OPTION_FLAG, offsetof(fields_own, datasets), NULL, "list the datasets instead"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL}};
 
@@ -148,6 +148,7 @@ const command command_fields = {
     .examples = "  skep fields\n"
                 "  skep fields http. --dataset backend-flask --since 1h\n"
                 "  skep fields --datasets\n",
+    .word = "FIELD",
     .options = fields_options,
     .own_bytes = sizeof(fields_own),
     .run = run_fields,

@@ -19,7 +19,7 @@
 // clang-format off
 const cli_option common_options[] = {
     {"url", 0, OPTION_TEXT, COMMON(url), "URL", "the server (default http://127.0.0.1:8080)"},
-    {"env", 0, OPTION_TEXT, COMMON(env), "NAME", "the environment (default: the key's own; without a key dev)"},
+    {"env", 0, OPTION_TEXT, COMMON(env), "ENVIRONMENT", "the environment (default: the key's own; without a key dev)"},
     {"since", 0, OPTION_TEXT, COMMON(since), "TIME", "from then on: 10m, 2h, 7d ago, RFC 3339 or unix seconds"},
     {"until", 0, OPTION_TEXT, COMMON(until), "TIME", "up to then (default now)"},
     {"limit", 'n', OPTION_COUNT, COMMON(limit), "N", "at most so many rows"},
@@ -29,7 +29,7 @@ const cli_option common_options[] = {
     {"verbose", 'v', OPTION_FLAG, COMMON(verbose), NULL, "say what is asked of the server"},
     {"fail-empty", 0, OPTION_FLAG, COMMON(fail_empty), NULL, "exit with 3 when nothing matched"},
     {"timeout", 0, OPTION_DURATION, COMMON(timeout_ns), "TIME", "give up after that, with exit code 124"},
-    {"color", 0, OPTION_TEXT, COMMON(color), "WHEN", "auto, always or never (NO_COLOR works too)"},
+    {"color", 0, OPTION_TEXT, COMMON(color), "auto|always|never", "NO_COLOR works too"},
     {"no-input", 0, OPTION_FLAG, COMMON(no_input), NULL, "never ask on the terminal"},
     {"key", 0, OPTION_TEXT, COMMON(key), "KEY", "better in SKEP_KEY: other users can see flags"},
     {"key-file", 0, OPTION_TEXT, COMMON(key_file), "FILE", "file that holds the key"},
@@ -65,6 +65,19 @@ bool options_duration(span text, int64_t *ret_ns)
 
 /* ---- one value ---- */
 
+/* "a|b|c" allows these; what has no | says only what it is. */
+static bool is_choice(const char *takes, span text)
+{
+    bool has_choices = false;
+    for (span rest = span_text(takes), one; rest.at;) {
+        one = span_cut(&rest, '|');
+        has_choices |= rest.at != NULL;
+        if (has_choices && span_equal(one, text))
+            return true;
+    }
+    return !has_choices;
+}
+
 /* `from` names the place: "--limit", "SKEP_LIMIT", a file's name. */
 static int set_option(cli *c, const cli_option *o, void *base, const char *value, const char *from)
 {
@@ -77,7 +90,11 @@ static int set_option(cli *c, const cli_option *o, void *base, const char *value
     case OPTION_FLAG:
         *(bool *)field = !span_is(text, "false") && !span_is(text, "0") && text.len;
         return EXIT_OK;
-    case OPTION_TEXT: *(const char **)field = value; return EXIT_OK;
+    case OPTION_TEXT:
+        if (!is_choice(o->takes, text))
+            return cli_fail(c, EXIT_USAGE, "%s takes %s, not \"%s\"", from, o->takes, value);
+        *(const char **)field = value;
+        return EXIT_OK;
     case OPTION_COUNT:
         if (!span_to_u64(text, &count))
             return cli_fail(c, EXIT_USAGE, "%s takes a whole number, not \"%s\"", from, value);
@@ -174,16 +191,28 @@ typedef struct found_option {
     void *base;
 } found_option;
 
+static const cli_option *find_in(const cli_option *table, span name, char letter)
+{
+    for (const cli_option *o = table; o && o->name; o++)
+        if (letter ? o->letter == letter : span_is(name, o->name))
+            return o;
+    return NULL;
+}
+
 /* A command's own letter hides a common one. */
 static found_option find_option(cli *c, void *own, span name, char letter)
 {
-    for (const cli_option *o = c->command->options; o && o->name; o++)
-        if (letter ? o->letter == letter : span_is(name, o->name))
-            return (found_option){o, own};
-    for (const cli_option *o = common_options; o->name; o++)
-        if (letter ? o->letter == letter : span_is(name, o->name))
-            return (found_option){o, c};
-    return (found_option){NULL, NULL};
+    const cli_option *o = find_in(c->command->options, name, letter);
+    return o ? (found_option){o, own} : (found_option){find_in(common_options, name, letter), c};
+}
+
+const cli_option *options_find(const command *of, span given)
+{
+    bool is_long = span_starts_with(given, SPAN("--"));
+    char letter = given.len == 2 && given.at[0] == '-' && !is_long ? (char)given.at[1] : 0;
+    span name = is_long ? span_from(given, 2) : SPAN("");
+    const cli_option *o = find_in(of->options, name, letter);
+    return o ? o : find_in(common_options, name, letter);
 }
 
 static const char *option_name_at(size_t index, const void *ctx)
@@ -253,8 +282,5 @@ int options_parse(cli *c, void *own, int argc, char **argv)
         else
             code = take_option(c, own, argc, argv, &i);
     }
-    if (!code && c->color && strcmp(c->color, "auto") != 0 && strcmp(c->color, "always") != 0 &&
-        strcmp(c->color, "never") != 0)
-        code = cli_fail(c, EXIT_USAGE, "--color takes auto, always or never, not \"%s\"", c->color);
     return code;
 }

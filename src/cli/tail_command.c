@@ -25,8 +25,8 @@ typedef struct tail_own {
 } tail_own;
 
 static const cli_option options[] = {
-    {"dataset", 0, OPTION_TEXT, offsetof(tail_own, dataset), "NAME", "only of this dataset"},
-    {"fields", 0, OPTION_TEXT, offsetof(tail_own, fields), "A,B,…", "print these fields instead"},
+    {"dataset", 0, OPTION_TEXT, offsetof(tail_own, dataset), "DATASET", "only of this dataset"},
+    {"fields", 0, OPTION_TEXT, offsetof(tail_own, fields), "FIELD,…", "print these fields instead"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL}};
 
 typedef struct tailing {

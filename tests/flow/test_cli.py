@@ -247,6 +247,59 @@ def test_tail_ends_after_its_limit(server):
     assert len(tail.lines) == 2
 
 
+# ---- completion ----
+
+BASH = '''eval "$(skep completion bash)"
+complete -p skep >/dev/null || exit 9
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+compopt() { echo ":$*"; }  # works only below a real TAB
+_skep
+printf '%s\\n' "${COMPREPLY[@]}"
+'''
+
+
+def completed(server, tmp_path, *words):
+    """What bash offers after these words, which it has cut at = and : as it does."""
+    folder, cache = tmp_path / "bin", tmp_path / "cache"
+    if not folder.exists():
+        folder.mkdir()
+        cache.mkdir()
+        (folder / "skep").symlink_to(BINARY)
+    env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "SKEP_URL": server.url, "SKEP_DATA_DIR": str(server.data_dir),
+           "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run(["bash", "--norc", "-c", BASH, "bash", "skep", *words], capture_output=True, text=True, env=env, timeout=60, check=True)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_completion_in_bash(shop, tmp_path):
+    def offers(*words):
+        return completed(shop, tmp_path, *words)
+    assert offers("tr") == ["trace"] and set(offers("")) >= {"serve", "query", "trace", "completion", "verify"}
+    listed = re.findall(r"^  (\w+)  ", subprocess.run([str(BINARY)], capture_output=True, text=True, check=True).stdout.split("Commands\n")[1], re.M)
+    assert sorted(offers("")) == sorted(listed)
+    for command in set(listed) - {"serve", "verify", "version", "help"}:
+        options = re.findall(r"^  .{3} (--[\w-]+)", shop.cli(command, "--help").stdout, re.M)
+        assert sorted(offers(command, "--")) == sorted(options) and "--timeout" in options, command
+    assert offers("trace", "--view", "") == offers("trace", "--view", "=") and "critical" in offers("trace", "--view", "")
+    assert offers("trace", "--view", "=", "cr") == ["critical"] and offers("keys", "re") == ["revoke"]
+    assert offers("query", "--url", "http", ":", f"//{shop.address}".split(":")[0], ":", f"{shop.port}", "--hea") == ["--heatmap"]
+    assert offers("query", "--key-file", "") == [":-o", "default"] and offers("nosuch", "") == []
+
+
+def test_completion_asks_the_server(shop, tmp_path):
+    def offers(*words):
+        return completed(shop, tmp_path, *words)
+    assert offers("query", "--env", "d") == ["dev", "demo"]
+    wait_for(lambda: "gateway" in offers("tail", "--env", "demo", "--dataset", ""))  # a slow machine may need more than its 150 ms
+    assert offers("trace", "--env", "demo", "--service", "gate") == ["gateway"]
+    wait_for(lambda: offers("fields", "--env", "demo", "http.rou") == ["http.route"])
+    assert offers("tail", "--env", "demo", "--fields", "name,http.rou") == ["name,http.route"]
+    cached = list((tmp_path / "cache/skep").iterdir())
+    assert cached and all(f.stat().st_mode & 0o777 == 0o600 for f in cached)
+    assert offers("query", "--url", "http", ":", "//127.0.0.1", ":", "1", "--env", "d") == [], "silent when nothing answers"
+
+
 # ---- the rest ----
 
 def test_status_fields_and_map(shop):
