@@ -19,6 +19,7 @@
 
 #define FILE_PERMISSIONS 0600
 #define DIR_PERMISSIONS  0700
+#define ZEROS_BYTES      (256 * KIB)
 
 sk_code file__error(err *e, int error, const char *what, const char *path)
 {
@@ -152,14 +153,17 @@ sk_code file_truncate(file *f, uint64_t size, err *e)
 
 sk_code file_allocate(file *f, uint64_t size, err *e)
 {
-    static const uint8_t zeros[256 * 1024];
     uint64_t before;
     sk_code code = file_size(f, &before, e);
+    uint8_t *zeros = code == SK_OK ? base_alloc_zero(1, ZEROS_BYTES) : NULL;
+    if (code == SK_OK && !zeros)
+        code = err_set(e, SK_NO_MEMORY, "no memory to make room in %s", f->path);
     for (uint64_t at = before; code == SK_OK && at < size;) {
-        size_t len = size - at < sizeof zeros ? (size_t)(size - at) : sizeof zeros;
+        size_t len = size - at < ZEROS_BYTES ? (size_t)(size - at) : ZEROS_BYTES;
         code = file_write_at(f, at, span_of(zeros, len), e);
         at += len;
     }
+    base_free(zeros);
     if (code != SK_OK)
         (void)!file_truncate(f, before,
                              NULL); /* gives the space back; what failed is said already */
