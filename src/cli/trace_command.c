@@ -1,14 +1,21 @@
 /*
- * cli/trace_command.c: skep trace: one trace by its id, or by the beginning of it.
+ * cli/trace_command.c: skep trace: one trace by its id, or by the beginning of it; those whose ids stand on stdin; those in
+ * a file.
  */
+#include <ctype.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/alloc.h"
+#include "base/file.h"
 #include "cli/api.h"
+#include "cli/trace_file.h"
 #include "cli/waterfall.h"
 #include "event/fields.h"
 
 #define MATCHES_MAX 5u
 #define LINE_BYTES  4096
+#define FILE_BYTES  (512 * MIB)
 
 typedef struct trace_own {
     int64_t min_ns;
@@ -25,7 +32,7 @@ static const cli_option options[] = {
     {"depth", 0, OPTION_COUNT, offsetof(trace_own, depth), "N", "only so many levels"},
     {"service", 0, OPTION_TEXT, offsetof(trace_own, service), "SERVICE",
      "only this service's spans and what led to them"},
-    {"view", 0, OPTION_TEXT, offsetof(trace_own, view), "waterfall|table|critical",
+    {"view", 0, OPTION_TEXT, offsetof(trace_own, view), "waterfall|flame|table|critical",
      "waterfall is the default"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL}};
 
@@ -95,6 +102,8 @@ static int show(cli *c, const trace_own *o, const node *reply)
         return cli_fail_err(c, &e);
     if (o->view && strcmp(o->view, "critical") == 0)
         waterfall_print_critical(&v, form, c->mem, &c->out);
+    else if (o->view && strcmp(o->view, "flame") == 0)
+        waterfall_print_flame(&v, &f, form, c->mem, &c->out);
     else if (c->plain || (o->view && strcmp(o->view, "table") == 0))
         waterfall_print_table(&v, &f, form, c->mem, &c->out);
     else
@@ -127,6 +136,84 @@ static int show_one(cli *c, const trace_own *o, span id)
     buf_add_span(&c->out.text, text);
     buf_add_text(&c->out.text, "\n");
     return EXIT_OK;
+}
+
+/* ---- a file ---- */
+
+typedef struct file_show {
+    cli *c;
+    const trace_own *own;
+    uint32_t count;
+    int code;
+} file_show;
+
+static int show_text(void *ctx, span trace_json)
+{
+    file_show *s = ctx;
+    arena_mark mark = arena_here(s->c->mem);
+    const node *reply;
+    err e;
+    if (s->c->json) {
+        buf_add_span(&s->c->out.text, trace_json);
+        buf_add_text(&s->c->out.text, "\n");
+    } else if (node_parse(trace_json, s->c->mem, &reply, &e) != SK_OK) {
+        s->code = cli_fail_err(s->c, &e);
+    } else {
+        term_print(&s->c->out, "%s", s->count && !s->c->plain ? "\n" : "");
+        s->code = show(s->c, s->own, reply);
+    }
+    s->count++;
+    term_flush(&s->c->out);
+    arena_rewind(s->c->mem, mark);
+    return s->code || s->c->out.is_gone || cli_is_interrupted(s->c) ||
+           (s->c->limit && s->count >= s->c->limit);
+}
+
+static int show_document(cli *c, const trace_own *o, span text, const char *name)
+{
+    file_show s = {.c = c, .own = o};
+    err e = {0};
+    if (trace_file_each(text, c->mem, show_text, &s, &e) != SK_OK)
+        return cli_fail(c, EXIT_FAILED, "%s is not OTLP JSON of spans: %s", name, e.text);
+    return cli_is_interrupted(c) ? EXIT_INTERRUPT : s.code;
+}
+
+static int show_file(cli *c, const trace_own *o, const char *path)
+{
+    uint8_t *bytes;
+    size_t len;
+    err e;
+    if (file_read_all(path, FILE_BYTES, &bytes, &len, &e) != SK_OK)
+        return cli_fail(c, EXIT_FAILED, "%s", e.text);
+    int code = show_document(c, o, span_of(bytes, len), path);
+    base_free(bytes);
+    return code;
+}
+
+static int show_stdin_document(cli *c, const trace_own *o)
+{
+    char piece[LINE_BYTES];
+    buf text;
+    buf_init(&text, FILE_BYTES);
+    for (size_t got; (got = fread(piece, 1, sizeof piece, stdin)) > 0;)
+        buf_add(&text, piece, got);
+    int code = text.failed ? cli_fail(c, EXIT_FAILED, "what stands on stdin is too large")
+                           : show_document(c, o, buf_span(&text), "what stands on stdin");
+    buf_done(&text);
+    return code;
+}
+
+/* ---- stdin ---- */
+
+/* The first byte that is no space stays to be read. */
+static bool begins_with_brace(void)
+{
+    int b = getc(stdin);
+    while (b != EOF && isspace(b))
+        b = getc(stdin);
+    if (b != EOF)
+        ungetc(b, stdin);
+    return b == '{';
 }
 
 /* The first word of each line that is a whole trace id, so that the rows of a query can be piped here as they are. */
@@ -169,28 +256,34 @@ static int run(cli *c, void *own)
     const trace_own *o = own;
     if (c->word_count != 1)
         return cli_fail(c, EXIT_USAGE,
-                        "which trace? skep trace ID, and skep query 'COUNT GROUP BY "
+                        "which trace? skep trace ID or FILE, and skep query 'COUNT GROUP BY "
                         "trace.trace_id' lists some");
     span id = span_trim(span_text(c->words[0]));
     if (span_is(id, "-"))
-        return show_from_stdin(c, o);
+        return begins_with_brace() ? show_stdin_document(c, o) : show_from_stdin(c, o);
+    if ((!is_hex(id) || id.len > 32) && access(c->words[0], F_OK) == 0)
+        return show_file(c, o, c->words[0]);
     if (!is_hex(id) || id.len > 32)
-        return cli_fail(c, EXIT_USAGE,
-                        "\"%.*s\" is not a trace id: 32 (or 16) hex digits, or how it begins",
-                        SPAN_FMT(id));
+        return cli_fail(
+            c, EXIT_USAGE,
+            "\"%.*s\" is no file and no trace id: 32 (or 16) hex digits, or how it begins",
+            SPAN_FMT(id));
     return show_one(c, o, id);
 }
 
 const command command_trace = {
     .name = "trace",
     .summary = "one trace: tree, bars, errors, critical path, self time",
-    .usage = "ID | - [OPTIONS]      (the first digits of an id do; -: ids from stdin)",
+    .usage = "ID | FILE | - [OPTIONS]     (the first digits of an id do; -: ids or OTLP JSON from "
+             "stdin)",
     .examples =
         "  skep trace 9f2c4e\n"
         "  skep trace 4bf92f3577b34da6a3ce929d0e0e4736 --min 5ms\n"
         "  skep trace 9f2c4e --errors --depth 4\n"
-        "  skep trace 9f2c4e --view critical\n"
+        "  skep trace 9f2c4e --view flame\n"
+        "  skep trace spans.json                  (OTLP JSON; no server is asked)\n"
         "  skep query 'MAX(duration_ms) GROUP BY trace.trace_id LIMIT 3' --plain | skep trace -\n",
+    .word = "FILE",
     .options = options,
     .own_bytes = sizeof(trace_own),
     .run = run,

@@ -41,8 +41,8 @@ static bool is_asked_for(const trace_view *v, const trace_filter *f, uint32_t ro
     return r->duration_ns >= f->min_ns || r->is_error;
 }
 
-static uint8_t *find_shown(const trace_view *v, const trace_filter *f, arena *mem,
-                           uint32_t *ret_hidden)
+uint8_t *waterfall_shown(const trace_view *v, const trace_filter *f, arena *mem,
+                         uint32_t *ret_hidden)
 {
     uint8_t *shown = ARENA_ARRAY(mem, uint8_t, v->count + 1);
     uint32_t hidden = 0;
@@ -67,7 +67,7 @@ static bool is_too_deep(const painter *p, uint32_t depth)
 
 /* ---- one row ---- */
 
-static term_color service_color(span service)
+term_color waterfall_color(span service)
 {
     static const term_color colors[] = {COLOR_CYAN, COLOR_GREEN, COLOR_MAGENTA, COLOR_BLUE,
                                         COLOR_YELLOW};
@@ -136,7 +136,7 @@ static void print_name(painter *p, uint32_t row, uint32_t times, bool has_more, 
     term_print(t, "%s", left);
     uint32_t service = term_columns(r->service);
     service = service < room ? service : room;
-    term_color_on(t, service_color(r->service));
+    term_color_on(t, waterfall_color(r->service));
     term_cell(t, r->service, service, false);
     term_color_off(t);
     room -= service;
@@ -161,7 +161,7 @@ static void print_row(painter *p, uint32_t row, uint32_t times, int64_t end_ns, 
     print_name(p, row, times, has_more, n->child_count > 0);
     term_print(p->t, " ");
     print_bar(p, r->start_ns, end_ns, times > 1,
-              r->is_error ? COLOR_RED : service_color(r->service), n->is_critical);
+              r->is_error ? COLOR_RED : waterfall_color(r->service), n->is_critical);
     print_ms(p->t, total_ns);
     print_ms(p->t, self_ns);
     if (r->message.len) {
@@ -309,7 +309,7 @@ static void print_plural(term *t, uint64_t count, const char *word)
     term_print(t, "  %s %s%s", text, word, count == 1 ? "" : "s");
 }
 
-static void print_heading(const trace_view *v, arena *mem, term *t)
+void waterfall_heading(const trace_view *v, arena *mem, term *t)
 {
     char total[FORM_MAX], start[FORM_MAX];
     uint32_t root = v->tree.order_count ? v->tree.order[0] : 0;
@@ -415,11 +415,11 @@ void waterfall_print(const trace_view *v, const trace_filter *f, arena *mem, ter
         term_print(t, "\n");
         return;
     }
-    p.shown = find_shown(v, f, mem, &p.hidden);
+    p.shown = waterfall_shown(v, f, mem, &p.hidden);
     if (!p.shown)
         return;
     lay_out(&p);
-    print_heading(v, mem, t);
+    waterfall_heading(v, mem, t);
     print_scale(&p);
     print_roots(&p);
     print_footer(&p);

@@ -42,6 +42,16 @@ void waterfall_print_table(const trace_view *v, const trace_filter *f, table_for
 /* The critical path: what each span on it contributes to the total. */
 void waterfall_print_critical(const trace_view *v, table_form form, arena *mem, term *t);
 
+/* Where the time went: like spans below like parents as one box. TABLE_PLAIN: folded stacks, for other tools. */
+void waterfall_print_flame(const trace_view *v, const trace_filter *f, table_form form, arena *mem,
+                           term *t);
+
+/* What the forms share. Per row not 0 when it was asked for or stands above one that was; NULL: no memory. */
+uint8_t *waterfall_shown(const trace_view *v, const trace_filter *f, arena *mem,
+                         uint32_t *ret_hidden);
+void waterfall_heading(const trace_view *v, arena *mem, term *t);
+term_color waterfall_color(span service);
+
 /* ns of every span that lie on the critical path and in none of its critical children; `ret` has v->count entries. */
 bool waterfall_critical_ns(const trace_view *v, arena *mem, int64_t *ret) must_use;
 

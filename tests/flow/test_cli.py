@@ -158,6 +158,24 @@ def test_traces_from_standard_input(shop):
     assert piped(f"{'0' * 31}1\n{ids[0]}\n").returncode == 1
 
 
+def test_trace_of_a_file_asks_no_server(tmp_path):
+    spans = [{"traceId": "ab" * 16, "spanId": f"{i:016x}", "parentSpanId": "1".rjust(16, "0") if i > 1 else "", "name": f"step {i}", "kind": 1,
+              "startTimeUnixNano": str(10**18 + i), "endTimeUnixNano": str(10**18 + 10**9)} for i in (1, 2)]
+    document = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}, indent=1)
+    (tmp_path / "spans.json").write_text(document)
+
+    def shown(*arguments, text=""):
+        return subprocess.run([str(BINARY), "trace", *arguments, "--url", "http://127.0.0.1:1"], input=text, capture_output=True, text=True, timeout=60)
+    of_file = shown(str(tmp_path / "spans.json"))
+    assert of_file.returncode == 0 and "2 spans" in of_file.stdout and "step 2" in of_file.stdout
+    assert shown("-", text=document).stdout == of_file.stdout
+    assert shown("-", text=shown("-", "--json", text=document).stdout).stdout == of_file.stdout
+    flame = shown("-", "--view", "flame", "--plain", text=document).stdout
+    assert flame.splitlines()[1].startswith("unknown_service step 1;unknown_service step 2 "), flame
+    assert shown("-", text="{}").returncode == 1 and shown(str(tmp_path / "none.json")).returncode == 2
+    assert shown("-", "--view", "flames", text=document).returncode == 2
+
+
 def server_says_404(server, trace_id):
     """The trace is demo's: dev does not know it."""
     done = server.cli("trace", trace_id, check=False)

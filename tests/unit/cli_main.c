@@ -3,4 +3,5 @@
  */
 #include "check.h"
 
-TEST_MAIN(cli_term, cli_table, cli_chart, cli_waterfall, cli_options, cli_view, cli_api, cli_load)
+TEST_MAIN(cli_term, cli_table, cli_chart, cli_waterfall, cli_trace_file, cli_options, cli_view,
+          cli_api, cli_load)

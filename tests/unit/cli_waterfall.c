@@ -194,6 +194,64 @@ static void the_table_lists_spans(void **state)
     arena_free(mem);
 }
 
+static void a_flame_is_as_wide_as_its_times(void **state)
+{
+    arena *mem = arena_new(MEM);
+    term t = fixed_term(52, false);
+    trace_view v = view_of(
+        "{\"spans\":[" SPAN_JSON(
+            "000000000000000a", "", "web", "pay", "00000", "100",
+            "") "," SPAN_JSON("000000000000000b", PARENT("000000000000000a"), "db", "a;b", "00000",
+                              "10",
+                              "") "," SPAN_JSON("000000000000000c", PARENT("000000000000000a"),
+                                                "api", "get", "00010", "50",
+                                                "") "," SPAN_JSON("000000000000000d",
+                                                                  PARENT("000000000000000a"), "db",
+                                                                  "a;b", "00060", "15", "") "]}",
+        mem);
+    trace_filter all = {0}, top = {.depth = 1};
+    waterfall_print_flame(&v, &all, TABLE_ALIGNED, mem, &t);
+    check_printed(&t, "web pay  100 ms  4 spans  3 services  2026-11-22 08:00:00.000 +00:00\n"
+                      "|web pay 100 ms ------------------------------------\n"
+                      "|api get 50 ms -----------|db a;b 25 m>\n"
+                      "widths are times summed, the widest left\n");
+    waterfall_print_flame(&v, &all, TABLE_PLAIN, mem, &t);
+    check_printed(&t, "web pay 25000\nweb pay;db a,b 25000\nweb pay;api get 50000\n");
+    waterfall_print_flame(&v, &top, TABLE_ALIGNED, mem, &t);
+    assert_true(has_printed(&t, "3 spans hidden") && !has_printed(&t, "api"));
+    fixed_done(&t);
+    arena_free(mem);
+}
+
+/* More kinds of span below one than have a box of their own; one of them is called as the box for the rest is. */
+static void a_flame_keeps_to_its_boxes(void **state)
+{
+    arena *mem = arena_new(MEM);
+    term t = fixed_term(0, false);
+    buf many;
+    buf_init(&many, 1 * MIB);
+    buf_add_text(
+        &many, "{\"spans\":[" SPAN_JSON("0000000000000001", "", "api", "cart", "00000", "999", ""));
+    for (int i = 0; i < 200; i++)
+        buf_print(
+            &many,
+            ",{\"start_ns\":\"1795334400000000000\",\"trace.span_id\":\"%016x\",\"trace.parent_"
+            "id\":"
+            "\"0000000000000001\",\"service.name\":\"s%d\",\"name\":\"%s\",\"duration_ms\":1}",
+            i + 2, i, i % 2 ? "(others)" : "n");
+    buf_add_text(&many, "]}");
+    buf_add_u8(&many, 0);
+    trace_view v = view_of((const char *)many.at, mem);
+    trace_filter all = {0};
+    waterfall_print_flame(&v, &all, TABLE_PLAIN, mem, &t);
+    assert_int_equal(lines_with(&t, "api cart;"), 65);
+    assert_true(has_printed(&t, "api cart;(others) 136000\n"));
+    waterfall_print_flame(&v, &all, TABLE_ALIGNED, mem, &t);
+    buf_done(&many);
+    fixed_done(&t);
+    arena_free(mem);
+}
+
 /* A root with 400 like children in a row: one folded row says so. */
 static void runs_are_folded(void **state)
 {
@@ -259,4 +317,5 @@ static void odd_traces_print(void **state)
 
 TEST_GROUP(cli_waterfall, TEST(the_tree_has_bars), TEST(filters_keep_what_leads_there),
            TEST(the_critical_path_adds_up), TEST(the_table_lists_spans), TEST(runs_are_folded),
+           TEST(a_flame_is_as_wide_as_its_times), TEST(a_flame_keeps_to_its_boxes),
            TEST(odd_traces_print));
