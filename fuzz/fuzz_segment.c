@@ -34,6 +34,7 @@ static segment_cache cache;
 static encoder *coder;
 static vector vec;
 static uint32_t parents[VECTOR_ROWS];
+static uint64_t parent_ids[VECTOR_ROWS];
 
 static void remove_folder(void)
 {
@@ -164,12 +165,23 @@ static sk_code see_rows(void *ctx, const part *p, uint32_t first_row, uint32_t e
     return SK_OK;
 }
 
+static sk_code see_runs(void *ctx, const uint32_t *hashes, const uint32_t *rows, uint32_t count,
+                        err *e)
+{
+    const reading *r = ctx;
+    (void)hashes, (void)e;
+    for (uint32_t i = 0; i < count; i++)
+        must(rows[i] < r->info.row_count);
+    return SK_OK;
+}
+
 static void read_traces(reading *r, uint32_t block)
 {
     err e;
-    if (is_good(r, part_read_parents(r->r, block, parents, NULL, &e), &e))
+    if (is_good(r, part_read_parents(r->r, block, parents, parent_ids, &e), &e))
         for (uint32_t i = 0; i < block_rows_of(r->info.row_count, block); i++)
-            must(parents[i] == PART_NO_PARENT || parents[i] < r->info.row_count);
+            must(parents[i] == PART_NO_PARENT ||
+                 (parents[i] < r->info.row_count && !parent_ids[i]));
     if (!is_good(r, part_read(r->r, PART_TRACE_ID, block, &vec, &e), &e) ||
         vec.kind == VECTOR_ABSENT)
         return;
@@ -177,6 +189,7 @@ static void read_traces(reading *r, uint32_t block)
     for (uint32_t i = 0; i < COUNT_OF(wanted); i++)
         (void)is_good(
             r, segment_part_ops.find_trace(segment_part(r->s), wanted[i], see_rows, r, &e), &e);
+    (void)is_good(r, part_trace_runs(segment_part(r->s), see_runs, r, &e), &e);
 }
 
 static void read_pinned(reading *r)

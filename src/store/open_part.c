@@ -367,6 +367,15 @@ static sk_code read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_
     return SK_OK;
 }
 
+static sk_code trace_runs(const part *p,
+                          sk_code (*each)(void *ctx, const uint32_t *hashes, const uint32_t *rows,
+                                          uint32_t count, err *e),
+                          void *ctx, err *e)
+{
+    (void)p, (void)each, (void)ctx, (void)e;
+    return SK_OK;
+}
+
 static void reader_free(part_reader *take_r)
 {
     base_free(take_r);
@@ -410,6 +419,7 @@ static const part_ops ops = {.info = get_info,
                              .reader_free = reader_free,
                              .read = read,
                              .read_parents = read_parents,
+                             .trace_runs = trace_runs,
                              .find_trace = find_trace};
 
 void open_part_init(open_part *p, open_set *s, const open_view *view)

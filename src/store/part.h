@@ -26,6 +26,10 @@ typedef struct part_ops {
     sk_code (*read)(part_reader *r, uint32_t col, uint32_t block, vector *out, err *e);
     sk_code (*read_parents)(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
                             uint64_t *ret_ids, err *e);
+    sk_code (*trace_runs)(const part *p,
+                          sk_code (*each)(void *ctx, const uint32_t *hashes, const uint32_t *rows,
+                                          uint32_t count, err *e),
+                          void *ctx, err *e);
     /* Runs of rows that have the id: calls `each` with every maximal range it finds. */
     sk_code (*find_trace)(const part *p, trace_id id,
                           sk_code (*each)(void *ctx, const part *p, uint32_t first_row,

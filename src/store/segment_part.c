@@ -764,6 +764,35 @@ static sk_code find_trace(const part *p, trace_id id,
     return code;
 }
 
+static sk_code each_page(const segment *s,
+                         sk_code (*each)(void *ctx, const uint32_t *hashes, const uint32_t *rows,
+                                         uint32_t count, err *e),
+                         void *ctx, err *e)
+{
+    trace_index *index;
+    sk_code code = segment_load_traces(s, &index, e);
+    for (uint32_t i = 0; code == SK_OK && i < index->page_count; i++) {
+        trace_page *page;
+        code = segment_load_trace_page(s, index, i, &page, e);
+        if (code == SK_OK)
+            code = each(ctx, page->entries, page->entries + page->count, page->count, e);
+    }
+    return code;
+}
+
+static sk_code trace_runs(const part *p,
+                          sk_code (*each)(void *ctx, const uint32_t *hashes, const uint32_t *rows,
+                                          uint32_t count, err *e),
+                          void *ctx, err *e)
+{
+    if (!segment_directory(of(p))->has_trace_index)
+        return SK_OK;
+    sk_code code = each_page(of(p), each, ctx, e);
+    if (code == SK_CORRUPT)
+        segment_set_damaged(of(p)->self, e ? e->text : "the trace index is damaged");
+    return code;
+}
+
 const part_ops segment_part_ops = {.info = get_info,
                                    .block = get_block,
                                    .column = get_column,
@@ -777,4 +806,5 @@ const part_ops segment_part_ops = {.info = get_info,
                                    .reader_free = reader_free,
                                    .read = read,
                                    .read_parents = read_parents_judged,
+                                   .trace_runs = trace_runs,
                                    .find_trace = find_trace};

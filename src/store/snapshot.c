@@ -187,6 +187,19 @@ sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_RO
     return r->part->ops->read_parents(r, block, out, ret_ids, e);
 }
 
+uint32_t part_trace_hash(trace_id id)
+{
+    return trace_index_hash(id);
+}
+
+sk_code part_trace_runs(const part *p,
+                        sk_code (*each)(void *ctx, const uint32_t *hashes, const uint32_t *rows,
+                                        uint32_t count, err *e),
+                        void *ctx, err *e)
+{
+    return p->ops->trace_runs(p, each, ctx, e);
+}
+
 uint64_t part_reader_bytes(const part_reader *r)
 {
     return r->bytes;

@@ -84,6 +84,14 @@ sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_RO
                           uint64_t *ret_ids, err *e) must_use;
 uint64_t part_reader_bytes(const part_reader *r); /* read from disk or memory so far */
 
+/* The runs of rows of one trace that a sealed part's index holds: their hashes and first rows, a page at a time, ascending by
+ * hash. Open sets have no index: nothing is called. */
+uint32_t part_trace_hash(trace_id id);
+sk_code part_trace_runs(const part *p,
+                        sk_code (*each)(void *ctx, const uint32_t *hashes, const uint32_t *rows,
+                                        uint32_t count, err *e),
+                        void *ctx, err *e) must_use;
+
 /* Rows of one trace: calls `each` with ranges of rows per part, in no order. Uses the trace-id indexes; absent ids cost a
  * probe per part. */
 sk_code snapshot_find_trace(snapshot *s, trace_id id,
