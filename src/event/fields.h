@@ -40,6 +40,11 @@
 #define F_INSTRUMENTATION       "telemetry.instrumentation_library"
 #define F_RESOURCE_SCHEMA       "resource.schema_url"
 #define F_SCOPE_SCHEMA          "scope.schema_url"
+#define F_SELF_MS               "meta.self_ms" /* derived: never stored (query/plan.h) */
+#define F_GAP_MS                "meta.gap_ms"
+#define F_DEPTH                 "meta.depth"
+#define F_ROOT_NAME             "meta.root_name"
+#define F_SERVICE_INSTANCE      "service.instance.id"
 #define F_SEVERITY              "severity"
 #define F_SEVERITY_CODE         "severity_code"
 #define F_SEVERITY_TEXT         "severity_text"

@@ -8,78 +8,6 @@
 #include "event/fields.h"
 #include "query/plan_private.h"
 
-typedef struct planner {
-    arena *mem;
-    err *e;
-    plan *p;
-    spec_list fields;
-} planner;
-
-/* ---- fields ---- */
-
-static const span later_prefixes[] = {
-    {(const uint8_t *)"root.", 5}, {(const uint8_t *)"parent.", 7}, {(const uint8_t *)"child.", 6},
-    {(const uint8_t *)"any.", 4},  {(const uint8_t *)"any2.", 5},   {(const uint8_t *)"any3.", 5},
-    {(const uint8_t *)"none.", 5}};
-
-/* Prefixes by which WHERE and GROUP BY ask about another span of the trace. */
-static sk_code refuse_relational(planner *pl, span name)
-{
-    for (size_t i = 0; i < COUNT_OF(later_prefixes); i++)
-        if (span_starts_with(name, later_prefixes[i]))
-            return err_set(pl->e, SK_UNPROCESSABLE,
-                           "%.*s: fields of other spans of the trace (%.*s) are not yet supported",
-                           SPAN_FMT(name), SPAN_FMT(later_prefixes[i]));
-    return SK_OK;
-}
-
-static sk_code fill_candidates(planner *pl, plan_field *f)
-{
-    const char *const *names = NULL;
-    span prefix = SPAN("semconv."), *candidates;
-    if (!span_starts_with(f->name, prefix)) {
-        candidates = ARENA_ARRAY(pl->mem, span, 1);
-        if (!candidates)
-            return spec__no_memory(pl->e);
-        candidates[0] = f->name;
-        f->candidate_count = 1;
-    } else {
-        size_t count = semconv_names(span_from(f->name, prefix.len), &names);
-        if (count == 0)
-            return err_set(pl->e, SK_BAD_INPUT,
-                           "%.*s is not in the table of semantic conventions; ask for the field by "
-                           "its own name",
-                           SPAN_FMT(f->name));
-        candidates = ARENA_ARRAY(pl->mem, span, count);
-        if (!candidates)
-            return spec__no_memory(pl->e);
-        for (size_t i = 0; i < count; i++)
-            candidates[i] = span_text(names[i]);
-        f->candidate_count = (uint32_t)count;
-    }
-    f->candidates = candidates;
-    return SK_OK;
-}
-
-/* The index of the field `name` (which lives in the arena), added when it is new. */
-static sk_code field_index(planner *pl, span name, uint32_t *ret)
-{
-    if (name.len == 0)
-        return err_set(pl->e, SK_BAD_INPUT, "a field name must not be empty");
-    plan_field *fields = pl->fields.at;
-    for (uint32_t i = 0; i < pl->fields.count; i++)
-        if (span_equal(fields[i].name, name)) {
-            *ret = i;
-            return SK_OK;
-        }
-    plan_field *f = spec__list_add(pl->mem, &pl->fields, sizeof *f);
-    if (!f)
-        return spec__no_memory(pl->e);
-    f->name = name;
-    *ret = pl->fields.count - 1;
-    return fill_candidates(pl, f);
-}
-
 /* ---- calculations ---- */
 
 static sk_code result_key(planner *pl, const spec_calc *c, span *ret)
@@ -139,7 +67,7 @@ static sk_code plan_calcs(planner *pl)
         code = result_key(pl, &asked[i], &c->result_key);
         span of = asked[i].op == CALC_CONCURRENCY ? SPAN(F_DURATION_MS) : asked[i].column;
         if (!code && of.at)
-            code = field_index(pl, of, &c->field);
+            code = plan__field(pl, of, USE_CALCULATION, &c->field);
         if (code)
             return code;
         pl->p->calc_count++;
@@ -175,20 +103,23 @@ static sk_code plan_filters(planner *pl)
     const query_spec *s = &pl->p->spec;
     pl->p->filters_or = s->filters_or && s->filter_count > 1;
     pl->p->filters = ARENA_ARRAY(pl->mem, plan_filter, s->filter_count);
-    if (!pl->p->filters && s->filter_count)
+    pl->p->related = ARENA_ARRAY(pl->mem, plan_filter, s->filter_count);
+    if ((!pl->p->filters || !pl->p->related) && s->filter_count)
         return spec__no_memory(pl->e);
     for (uint32_t i = 0; i < s->filter_count; i++) {
-        plan_filter *f = &pl->p->filters[i];
+        plan_filter f = {0};
         sk_code code = spec__check_filter(&s->filters[i], pl->e);
         if (!code)
-            code = refuse_relational(pl, s->filters[i].column);
+            code = plan__field(pl, s->filters[i].column, USE_FILTER, &f.field);
         if (!code)
-            code = field_index(pl, s->filters[i].column, &f->field);
-        if (!code)
-            code = fill_filter(pl, &s->filters[i], f);
+            code = fill_filter(pl, &s->filters[i], &f);
         if (code)
             return code;
-        pl->p->filter_count++;
+        const plan_field *of = (const plan_field *)pl->fields.at + f.field;
+        if (of->relation == RELATION_SELF)
+            pl->p->filters[pl->p->filter_count++] = f;
+        else
+            pl->p->related[pl->p->related_count++] = f;
     }
     return SK_OK;
 }
@@ -249,9 +180,7 @@ static sk_code plan_breakdowns(planner *pl)
         return spec__no_memory(pl->e);
     for (uint32_t i = 0; i < p->spec.breakdown_count; i++) {
         span name = p->spec.breakdowns[i];
-        sk_code code = refuse_relational(pl, name);
-        if (!code)
-            code = field_index(pl, name, &p->breakdowns[p->breakdown_count]);
+        sk_code code = plan__field(pl, name, USE_BREAKDOWN, &p->breakdowns[p->breakdown_count]);
         if (code)
             return code;
         for (uint32_t c = 0; c < p->calc_count; c++)
@@ -364,6 +293,8 @@ sk_code plan_make(const query_spec *s, int64_t now_ns, bool wants_series, arena 
         code = plan_filters(&pl);
     if (!code)
         code = plan_breakdowns(&pl);
+    if (!code)
+        code = plan__check_relations(&pl);
     if (!code)
         code = plan_orders(&pl);
     if (!code)

@@ -23,9 +23,39 @@
 #define PLAN_LIMIT_SERIES_MAX 1000u /* when the series is asked for too */
 #define PLAN_RANGE_DEFAULT_S  7200
 
-/* A field as asked: the names to try on each row, first that exists wins (more than one only for `semconv.`). */
+/* Whose field it is: the row's own, or that of another row of its trace, named by a prefix (docs/internals/structure.md). */
+typedef enum plan_relation {
+    RELATION_SELF,
+    RELATION_ROOT,
+    RELATION_PARENT,
+    RELATION_CHILD,
+    RELATION_ANY,
+    RELATION_ANY2,
+    RELATION_ANY3,
+    RELATION_NONE, /* of no row of the trace: WHERE only */
+    RELATION_COUNT
+} plan_relation;
+
+/* Fields that nobody sent: what the whole trace says of a span (the same page). */
+typedef enum plan_derived {
+    DERIVED_NOT,
+    DERIVED_SELF_MS,
+    DERIVED_GAP_MS,
+    DERIVED_DEPTH,
+    DERIVED_ROOT_NAME,
+    DERIVED_COUNT
+} plan_derived;
+
+const char *plan_derived_name(plan_derived d); /* "meta.self_ms" */
+bool plan_derived_parse(span name, plan_derived *ret);
+span plan_relation_prefix(plan_relation r); /* "root."; of RELATION_SELF empty */
+
+/* A field as asked: the names to try on each row, first that exists wins (more than one only for `semconv.`). Of another
+ * row: the names without the prefix. Of a derived one there is none. */
 typedef struct plan_field {
     span name; /* as asked: key of the result */
+    plan_relation relation;
+    plan_derived derived;
     uint32_t candidate_count;
     const span *candidates;
 } plan_field;
@@ -67,9 +97,12 @@ typedef struct plan {
     bool wants_series; /* RATE_* always needs buckets */
     plan_field *fields;
     uint32_t field_count;
-    plan_filter *filters;
+    plan_filter *filters; /* of the row's own fields, derived ones too */
     uint32_t filter_count;
     bool filters_or;
+    /* Of other rows' fields: those of one relation must hold on one row. All beside `filters`: there is no OR then. */
+    plan_filter *related;
+    uint32_t related_count;
     uint32_t *breakdowns; /* indexes into fields */
     uint32_t breakdown_count;
     /* The asked ones. A having or order must name one that is present, so there are no hidden ones. */

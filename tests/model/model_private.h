@@ -44,6 +44,16 @@ static inline bool model_sees(const model_row *r, uint32_t environment)
     return r->environment == environment && !r->is_dropped;
 }
 
+/* ---- what a trace says of its rows (model_spans.c) ---- */
+typedef struct model_trace_view model_trace_view;
+model_trace_view *model_view_trace(const model *m, uint32_t environment, trace_id id, arena *mem);
+/* `t`: the row's trace, NULL when it has none. */
+value model_derived(const model_trace_view *t, const model_row *r, plan_derived d, arena *mem);
+value model_field_value(const plan *p, const model_trace_view *t, const model_row *r,
+                        const plan_field *f, arena *mem);
+bool model_passes_related(const plan *p, const model_trace_view *t, const model_row *r, arena *mem);
+bool model_matches(const plan_filter *f, value v); /* model_run.c */
+
 /* ---- calculations (model_calc.c) ---- */
 typedef struct model_pick { /* a row that counts for a query */
     const model_row *row;

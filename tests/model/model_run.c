@@ -35,14 +35,6 @@ static bool reads_metrics(const model *m, uint32_t environment, span dataset)
     return found;
 }
 
-static value field_value(const model_row *r, const plan_field *f)
-{
-    value v = {.is_set = false};
-    for (uint32_t i = 0; i < f->candidate_count && !v.is_set; i++)
-        v = model_get(r, f->candidates[i]);
-    return v;
-}
-
 /* The operators once more, in the words of query/plan.h. */
 static bool matches_one(const plan_filter *f, span text, span asked)
 {
@@ -87,7 +79,7 @@ static bool matches_number(const plan_filter *f, value v)
                                 : n <= f->number;
 }
 
-static bool matches(const plan_filter *f, value v)
+bool model_matches(const plan_filter *f, value v)
 {
     char scratch[VALUE_TEXT_MAX];
     bool is_negative = f->op == FILTER_NE || f->op == FILTER_NOT_STARTS_WITH ||
@@ -109,28 +101,59 @@ static bool passes(const plan *p, const value *fields)
 {
     bool any = p->filter_count == 0, all = true;
     for (uint32_t i = 0; i < p->filter_count; i++) {
-        bool m = matches(&p->filters[i], fields[p->filters[i].field]);
+        bool m = model_matches(&p->filters[i], fields[p->filters[i].field]);
         any |= m;
         all &= m;
     }
     return p->filters_or ? any : all;
 }
 
+static bool needs_trace(const plan *p)
+{
+    bool needs = p->related_count > 0;
+    for (uint32_t i = 0; i < p->field_count; i++)
+        needs |= p->fields[i].derived || p->fields[i].relation;
+    return needs;
+}
+
+/* Views of the traces met so far. */
+typedef struct view_list {
+    trace_id *ids;
+    model_trace_view **at;
+    uint32_t count;
+} view_list;
+
+static const model_trace_view *view_of(const model *m, uint32_t environment, trace_id id,
+                                       view_list *known, arena *mem)
+{
+    for (uint32_t i = 0; i < known->count; i++)
+        if (trace_id_equal(known->ids[i], id))
+            return known->at[i];
+    known->ids[known->count] = id;
+    return known->at[known->count++] = model_view_trace(m, environment, id, mem);
+}
+
 static uint32_t pick_rows(const model *m, uint32_t environment, const plan *p, arena *mem,
                           picked *ret)
 {
     bool is_metrics = reads_metrics(m, environment, p->dataset);
+    bool by_trace = needs_trace(p);
+    view_list views = {MODEL_ARRAY(mem, trace_id, m->row_count),
+                       MODEL_ARRAY(mem, model_trace_view *, m->row_count), 0};
     uint32_t count = 0;
     for (uint32_t i = 0; i < m->row_count; i++) {
         const model_row *r = &m->rows[i];
+        const model_trace_view *view = NULL;
         if (!model_sees(r, environment) || (r->family == FAMILY_METRIC) != is_metrics ||
             r->time_ns < p->start_ns || r->time_ns >= p->end_ns ||
             (p->dataset.at && !span_equal(r->dataset, p->dataset)))
             continue;
+        if (by_trace && trace_id_is_set(r->trace))
+            view = view_of(m, environment, r->trace, &views, mem);
         value *fields = MODEL_ARRAY(mem, value, p->field_count);
         for (uint32_t k = 0; k < p->field_count; k++)
-            fields[k] = field_value(r, &p->fields[k]);
-        if (!passes(p, fields))
+            fields[k] = model_field_value(p, view, r, &p->fields[k], mem);
+        if (!passes(p, fields) || !model_passes_related(p, view, r, mem))
             continue;
         model_pick *pick = MODEL_ARRAY(mem, model_pick, 1);
         *pick = (model_pick){r, fields};

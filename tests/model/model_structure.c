@@ -79,20 +79,35 @@ static tree_span to_tree(const model_row *r)
                        .is_error = has_error(r)};
 }
 
-static trace_row show_row(const model_row *r, uint32_t index, arena *mem)
+/* Derived fields among the others, in order of name; they hide a sender's own. */
+static trace_row show_row(const model_trace_view *view, const model_row *r, uint32_t index,
+                          arena *mem)
 {
-    span *names = MODEL_ARRAY(mem, span, r->field_count);
-    value *values = MODEL_ARRAY(mem, value, r->field_count);
-    for (uint32_t i = 0; i < r->field_count; i++) {
-        names[i] = r->fields[i].name;
-        values[i] = r->fields[i].v;
+    model_field *all = MODEL_ARRAY(mem, model_field, r->field_count + DERIVED_COUNT);
+    span *names = MODEL_ARRAY(mem, span, r->field_count + DERIVED_COUNT);
+    value *values = MODEL_ARRAY(mem, value, r->field_count + DERIVED_COUNT);
+    uint32_t count = 0;
+    plan_derived ignored;
+    for (uint32_t i = 0; i < r->field_count; i++)
+        if (!plan_derived_parse(r->fields[i].name, &ignored))
+            all[count++] = r->fields[i];
+    for (int d = DERIVED_NOT + 1; d < DERIVED_COUNT; d++) {
+        value v = model_derived(view, r, (plan_derived)d, mem);
+        if (v.is_set)
+            all[count++] = (model_field){span_text(plan_derived_name((plan_derived)d)), v};
+    }
+    if (count)
+        qsort(all, count, sizeof *all, compare_field_names);
+    for (uint32_t i = 0; i < count; i++) {
+        names[i] = all[i].name;
+        values[i] = all[i].v;
     }
     return (trace_row){.time_ns = r->time_ns,
                        .rate = r->rate,
                        .dataset = r->dataset,
                        .span_id = r->span_id,
                        .parent_id = r->parent_id,
-                       .field_count = r->field_count,
+                       .field_count = count,
                        .names = names,
                        .values = values,
                        .node = index};
@@ -113,6 +128,7 @@ sk_code model_trace(engine *e, uint32_t environment, trace_id id, int64_t start_
         qsort(r->fields, r->field_count, sizeof *r->fields, compare_field_names);
         rows[count++] = r;
     }
+    const model_trace_view *view = model_view_trace(m, environment, id, mem);
     lock_drop(&m->lock);
     if (count == 0)
         return err_set(er, SK_NOT_FOUND, "no row has this trace id");
@@ -123,7 +139,7 @@ sk_code model_trace(engine *e, uint32_t environment, trace_id id, int64_t start_
         if (i && rows[i]->span_id && compare_trace_rows(&rows[i - 1], &rows[i]) == 0)
             continue;
         spans[kept] = to_tree(rows[i]);
-        shown[kept] = show_row(rows[i], kept, mem);
+        shown[kept] = show_row(view, rows[i], kept, mem);
         kept++;
     }
     *ret = (trace_result){.id = id, .row_count = kept, .rows = shown, .folded_rows = count - kept};
@@ -222,11 +238,21 @@ static void note_row(field_work *w, const model_row *r, const fields_query *q)
             note_field(w, r->ids[i].name, r->ids[i].v, r->rate, q, true);
     for (uint32_t i = 0; i < r->field_count; i++) {
         span name = r->fields[i].name;
-        bool is_hidden = false; /* the row has the id itself */
+        plan_derived derived;
+        bool is_hidden = plan_derived_parse(name, &derived); /* or the row has the id itself */
         for (size_t k = 0; k < COUNT_OF(r->ids); k++)
             is_hidden |= r->ids[k].v.is_set && span_equal(r->ids[k].name, name);
         if (!is_hidden)
             note_field(w, name, r->fields[i].v, r->rate, q, is_id_name(name));
+    }
+    for (int d = DERIVED_NOT + 1; d < DERIVED_COUNT; d++) {
+        value v = {.is_set = true, .type = FIELD_FLOAT};
+        if (d == DERIVED_DEPTH)
+            v.type = FIELD_INT;
+        else if (d == DERIVED_ROOT_NAME)
+            v = (value){.is_set = true, .type = FIELD_STRING, .text = SPAN("")};
+        if (r->family == FAMILY_TRACE && trace_id_is_set(r->trace) && r->span_id)
+            note_field(w, span_text(plan_derived_name((plan_derived)d)), v, r->rate, q, true);
     }
 }
 

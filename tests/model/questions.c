@@ -27,8 +27,33 @@ static uint32_t field_of_type(world *w, uint32_t type)
     }
 }
 
-static span any_column(world *w)
+static const char *const derived[] = {F_SELF_MS, F_GAP_MS, F_DEPTH, F_ROOT_NAME};
+static const char *const relations[] = {"root.", "parent.", "child.", "any.",
+                                        "any2.", "any3.",   "none."};
+#define CALCULATED_RELATIONS 2u
+
+static const char *name_of_any(world *w)
 {
+    if (world_chance(w, 12))
+        return others[world_below(w, COUNT_OF(others))];
+    return world_fields[world_below(w, world_field_count)].name;
+}
+
+/* A field of another span of the trace, of one of the first relations. */
+static span related_column(world *w, uint32_t relation_count, arena *mem)
+{
+    span name = arena_print(mem, "%s%s", relations[world_below(w, relation_count)], name_of_any(w));
+    assert_non_null(name.at);
+    return name;
+}
+
+/* A column of a calculation or a group. */
+static span any_column(world *w, arena *mem)
+{
+    if (world_chance(w, 12))
+        return span_text(derived[world_below(w, COUNT_OF(derived))]);
+    if (world_chance(w, 12))
+        return related_column(w, CALCULATED_RELATIONS, mem);
     if (world_chance(w, 12))
         return span_text(others[world_below(w, COUNT_OF(others))]);
     return span_text(world_fields[world_below(w, world_field_count)].name);
@@ -136,7 +161,7 @@ static void make_filters(world *w, coverage *c, query_spec *s, filter_op *ops, u
         s->filters[i] = make_filter(w, ops[i], span_text(world_fields[field].name), field, mem);
         if (s->filter_count > 1 && world_chance(w, 8)) { /* any field, not counted */
             types[i] = QUESTION_TYPES;
-            s->filters[i].column = any_column(w);
+            s->filters[i].column = span_text(name_of_any(w));
         }
     }
 }
@@ -183,7 +208,7 @@ static void make_calcs(world *w, coverage *c, query_spec *s, const filter_op *op
         if (takes == CALC_COLUMN_NONE || (takes == CALC_COLUMN_OPTIONAL && world_chance(w, 40)))
             continue;
         if (world_chance(w, 25)) {
-            calc->column = any_column(w);
+            calc->column = any_column(w, mem);
             continue;
         }
         uint32_t type = neediest_type(c, calc->op);
@@ -198,7 +223,81 @@ static void make_breakdowns(world *w, query_spec *s, arena *mem)
     s->breakdown_count = how_many[world_below(w, COUNT_OF(how_many))];
     s->breakdowns = ARENA_ARRAY(mem, span, s->breakdown_count + 1);
     for (uint32_t i = 0; i < s->breakdown_count; i++)
-        s->breakdowns[i] = any_column(w);
+        s->breakdowns[i] = any_column(w, mem);
+}
+
+static value text_value(const char *text)
+{
+    return (value){.is_set = true, .type = FIELD_STRING, .text = span_text(text)};
+}
+
+/* What a filter on a span's own well-known fields may ask, most of which some spans answer. */
+static spec_filter span_filter(world *w, const char *prefix, arena *mem)
+{
+    static const struct {
+        const char *name;
+        filter_op op;
+        const char *text; /* NULL: a number, or nothing */
+    } rows[] = {{F_SERVICE_NAME, FILTER_EQ, "web"},   {F_SERVICE_NAME, FILTER_NE, "cart"},
+                {F_SERVICE_NAME, FILTER_EQ, "stock"}, {F_SPAN_KIND, FILTER_EQ, "server"},
+                {F_SPAN_KIND, FILTER_NE, "client"},   {F_NAME, FILTER_CONTAINS, "1"},
+                {F_NAME, FILTER_EXISTS, NULL},        {F_DURATION_MS, FILTER_GT, NULL},
+                {F_DURATION_MS, FILTER_LE, NULL},     {F_ERROR, FILTER_EXISTS, NULL},
+                {F_ERROR, FILTER_NOT_EXISTS, NULL},   {F_STATUS_CODE, FILTER_GE, NULL},
+                {F_BODY, FILTER_NOT_EXISTS, NULL}};
+    size_t i = world_below(w, COUNT_OF(rows));
+    spec_filter f = {.op = rows[i].op, .values = ARENA_ARRAY(mem, value, 1)};
+    f.column = arena_print(mem, "%s%s", prefix, rows[i].name);
+    if (rows[i].text)
+        f.values[f.value_count++] = text_value(rows[i].text);
+    else if (filter_op_is_order(f.op))
+        f.values[f.value_count++] = (value){
+            .is_set = true, .type = FIELD_FLOAT, .f = (double)world_below(w, 400000) / 1000};
+    return f;
+}
+
+static spec_filter derived_filter(world *w, arena *mem)
+{
+    static const filter_op ops[] = {FILTER_GT, FILTER_LE,        FILTER_EXISTS, FILTER_NOT_EXISTS,
+                                    FILTER_NE, FILTER_ENDS_WITH, FILTER_EQ};
+    spec_filter f = {.column = span_text(derived[world_below(w, COUNT_OF(derived))]),
+                     .op = ops[world_below(w, COUNT_OF(ops))],
+                     .values = ARENA_ARRAY(mem, value, 1)};
+    if (f.op == FILTER_EXISTS || f.op == FILTER_NOT_EXISTS)
+        return f;
+    f.value_count = 1;
+    f.values[0] = filter_op_is_order(f.op)
+                      ? (value){.is_set = true,
+                                .type = FIELD_FLOAT,
+                                .f = (double)world_below(w, world_chance(w, 50) ? 5 : 300)}
+                      : text_value(world_chance(w, 50) ? "1" : "op-1");
+    return f;
+}
+
+/* Filters on what the whole trace says, in place of the others or beside them. True: a child is among them. */
+static bool make_structure(world *w, query_spec *s, uint32_t *types, arena *mem)
+{
+    bool has_child = false;
+    if (!world_chance(w, 30))
+        return false;
+    spec_filter *filters = ARENA_ARRAY(mem, spec_filter, s->filter_count + 4);
+    uint32_t kept = world_chance(w, 70) ? 0 : s->filter_count;
+    for (uint32_t i = 0; i < kept; i++)
+        filters[i] = s->filters[i];
+    for (int n = world_chance(w, 30) ? 2 : 1; n > 0; n--) {
+        uint64_t relation = world_below(w, COUNT_OF(relations) + 2);
+        types[kept] = QUESTION_TYPES;
+        if (relation >= COUNT_OF(relations)) {
+            filters[kept++] = derived_filter(w, mem);
+            continue;
+        }
+        filters[kept++] = span_filter(w, relations[relation], mem);
+        s->filters_or = false;
+        has_child |= relation == 2;
+    }
+    s->filters = filters;
+    s->filter_count = kept;
+    return has_child;
 }
 
 static void make_orders(world *w, query_spec *s, arena *mem)
@@ -286,8 +385,11 @@ query_spec question_make(world *w, coverage *c, arena *mem)
         s.dataset =
             span_text(datasets[world_below(w, world_chance(w, 80) ? 4 : COUNT_OF(datasets))]);
     make_filters(w, c, &s, ops, types, mem);
+    bool has_child = make_structure(w, &s, types, mem);
     make_calcs(w, c, &s, ops, types, mem);
     make_breakdowns(w, &s, mem);
+    if (has_child && s.breakdown_count && world_chance(w, 60))
+        s.breakdowns[0] = arena_print(mem, "child.%s", name_of_any(w));
     make_orders(w, &s, mem);
     make_havings(w, &s, mem);
     make_time(w, &s);

@@ -144,6 +144,20 @@ static void plan_links(world *w, planned_span *s)
     }
 }
 
+/* A few traces have further roots, spans that are their own parents, or circles of them. */
+static void tangle(world *w, planned_span *all, uint32_t count)
+{
+    planned_span *some = &all[world_below(w, count)];
+    if (world_chance(w, 5))
+        some->parent = 0;
+    else if (world_chance(w, 3))
+        some->parent = some->id;
+    else if (world_chance(w, 5))
+        some->parent = all[count - 1].id;
+    if (world_chance(w, 5))
+        some->start_ns = all[0].start_ns;
+}
+
 static void plan_trace(world *w)
 {
     static const char *const kinds[] = {"server",   "client", "internal", "producer",
@@ -176,13 +190,21 @@ static void plan_trace(world *w)
             }
             if (world_chance(w, 3))
                 s->parent = 0x1234567 + world_below(w, 5); /* never stored */
+            if (world_chance(w, 6))                        /* clocks disagree */
+                s->start_ns = up->start_ns - (int64_t)world_below(w, 3000000);
+            if (world_chance(w, 8))
+                s->start_ns = up->start_ns;
+            if (world_chance(w, 2))
+                s->id = all[world_below(w, i)].id;
         }
         if ((strcmp(s->kind, "producer") == 0 || strcmp(s->kind, "consumer") == 0) &&
             world_chance(w, 60))
             s->peer = 6;
         plan_links(w, s);
-        plan_span(w, *s);
     }
+    tangle(w, all, count);
+    for (uint32_t i = 0; i < count; i++)
+        plan_span(w, all[i]);
 }
 
 static void put_peer(batch *b, int peer, uint32_t variant)
@@ -274,6 +296,8 @@ static void put_span(world *w, batch *b, const planned_span *s)
     put_text(b, F_NAME, name);
     if (world_chance(w, 90))
         put_text(b, F_SERVICE_NAME, world_chance(w, 97) ? service : "  ");
+    if (world_chance(w, 20))
+        put_text(b, F_SERVICE_INSTANCE, s->id & 64 ? "one" : "two");
     if (world_chance(w, 95))
         put_text(b, F_SPAN_KIND, s->kind);
     put_duration(w, b, s->ms);

@@ -151,6 +151,49 @@ static void now_is_rounded_up_to_a_second(void **state)
     arena_free(mem);
 }
 
+static void knows_fields_of_other_spans(void **state)
+{
+    static const struct {
+        const char *name;
+        plan_relation relation;
+        plan_derived derived;
+        const char *candidate;
+    } fields[] = {
+        {"root.name", RELATION_ROOT, DERIVED_NOT, "name"},
+        {"parent.duration_ms", RELATION_PARENT, DERIVED_NOT, "duration_ms"},
+        {"child.semconv.http.response.status_code", RELATION_CHILD, DERIVED_NOT,
+         "http.response.status_code"},
+        {"any.a", RELATION_ANY, DERIVED_NOT, "a"},
+        {"any2.a", RELATION_ANY2, DERIVED_NOT, "a"},
+        {"any3.a", RELATION_ANY3, DERIVED_NOT, "a"},
+        {"none.root.a", RELATION_NONE, DERIVED_NOT, "root.a"},
+        {"meta.self_ms", RELATION_SELF, DERIVED_SELF_MS, NULL},
+        {"meta.gap_ms", RELATION_SELF, DERIVED_GAP_MS, NULL},
+        {"meta.depth", RELATION_SELF, DERIVED_DEPTH, NULL},
+        {"meta.root_name", RELATION_SELF, DERIVED_ROOT_NAME, NULL},
+        {"meta.other", RELATION_SELF, DERIVED_NOT, "meta.other"},
+        {"rooted.a", RELATION_SELF, DERIVED_NOT, "rooted.a"},
+    };
+    EACH_ROW(row, fields)
+    {
+        fixture f;
+        char text[100];
+        snprintf(text, sizeof text, "COUNT WHERE %s exists", row->name);
+        check_ok(make(&f, text, false), &f.e);
+        assert_int_equal(f.p.field_count, 1);
+        assert_int_equal(f.p.fields[0].relation, row->relation);
+        assert_int_equal(f.p.fields[0].derived, row->derived);
+        assert_true(span_is(f.p.fields[0].name, row->name));
+        if (row->candidate)
+            assert_true(span_is(f.p.fields[0].candidates[0], row->candidate));
+        else
+            assert_int_equal(f.p.fields[0].candidate_count, 0);
+        assert_int_equal(f.p.filter_count, row->relation == RELATION_SELF);
+        assert_int_equal(f.p.related_count, row->relation != RELATION_SELF);
+        arena_free(f.mem);
+    }
+}
+
 static const struct {
     const char *name, *text;
     bool wants_series;
@@ -178,14 +221,21 @@ static const struct {
     {"limit of a series", "COUNT LIMIT 1001", true, SK_BAD_INPUT, "limit 1001 is above 1000"},
     {"unknown convention", "GROUP BY semconv.nothing", false, SK_BAD_INPUT,
      "semconv.nothing is not in the table"},
-    {"root", "GROUP BY root.name", false, SK_UNPROCESSABLE, "root.name: fields of other spans"},
-    {"parent", "WHERE parent.name exists", false, SK_UNPROCESSABLE,
-     "(parent.) are not yet supported"},
-    {"child", "WHERE child.name exists", false, SK_UNPROCESSABLE, "(child.)"},
-    {"any", "WHERE any.name exists", false, SK_UNPROCESSABLE, "(any.)"},
-    {"any2", "WHERE any2.name exists", false, SK_UNPROCESSABLE, "(any2.)"},
-    {"any3", "WHERE any3.name exists", false, SK_UNPROCESSABLE, "(any3.)"},
-    {"none", "WHERE none.name exists", false, SK_UNPROCESSABLE, "(none.)"},
+    {"a child without a filter", "GROUP BY child.name", false, SK_BAD_INPUT,
+     "child.name: GROUP BY a child's field needs a filter on child. too"},
+    {"groups of any", "WHERE any.name exists GROUP BY any.name", false, SK_BAD_INPUT,
+     "any.name: GROUP BY takes root., parent. and child."},
+    {"groups of none", "GROUP BY none.name", false, SK_BAD_INPUT, "none. is for WHERE only"},
+    {"sums of children", "SUM(child.x) WHERE child.x exists", false, SK_BAD_INPUT,
+     "child.x: calculations may look at the row itself, at root. and at parent."},
+    {"sums of any", "SUM(any2.x)", false, SK_BAD_INPUT, "any2.x: calculations may look at"},
+    {"or", "WHERE parent.a = 1 OR b = 2", false, SK_BAD_INPUT,
+     "WHERE with fields of other spans (parent.) takes AND only"},
+    {"derived of others", "GROUP BY parent.meta.depth", false, SK_BAD_INPUT,
+     "parent.meta.depth: derived fields"},
+    {"a prefix alone", "GROUP BY \"root.\"", false, SK_BAD_INPUT, "must follow the prefix"},
+    {"a convention of others", "GROUP BY root.semconv.nothing", false, SK_BAD_INPUT,
+     "root.semconv.nothing is not in the table"},
     {"two of a name", "COUNT GROUP BY \"COUNT\"", false, SK_BAD_INPUT,
      "has the name of a calculation"},
 };
@@ -289,5 +339,6 @@ static void survives_short_memory(void **state)
 TEST_GROUP(query_plan, TEST(defaults_are_filled), TEST(fields_are_collected_once),
            TEST(calculations_asked_twice_are_one), TEST(semantic_conventions_have_candidates),
            TEST(times_are_resolved), TEST(now_is_rounded_up_to_a_second),
-           TEST(refuses_with_a_sentence), TEST(refuses_incomplete_trees),
-           TEST(a_plan_outlives_its_spec), TEST(survives_short_memory));
+           TEST(knows_fields_of_other_spans), TEST(refuses_with_a_sentence),
+           TEST(refuses_incomplete_trees), TEST(a_plan_outlives_its_spec),
+           TEST(survives_short_memory));

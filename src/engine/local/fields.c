@@ -60,7 +60,7 @@ typedef struct field_scan {
     scan scan;
     group_keys *keys;  /* one breakdown a field, then one for datasets */
     uint32_t families; /* whose fields are asked */
-    uint32_t field_count, id_fields[3];
+    uint32_t field_count, id_fields[3], derived_fields[DERIVED_COUNT];
     span *names;             /* ascending */
     uint32_t **fields_of;    /* [part][column - PART_COLUMNS] */
     uint32_t *blocks_before; /* per part: for sampling */
@@ -97,7 +97,7 @@ static bool is_asked(const field_scan *f, const scan_part *p)
 
 static bool list_names(field_scan *f)
 {
-    size_t most = COUNT_OF(ID_NAMES);
+    size_t most = COUNT_OF(ID_NAMES) + DERIVED_COUNT;
     for (uint32_t i = 0; i < f->scan.part_count; i++)
         most += is_asked(f, &f->scan.parts[i]) ? f->scan.parts[i].info.column_count : 0;
     f->names = ARENA_ARRAY(f->scratch, span, most);
@@ -107,6 +107,9 @@ static bool list_names(field_scan *f)
     for (size_t i = 0; i < COUNT_OF(ID_NAMES); i++)
         if (span_starts_with(span_text(ID_NAMES[i]), f->query->prefix))
             f->names[n++] = span_text(ID_NAMES[i]);
+    for (int d = DERIVED_NOT + 1; d < DERIVED_COUNT; d++)
+        if (span_starts_with(span_text(plan_derived_name((plan_derived)d)), f->query->prefix))
+            f->names[n++] = span_text(plan_derived_name((plan_derived)d));
     for (uint32_t i = 0; i < f->scan.part_count; i++) {
         const scan_part *p = &f->scan.parts[i];
         for (uint32_t c = 0; is_asked(f, p) && c < p->info.column_count; c++) {
@@ -122,6 +125,8 @@ static bool list_names(field_scan *f)
             f->names[f->field_count++] = f->names[i];
     for (size_t i = 0; i < COUNT_OF(ID_NAMES); i++)
         f->id_fields[i] = field_named(f, span_text(ID_NAMES[i]));
+    for (int d = DERIVED_NOT + 1; d < DERIVED_COUNT; d++)
+        f->derived_fields[d] = field_named(f, span_text(plan_derived_name((plan_derived)d)));
     return true;
 }
 
@@ -141,8 +146,12 @@ static bool map_columns(field_scan *f)
         f->fields_of[i] = ARENA_ARRAY(f->scratch, uint32_t, p->info.column_count + 1);
         if (!f->fields_of[i])
             return false;
-        for (uint32_t c = 0; c < p->info.column_count; c++)
-            f->fields_of[i][c] = field_named(f, part_column_get(p->part, PART_COLUMNS + c).name);
+        for (uint32_t c = 0; c < p->info.column_count; c++) {
+            plan_derived hidden; /* by the derived field of its name */
+            span name = part_column_get(p->part, PART_COLUMNS + c).name;
+            f->fields_of[i][c] =
+                plan_derived_parse(name, &hidden) ? FIELD_NONE : field_named(f, name);
+        }
     }
     f->sample_every = blocks / SAMPLE_BLOCKS + 1;
     return true;
@@ -341,6 +350,36 @@ static sk_code count_column(field_scan *f, field_worker *w, uint32_t number, uin
     return SK_OK;
 }
 
+/* Derived fields are listed for spans; what each of them says is not looked at. */
+static sk_code count_derived(field_scan *f, field_worker *w, err *e)
+{
+    static const field_type types[DERIVED_COUNT] = {[DERIVED_SELF_MS] = FIELD_FLOAT,
+                                                    [DERIVED_GAP_MS] = FIELD_FLOAT,
+                                                    [DERIVED_DEPTH] = FIELD_INT,
+                                                    [DERIVED_ROOT_NAME] = FIELD_STRING};
+    static const uint32_t columns[] = {PART_TRACE_ID, PART_SPAN_ID};
+    uint64_t rows[VECTOR_WORDS], present[VECTOR_WORDS];
+    if (w->scan.at->info.family != FAMILY_TRACE)
+        return SK_OK;
+    memcpy(rows, w->shown, sizeof rows);
+    for (size_t i = 0; i < COUNT_OF(columns); i++) {
+        const vector *v;
+        sk_code code = scan_read(&w->scan, columns[i], &v, e);
+        if (code != SK_OK)
+            return code;
+        scan_present(v, present);
+        for (uint32_t k = 0; k < VECTOR_WORDS; k++)
+            rows[k] &= present[k];
+    }
+    uint64_t weight = weigh(w, rows);
+    for (int d = DERIVED_NOT + 1; weight && d < DERIVED_COUNT; d++)
+        if (f->derived_fields[d] != FIELD_NONE) {
+            w->counts[f->derived_fields[d]] += weight;
+            w->types[f->derived_fields[d]] |= 1u << types[d];
+        }
+    return SK_OK;
+}
+
 /* All columns are read before anything is counted, so that a damaged one leaves the whole block out. */
 static sk_code load_block(field_scan *f, field_worker *w, uint32_t number, uint32_t block, err *e)
 {
@@ -369,6 +408,8 @@ static sk_code count_block(field_scan *f, field_worker *w, uint32_t number, uint
     for (uint32_t i = 0; code == SK_OK && fields && i < COUNT_OF(ID_COLUMNS); i++)
         if (f->id_fields[i] != FIELD_NONE)
             code = count_column(f, w, ID_COLUMNS[i], f->id_fields[i], false, e);
+    if (code == SK_OK && fields)
+        code = count_derived(f, w, e);
     for (uint32_t c = 0; code == SK_OK && fields && c < w->scan.at->info.column_count; c++)
         if (fields[c] != FIELD_NONE &&
             part_block_has_column(w->scan.at->part, PART_COLUMNS + c, block))

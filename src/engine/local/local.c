@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/must.h"
 #include "engine/local/local_private.h"
+#include "engine/local/straddle.h"
 
 #define QUERY_MEMORY_DEFAULT (256 * MIB)
 
@@ -54,6 +55,7 @@ static void local_close(engine *take_e)
     local *l = (local *)take_e;
     pool_free(l->pool);
     store_close(l->store);
+    straddle_cache_free(l->straddles);
     base_free(l);
 }
 
@@ -77,13 +79,17 @@ sk_code engine_open_local(const local_options *o, engine **ret, err *e)
     l->o = *o;
     if (!l->o.query_memory_max)
         l->o.query_memory_max = QUERY_MEMORY_DEFAULT;
-    sk_code code = store_open(&o->store, &l->store, e);
+    l->straddles = straddle_cache_new();
+    sk_code code = l->straddles
+                       ? store_open(&o->store, &l->store, e)
+                       : err_set(e, SK_NO_MEMORY, "memory ran out while the engine was opened");
     if (code == SK_OK) {
         code = pool_new(o->workers, &l->pool, e);
         if (code != SK_OK)
             store_close(l->store);
     }
     if (code != SK_OK) {
+        straddle_cache_free(l->straddles);
         base_free(l);
         return code;
     }

@@ -13,6 +13,7 @@ typedef struct local {
     local_options o;
     store *store;
     pool *pool;
+    struct straddle_cache *straddles;
 } local;
 
 #define FAMILY_BIT(f)   (1u << (f))

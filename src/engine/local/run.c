@@ -14,6 +14,7 @@
 #include "base/must.h"
 #include "engine/local/feed.h"
 #include "engine/local/local_private.h"
+#include "engine/local/structure.h"
 #include "event/fields.h"
 
 #define PROGRESS_NS (100 * NS_PER_MS)
@@ -38,6 +39,7 @@ typedef struct run {
     agg_budget budget;
     scan scan;
     bool has_scan;
+    structure *structure; /* NULL: no field asks for other rows */
     group_keys *keys;
     agg_buckets buckets;
     uint32_t slot_count;
@@ -363,6 +365,8 @@ static sk_code run_passes(run *r, err *e)
 
 static bool note_damage(run *r, arena *mem, result *ret)
 {
+    if (!r->damage.blocks && r->structure)
+        r->damage = r->structure->damage; /* of blocks that only other rows of a trace are in */
     if (!r->damage.blocks)
         return true;
     const char **lines = ARENA_ARRAY(mem, const char *, ret->approximate_count + 1);
@@ -471,9 +475,11 @@ static sk_code open_run(run *r, uint32_t environment, err *e)
     r->buckets = (agg_buckets){p->start_ns, p->end_ns, p->granularity_ns, p->bucket_count};
     if (!p->wants_series && !has_rate)
         r->buckets = (agg_buckets){p->start_ns, p->end_ns, p->end_ns - p->start_ns, 1};
+    bool by_trace = structure_is_needed(p); /* then rows of all times may matter */
     sk_code code = local__families(r->engine, environment, p->dataset, &families, e);
     if (code == SK_OK)
-        code = store_snapshot(r->engine->store, environment, families, p->start_ns, p->end_ns,
+        code = store_snapshot(r->engine->store, environment, families,
+                              by_trace ? INT64_MIN : p->start_ns, by_trace ? INT64_MAX : p->end_ns,
                               &r->snapshot, e);
     if (code != SK_OK)
         return code;
@@ -482,6 +488,10 @@ static sk_code open_run(run *r, uint32_t environment, err *e)
         return finish_budget_error(&r->budget, e);
     code = scan_open(&r->scan, p, r->snapshot, &r->budget, r->mem, e);
     r->has_scan = true;
+    if (code == SK_OK && by_trace)
+        code = structure_open(r->engine, environment, p, r->snapshot, r->control, &r->budget,
+                              r->mem, &r->structure, e);
+    r->scan.structure = r->structure;
     return code;
 }
 
@@ -496,6 +506,7 @@ static void close_run(run *r)
         groups_done(&r->first);
     if (r->has_scan)
         scan_close(&r->scan);
+    structure_close(r->structure);
     group_keys_free(r->keys);
     snapshot_release(r->snapshot);
     lock_done(&r->error_guard);

@@ -6,17 +6,27 @@
 
 #include "base/alloc.h"
 #include "base/must.h"
+#include "engine/local/structure.h"
 #include "event/fields.h"
 
 #define MORSEL_BLOCKS 4u
+#define STRUCTURE_MORSEL_BLOCKS                                                                    \
+    16u /* a block's neighbours are read with it: at a morsel's ends for nothing else */
 #define SOURCES_MAX                                                                                \
     (16u * (FIELD_TYPE_COUNT + 1)) /* of one field: names of a convention, by type, and the id */
 
 /* ---- opening ---- */
 
+static bool is_in_time(const scan *s, const scan_part *p)
+{
+    return p->info.min_time_ns < s->plan->end_ns && p->info.max_time_ns >= s->plan->start_ns;
+}
+
 static uint32_t count_blocks(const scan *s, const scan_part *p)
 {
     uint32_t count = 0;
+    if (!is_in_time(s, p))
+        return 0;
     for (uint32_t b = 0; b < p->info.block_count; b++) {
         part_block at;
         part_block_get(p->part, b, &at);
@@ -25,12 +35,13 @@ static uint32_t count_blocks(const scan *s, const scan_part *p)
     return count;
 }
 
-/* Runs of up to MORSEL_BLOCKS neighbouring blocks that have rows in time. */
+/* Runs of neighbouring blocks that have rows in time. */
 static void add_morsels(scan *s, uint32_t number)
 {
     const scan_part *p = &s->parts[number];
     scan_morsel *open = NULL;
-    for (uint32_t b = 0; b < p->info.block_count; b++) {
+    uint32_t most = structure_is_needed(s->plan) ? STRUCTURE_MORSEL_BLOCKS : MORSEL_BLOCKS;
+    for (uint32_t b = 0; is_in_time(s, p) && b < p->info.block_count; b++) {
         part_block at;
         part_block_get(p->part, b, &at);
         if (at.min_time_ns >= s->plan->end_ns || at.max_time_ns < s->plan->start_ns) {
@@ -38,7 +49,7 @@ static void add_morsels(scan *s, uint32_t number)
             continue;
         }
         s->rows_total += at.row_count;
-        if (!open || b - open->first_block == MORSEL_BLOCKS) {
+        if (!open || b - open->first_block == most) {
             open = &s->morsels[s->morsel_count++];
             *open = (scan_morsel){number, b, b};
         }
@@ -129,6 +140,9 @@ static uint32_t add_name(const scan_part *p, span name, scan_source *sources, ui
 
 static bool prepare_field(scan *s, const scan_part *p, const plan_field *of, scan_field *ret)
 {
+    if (of->derived || of->relation)
+        return structure_prepare_field(s->structure, s->budget, (uint32_t)(p - s->parts),
+                                       (uint32_t)(of - s->plan->fields), ret);
     scan_source sources[SOURCES_MAX];
     uint32_t count = 0, names = 0;
     for (uint32_t c = 0; c < of->candidate_count && count + FIELD_TYPE_COUNT + 1 <= SOURCES_MAX;
@@ -187,6 +201,12 @@ static sk_code make_ready(scan *s, scan_part *p, err *e)
     return is_ready ? SK_OK : err_set(e, SK_TOO_LARGE, "the query's memory limit was passed");
 }
 
+bool scan_prepare(scan *s, uint32_t part_number)
+{
+    err ignored;
+    return make_ready(s, &s->parts[part_number], &ignored) == SK_OK;
+}
+
 static void *by_code(scan *s, _Atomic(void *) *place, size_t bytes)
 {
     void *made = atomic_load_explicit(place, memory_order_acquire);
@@ -228,6 +248,7 @@ void scan_worker_init(scan_worker *w, scan *s)
     w->at = NULL;
     w->reader = NULL;
     w->slots = NULL;
+    w->structure = NULL;
     w->slot_count = w->slot_capacity = w->slots_used = w->count = w->rows_in_order = 0;
     w->rows_scanned = w->bytes_read = w->bytes_of_reader = 0;
     w->damage = (scan_damage){0};
@@ -255,6 +276,8 @@ static void leave_part(scan_worker *w)
 void scan_worker_done(scan_worker *w)
 {
     leave_part(w);
+    structure_worker_free(w->structure);
+    w->structure = NULL;
     for (uint32_t i = 0; i < w->slot_count; i++)
         base_free(w->slots[i].vector);
     base_free(w->slots);
@@ -285,7 +308,8 @@ sk_code scan_read(scan_worker *w, uint32_t number, const vector **ret, err *e)
         w->slots[w->slot_count++] = (scan_slot){number, v};
     }
     scan_slot *slot = &w->slots[w->slots_used];
-    sk_code code = part_read(w->reader, number, w->block, slot->vector, e);
+    sk_code code = number >= SCAN_DERIVED ? structure_read(w, number, slot->vector, e)
+                                          : part_read(w->reader, number, w->block, slot->vector, e);
     if (code == SK_OK) {
         slot->column = number;
         w->slots_used++;
@@ -358,25 +382,35 @@ static void list_rows(scan_worker *w)
     w->rows_in_order = w->all ? count : 0;
 }
 
+sk_code scan_go_to(scan_worker *w, uint32_t part_number, uint32_t block, err *e)
+{
+    w->slots_used = 0;
+    sk_code code = move_to_part(w, part_number, e);
+    if (code != SK_OK)
+        return code;
+    w->block = block;
+    part_block_get(w->at->part, block, &w->bounds);
+    w->row_count = w->bounds.row_count;
+    return SK_OK;
+}
+
 sk_code scan_block(scan_worker *w, uint32_t part_number, uint32_t block, err *e)
 {
     w->count = 0;
-    w->slots_used = 0;
-    sk_code code = move_to_part(w, part_number, e);
+    sk_code code = scan_go_to(w, part_number, block, e);
     if (code != SK_OK) {
         if (code == SK_CORRUPT)
             scan_leave_out(w, e);
         return code == SK_CORRUPT ? SK_OK : code;
     }
-    w->block = block;
-    part_block_get(w->at->part, block, &w->bounds);
-    w->row_count = w->bounds.row_count;
     w->rows_scanned += w->row_count;
     if (w->at->is_hopeless || !scan__filters_may_match(w->scan, w->at, block))
         return SK_OK;
     code = select_time(w, e);
     if (code == SK_OK)
         code = scan__filters_apply(w, e);
+    if (code == SK_OK && w->scan->structure)
+        code = structure_narrow(w, e);
     if (code == SK_OK)
         list_rows(w);
     note_bytes(w);

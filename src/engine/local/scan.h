@@ -76,6 +76,8 @@ typedef struct scan {
     bool has_dataset_filter;
     scan_morsel *morsels;
     uint64_t rows_total; /* in the morsels */
+    struct structure
+        *structure; /* of fields that the whole trace decides (structure.h); NULL: none is asked */
     lock
         guard; /* the parts' states, and who allocates by-code arrays; nothing else is locked under it */
     condition prepared;
@@ -102,6 +104,7 @@ typedef struct scan_worker {
     part_block bounds;
     uint32_t slot_count, slot_capacity, slots_used;
     scan_slot *slots;
+    struct structure_worker *structure; /* made when first needed */
     /* Rows of the block that passed; `all`: every one. Bits beyond row_count are 0. */
     uint64_t selected[VECTOR_WORDS];
     uint32_t count;
@@ -117,6 +120,8 @@ typedef struct scan_worker {
 sk_code scan_open(scan *s, const plan *p, snapshot *snap, agg_budget *budget, arena *mem,
                   err *e) must_use;
 void scan_close(scan *s);
+/* Makes a part ready, as its first block does. False: the budget has failed. */
+bool scan_prepare(scan *s, uint32_t part_number) must_use;
 
 void scan_worker_init(scan_worker *w, scan *s);
 void scan_worker_done(scan_worker *w);
@@ -124,6 +129,8 @@ void scan_worker_done(scan_worker *w);
 /* Moves to a block and finds its rows. SK_OK with count 0: nothing here. Damage leaves the block out (count 0) and is
  * noted; other errors end the query. */
 sk_code scan_block(scan_worker *w, uint32_t part_number, uint32_t block, err *e) must_use;
+/* Moves to a block and does not ask which rows. SK_CORRUPT: its part cannot be read. */
+sk_code scan_go_to(scan_worker *w, uint32_t part_number, uint32_t block, err *e) must_use;
 /* A column of the block at hand. SK_CORRUPT: the block must be left out (scan_leave_out). */
 sk_code scan_read(scan_worker *w, uint32_t number, const vector **ret, err *e) must_use;
 /* The same for a source. Also SK_CORRUPT when its dictionary could not be had before. */
@@ -162,5 +169,10 @@ void scan__filters_close(scan *s, scan_part *p);
 bool scan__filters_may_match(const scan *s, const scan_part *p, uint32_t block);
 /* Narrows w->selected (rows in time) to the rows that pass. */
 sk_code scan__filters_apply(scan_worker *w, err *e) must_use;
+/* One filter alone. */
+bool scan__filter_may_match(const scan *s, const scan_part *p, uint32_t filter, uint32_t block);
+/* The rows among `within` that it lets pass. */
+sk_code scan__filter_match(scan_worker *w, uint32_t filter, const uint64_t *within, uint64_t *out,
+                           err *e) must_use;
 
 #endif

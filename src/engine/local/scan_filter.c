@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/must.h"
-#include "engine/local/scan.h"
+#include "engine/local/structure.h"
 
 enum { VERDICT_UNKNOWN, VERDICT_NO, VERDICT_YES };
 
@@ -74,14 +74,15 @@ static bool fill_filter(scan *s, scan_filter *f, const plan_filter *from, uint32
     return true;
 }
 
-/* Cheap ones first: the later ones see fewer rows. */
-static uint32_t cost_of(const scan_filter *f)
+/* Cheap ones first: the later ones see fewer rows, and of blocks without any the dear ones read nothing. */
+static uint32_t cost_of(const scan *s, const scan_filter *f)
 {
+    uint32_t cost = s->plan->fields[f->field].derived ? 4 : 0;
     if (f->is_equality)
-        return 0;
+        return cost;
     if (f->filter.op == FILTER_EXISTS || f->filter.op == FILTER_NOT_EXISTS)
-        return 1;
-    return filter_op_is_order(f->filter.op) ? 2 : 3;
+        return cost + 1;
+    return cost + (filter_op_is_order(f->filter.op) ? 2 : 3);
 }
 
 sk_code scan__filters_open(scan *s, err *e)
@@ -103,8 +104,8 @@ sk_code scan__filters_open(scan *s, err *e)
     if (!is_done)
         return err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
     for (uint32_t i = first + 1; i < s->filter_count; i++) /* insertion: stable */
-        for (uint32_t k = i; k > first && cost_of(&s->filters[k - 1]) > cost_of(&s->filters[k]);
-             k--) {
+        for (uint32_t k = i;
+             k > first && cost_of(s, &s->filters[k - 1]) > cost_of(s, &s->filters[k]); k--) {
             scan_filter swap = s->filters[k];
             s->filters[k] = s->filters[k - 1];
             s->filters[k - 1] = swap;
@@ -237,6 +238,8 @@ static bool source_may_match(const scan_part *p, const scan_filter *f, const sca
                              const scan_verdicts *v, uint32_t block)
 {
     double least, greatest;
+    if (of->column >= SCAN_DERIVED)
+        return true;
     if (of->column >= PART_COLUMNS && !part_block_has_column(p->part, of->column, block))
         return false;
     if (v->wanted)
@@ -247,16 +250,21 @@ static bool source_may_match(const scan_part *p, const scan_filter *f, const sca
     return true;
 }
 
+bool scan__filter_may_match(const scan *s, const scan_part *p, uint32_t filter, uint32_t block)
+{
+    const scan_filter *f = &s->filters[filter];
+    const scan_field *field = &p->fields[f->field];
+    bool may = f->filter.is_negative;
+    for (uint32_t k = 0; k < field->count && !may; k++)
+        may = source_may_match(p, f, &field->sources[k], &p->verdicts[filter][k], block);
+    return may;
+}
+
 bool scan__filters_may_match(const scan *s, const scan_part *p, uint32_t block)
 {
     bool may[SPEC_LIST_MAX + 1] = {false};
-    for (uint32_t i = 0; i < s->filter_count; i++) {
-        const scan_filter *f = &s->filters[i];
-        const scan_field *field = &p->fields[f->field];
-        may[i] = f->filter.is_negative;
-        for (uint32_t k = 0; k < field->count && !may[i]; k++)
-            may[i] = source_may_match(p, f, &field->sources[k], &p->verdicts[i][k], block);
-    }
+    for (uint32_t i = 0; i < s->filter_count; i++)
+        may[i] = scan__filter_may_match(s, p, i, block);
     return combine(s, may);
 }
 
@@ -411,9 +419,8 @@ static void match_vector(const scan_filter *f, const scan_source *of, const scan
         match_slowly(f, of, v, rows, out);
 }
 
-/* The rows among `within` that one filter lets pass. */
-static sk_code match_filter(scan_worker *w, uint32_t filter, const uint64_t *within, uint64_t *out,
-                            err *e)
+sk_code scan__filter_match(scan_worker *w, uint32_t filter, const uint64_t *within, uint64_t *out,
+                           err *e)
 {
     const scan_filter *f = &w->scan->filters[filter];
     const scan_field *field = &w->at->fields[f->field];
@@ -424,7 +431,8 @@ static sk_code match_filter(scan_worker *w, uint32_t filter, const uint64_t *wit
     for (uint32_t k = 0; k < field->count; k++) {
         const scan_source *of = &field->sources[k];
         const vector *v;
-        if (of->column >= PART_COLUMNS && !part_block_has_column(w->at->part, of->column, w->block))
+        if (of->column >= PART_COLUMNS && of->column < SCAN_DERIVED &&
+            !part_block_has_column(w->at->part, of->column, w->block))
             continue;
         sk_code code = scan_read_source(w, of, &v, e);
         if (code != SK_OK)
@@ -459,7 +467,7 @@ static sk_code apply_or(scan_worker *w, uint32_t first, err *e)
     uint64_t passed[VECTOR_WORDS] = {0}, left[VECTOR_WORDS], out[VECTOR_WORDS];
     memcpy(left, w->selected, sizeof left);
     for (uint32_t i = first; i < w->scan->filter_count && any_bit(left); i++) {
-        sk_code code = match_filter(w, i, left, out, e);
+        sk_code code = scan__filter_match(w, i, left, out, e);
         if (code != SK_OK)
             return code;
         for (uint32_t k = 0; k < VECTOR_WORDS; k++) {
@@ -478,7 +486,7 @@ sk_code scan__filters_apply(scan_worker *w, err *e)
     uint32_t and_count = s->plan->filters_or ? first : s->filter_count;
     for (uint32_t i = 0; i < and_count && any_bit(w->selected); i++) {
         uint64_t out[VECTOR_WORDS];
-        sk_code code = match_filter(w, i, w->selected, out, e);
+        sk_code code = scan__filter_match(w, i, w->selected, out, e);
         if (code != SK_OK)
             return code;
         memcpy(w->selected, out, sizeof out);

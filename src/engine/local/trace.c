@@ -6,11 +6,13 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/intern.h"
 #include "base/must.h"
-#include "engine/local/local_private.h"
+#include "engine/local/structure.h"
 #include "event/fields.h"
 
 #define SCRATCH_BYTES (1 * GIB)
+#define TEXTS_BYTES   (64 * MIB)
 
 typedef struct row_range {
     const part *part;
@@ -24,6 +26,7 @@ typedef struct trace_field {
 
 typedef struct found_row {
     trace_row row;
+    uint32_t span; /* number in finder.spans, or DERIVE_NONE */
     uint32_t field_count, field_capacity;
     trace_field *fields; /* by name once sorted */
 } found_row;
@@ -38,6 +41,12 @@ typedef struct finder {
     vector *v;
     part_reader *reader;
     const part *part;
+    /* All spans, also those out of the time asked for: derived fields are the whole trace's. */
+    uint32_t span_count, span_capacity, name_capacity;
+    derive_span *spans;
+    value *span_names;
+    derive_result *results;
+    intern *texts; /* services and instances */
 } finder;
 
 static sk_code no_memory(err *e)
@@ -144,11 +153,27 @@ static bool add_field(finder *f, found_row *r, span name, value v)
     return true;
 }
 
+/* Fields that derived ones are made of: all that is read of a block that is out of the time asked for. */
+static bool tells_structure(span name)
+{
+    return span_is(name, F_DURATION_MS) || span_is(name, F_SPAN_KIND) || span_is(name, F_NAME) ||
+           span_is(name, F_SERVICE_NAME) || span_is(name, F_SERVICE_INSTANCE);
+}
+
+static bool is_in_time(const finder *f, int64_t time_ns)
+{
+    return (!f->start_ns || time_ns >= f->start_ns) && (!f->end_ns || time_ns < f->end_ns);
+}
+
 static sk_code read_fields(finder *f, const block_rows *b, uint32_t column_count, err *e)
 {
+    bool any = false;
+    for (uint32_t i = 0; i < b->count; i++)
+        any |= is_in_time(f, f->rows[b->first_found + i].row.time_ns);
     for (uint32_t c = 0; c < column_count; c++) {
         uint32_t number = PART_COLUMNS + c;
-        if (!part_block_has_column(b->part, number, b->block))
+        if (!part_block_has_column(b->part, number, b->block) ||
+            (!any && !tells_structure(part_column_get(b->part, number).name)))
             continue;
         sk_code code = part_read(f->reader, number, b->block, f->v, e);
         if (code != SK_OK)
@@ -173,13 +198,64 @@ static sk_code read_fields(finder *f, const block_rows *b, uint32_t column_count
 static void drop_rows_out_of_time(finder *f, uint32_t first)
 {
     uint32_t kept = first;
-    for (uint32_t i = first; i < f->row_count; i++) {
-        int64_t t = f->rows[i].row.time_ns;
-        if ((f->start_ns && t < f->start_ns) || (f->end_ns && t >= f->end_ns))
-            continue;
-        f->rows[kept++] = f->rows[i];
-    }
+    for (uint32_t i = first; i < f->row_count; i++)
+        if (is_in_time(f, f->rows[i].row.time_ns))
+            f->rows[kept++] = f->rows[i];
     f->row_count = kept;
+}
+
+static const value *field_of(const found_row *r, const char *name)
+{
+    for (uint32_t i = 0; i < r->field_count; i++)
+        if (span_is(r->fields[i].name, name))
+            return &r->fields[i].v;
+    static const value none = {.is_set = false};
+    return &none;
+}
+
+static uint32_t number_text(finder *f, value v, span otherwise)
+{
+    char scratch[VALUE_TEXT_MAX];
+    span text = value_text(v, scratch);
+    if (span_trim(text).len == 0)
+        text = otherwise;
+    if (!text.at)
+        return 0;
+    uint32_t code = intern_put(f->texts, text);
+    return code == INTERN_NONE ? INTERN_NONE : code + 1;
+}
+
+/* The block's spans as the rules see them (docs/internals/structure.md). */
+static bool note_spans(finder *f, const block_rows *b, family kind)
+{
+    for (uint32_t i = 0; i < b->count; i++) {
+        found_row *r = &f->rows[b->first_found + i];
+        char scratch[VALUE_TEXT_MAX];
+        double ms;
+        r->span = DERIVE_NONE;
+        if (kind != FAMILY_TRACE || !r->row.span_id)
+            continue;
+        if (!add_item(f->scratch, &f->spans, &f->span_capacity, f->span_count, sizeof *f->spans) ||
+            !add_item(f->scratch, &f->span_names, &f->name_capacity, f->span_count,
+                      sizeof *f->span_names))
+            return false;
+        bool has_duration = value_number(*field_of(r, F_DURATION_MS), &ms);
+        r->span = f->span_count;
+        f->span_names[f->span_count] = *field_of(r, F_NAME);
+        f->spans[f->span_count++] = (derive_span){
+            .id = r->row.span_id,
+            .parent_id = r->row.parent_id,
+            .time_ns = r->row.time_ns,
+            .duration_ns = has_duration ? derive_duration(ms) : -1,
+            .service = number_text(f, *field_of(r, F_SERVICE_NAME), r->row.dataset),
+            .instance = number_text(f, *field_of(r, F_SERVICE_INSTANCE), (span){0}),
+            .place = r->span,
+            .kind = (uint8_t)span_kind_parse(value_text(*field_of(r, F_SPAN_KIND), scratch)),
+            .match = UINT8_MAX};
+        if (f->spans[r->span].service == INTERN_NONE || f->spans[r->span].instance == INTERN_NONE)
+            return false;
+    }
+    return true;
 }
 
 static sk_code read_block(finder *f, block_rows *b, err *e)
@@ -200,6 +276,8 @@ static sk_code read_block(finder *f, block_rows *b, err *e)
         f->damaged_blocks++;
         return SK_OK;
     }
+    if (code == SK_OK && !note_spans(f, b, info.family))
+        return no_memory(e);
     drop_rows_out_of_time(f, b->first_found);
     return code;
 }
@@ -316,15 +394,6 @@ static uint32_t fold_rows(finder *f)
 
 /* ---- the answer ---- */
 
-static const value *field_of(const found_row *r, const char *name)
-{
-    for (uint32_t i = 0; i < r->field_count; i++)
-        if (span_is(r->fields[i].name, name))
-            return &r->fields[i].v;
-    static const value none = {.is_set = false};
-    return &none;
-}
-
 static bool is_error(const found_row *r)
 {
     char scratch[VALUE_TEXT_MAX];
@@ -351,19 +420,75 @@ static tree_span span_of_row(const found_row *r)
                        .is_error = is_error(r)};
 }
 
+static int compare_roots(void *ctx, derive_relation r, const derive_span *a, const derive_span *b)
+{
+    const finder *f = ctx;
+    (void)r;
+    return structure__compare_values(f->span_names[a->place], f->span_names[b->place]);
+}
+
+static sk_code derive(finder *f, err *e)
+{
+    agg_budget budget = {.max_bytes = SCRATCH_BYTES};
+    derive_scratch scratch = {.budget = &budget};
+    derive_rules rules = {.wants_self = true,
+                          .wants_gap = true,
+                          .wants_depth = true,
+                          .relations = DERIVE_BIT(DERIVE_TOP),
+                          .compare = compare_roots,
+                          .ctx = f};
+    f->results = ARENA_ARRAY(f->scratch, derive_result, f->span_count + 1);
+    bool is_done =
+        f->results && derive_trace(&rules, f->spans, f->span_count, &scratch, f->results);
+    derive_scratch_done(&scratch);
+    return is_done ? SK_OK : no_memory(e);
+}
+
+/* A span's derived fields, by name. */
+static uint32_t list_derived(const finder *f, const found_row *r, trace_field *out)
+{
+    if (r->span == DERIVE_NONE)
+        return 0;
+    const derive_result *x = &f->results[r->span];
+    uint32_t n = 0;
+    if (x->depth != DERIVE_NONE)
+        out[n++] = (trace_field){SPAN(F_DEPTH), {true, FIELD_INT, {.i = x->depth}}};
+    if (x->gap_ns >= 0)
+        out[n++] =
+            (trace_field){SPAN(F_GAP_MS), {true, FIELD_FLOAT, {.f = (double)x->gap_ns / 1e6}}};
+    if (x->chosen[DERIVE_TOP] != DERIVE_NONE && f->span_names[x->chosen[DERIVE_TOP]].is_set)
+        out[n++] = (trace_field){SPAN(F_ROOT_NAME), f->span_names[x->chosen[DERIVE_TOP]]};
+    if (x->self_ns >= 0)
+        out[n++] =
+            (trace_field){SPAN(F_SELF_MS), {true, FIELD_FLOAT, {.f = (double)x->self_ns / 1e6}}};
+    return n;
+}
+
+/* The row's fields and its derived ones, which hide a sender's own of their names. */
 static bool show_row(finder *f, uint32_t index, trace_row *ret)
 {
     const found_row *r = &f->rows[index];
-    span *names = ARENA_ARRAY(f->mem, span, r->field_count + 1);
-    value *values = ARENA_ARRAY(f->mem, value, r->field_count + 1);
+    trace_field derived[DERIVED_COUNT];
+    uint32_t derived_count = list_derived(f, r, derived), next = 0, count = 0;
+    span *names = ARENA_ARRAY(f->mem, span, r->field_count + derived_count + 1);
+    value *values = ARENA_ARRAY(f->mem, value, r->field_count + derived_count + 1);
     if (!names || !values)
         return false;
-    for (uint32_t i = 0; i < r->field_count; i++) {
-        names[i] = r->fields[i].name;
-        values[i] = r->fields[i].v;
+    for (uint32_t i = 0; i <= r->field_count; i++) {
+        plan_derived hidden;
+        for (; next < derived_count &&
+               (i == r->field_count || span_compare(derived[next].name, r->fields[i].name) <= 0);
+             next++) {
+            names[count] = derived[next].name;
+            values[count++] = derived[next].v;
+        }
+        if (i == r->field_count || plan_derived_parse(r->fields[i].name, &hidden))
+            continue;
+        names[count] = r->fields[i].name;
+        values[count++] = r->fields[i].v;
     }
     *ret = r->row;
-    ret->field_count = r->field_count;
+    ret->field_count = count;
     ret->names = names;
     ret->values = values;
     ret->node = index;
@@ -372,6 +497,9 @@ static bool show_row(finder *f, uint32_t index, trace_row *ret)
 
 static sk_code show_trace(finder *f, trace_id id, trace_result *ret, err *e)
 {
+    sk_code code = derive(f, e);
+    if (code != SK_OK)
+        return code;
     uint32_t folded = fold_rows(f);
     trace_row *rows = ARENA_ARRAY(f->mem, trace_row, f->row_count + 1);
     tree_span *spans = ARENA_ARRAY(f->scratch, tree_span, f->row_count + 1);
@@ -415,18 +543,20 @@ sk_code local__trace(engine *e, uint32_t environment, trace_id id, int64_t start
     finder f = {
         .mem = mem, .start_ns = start_ns, .end_ns = end_ns, .scratch = arena_new(SCRATCH_BYTES)};
     f.v = base_alloc(sizeof *f.v);
+    f.texts = intern_new(TEXTS_BYTES);
     snapshot *s = NULL;
-    sk_code code = f.scratch && f.v
+    sk_code code = f.scratch && f.v && f.texts
                        ? SK_OK
                        : err_set(er, SK_NO_MEMORY, "memory ran out while a trace was read");
     if (code == SK_OK)
-        code = store_snapshot(((local *)e)->store, environment, (1u << FAMILY_COUNT) - 1,
-                              start_ns ? start_ns : INT64_MIN, end_ns ? end_ns : INT64_MAX, &s, er);
+        code = store_snapshot(((local *)e)->store, environment, (1u << FAMILY_COUNT) - 1, INT64_MIN,
+                              INT64_MAX, &s, er);
     if (code == SK_OK)
         code = find_and_show(&f, s, id, ret, er);
     part_reader_free(f.reader);
     snapshot_release(s);
     base_free(f.v);
+    intern_free(f.texts);
     arena_free(f.scratch);
     return code;
 }

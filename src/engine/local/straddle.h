@@ -1,0 +1,47 @@
+/*
+ * engine/local/straddle.h: which traces have rows in more than one place of a snapshot, so that no part alone can tell what the trace says:
+ * in several parts, in several runs of rows of one part, in an open set, or in more than two blocks. By the hashes of the
+ * segments' trace indexes: two traces that share one only cost the slow way. What the sealed parts say is kept between queries.
+ */
+#ifndef ENGINE_LOCAL_STRADDLE_H
+#define ENGINE_LOCAL_STRADDLE_H
+
+#include "engine/local/local_private.h"
+#include "engine/local/scan.h"
+
+/* Hashes, open addressing. */
+typedef struct straddle_set {
+    agg_budget *budget;
+    uint32_t count, slot_count;
+    uint32_t *slots; /* 0 = free */
+} straddle_set;
+
+void straddle_set_done(straddle_set *s);
+
+static inline bool straddle_has(const straddle_set *s, uint32_t hash)
+{
+    hash += hash == 0;
+    if (!s->count)
+        return false;
+    uint32_t i = hash & (s->slot_count - 1);
+    while (s->slots[i] && s->slots[i] != hash)
+        i = (i + 1) & (s->slot_count - 1);
+    return s->slots[i] != 0;
+}
+
+/* The trace parts of the scan decide; `w` is a worker of it. Looks at `c` between pages and blocks. */
+sk_code straddle_find(local *l, uint32_t environment, scan_worker *w, const run_control *c,
+                      straddle_set *ret, err *e) must_use;
+
+/* What is kept: of the few environments asked last. */
+typedef struct straddle_cache straddle_cache;
+straddle_cache *straddle_cache_new(void); /* NULL: no memory */
+void straddle_cache_free(straddle_cache *take_c);
+
+/* An array of at least `wanted` items within a budget: `array` is where its pointer is kept. False: the budget has failed. */
+bool straddle_reserve(agg_budget *b, void *array, size_t *capacity, size_t wanted,
+                      size_t item_bytes) must_use;
+/* Sorts by the upper 32 bits; `room` as long. */
+void straddle_sort(uint64_t *keys, uint64_t *room, size_t count);
+
+#endif
