@@ -321,12 +321,38 @@ static void old_days_go(void **state)
     scatter(&p);
 }
 
-/* Many blocks, so that some are skipped, some cut by the range, and workers share the parts. */
+static void ask_text(party *p, tally *t, const char *question)
+{
+    arena *mem = arena_new(4 * GIB);
+    char text[300];
+    query_spec s;
+    err e = {0};
+    snprintf(text, sizeof text, "%s SINCE 1600000000 UNTIL 1800000000", question);
+    check_ok(spec_from_text(span_text(text), mem, &s, &e), &e);
+    ask_one(p, t, &s, mem);
+    arena_free(mem);
+}
+
+/* Many blocks, so that some are skipped, some cut by the range, traces cut by their edges, and workers share the parts. */
 static void many_blocks(void **state)
 {
+    static const char *const texts[] = {
+        "COUNT, SUM(meta.self_ms), SUM(meta.gap_ms) GROUP BY trace.span_id LIMIT 10000",
+        "SUM(meta.self_ms), SUM(meta.gap_ms), SUM(meta.depth), COUNT(root.name), SUM(parent.rare)",
+        "COUNT, MAX(root.duration_ms), MIN(parent.duration_ms) GROUP BY meta.root_name, "
+        "parent.name LIMIT 10000",
+        "COUNT, COUNT(root.name) GROUP BY trace.span_id, root.host.name LIMIT 10000",
+        "COUNT WHERE child.service.name = \"web\" AND parent.name exists GROUP BY child.name, name",
+        "COUNT WHERE root.span.kind = \"server\" AND meta.depth > 1 AND none.error exists GROUP BY "
+        "name, meta.depth",
+        "P99(meta.self_ms), HEATMAP(meta.gap_ms) WHERE any.service.name = \"cart\" AND "
+        "any2.duration_ms > 350 GROUP BY service.name",
+    };
     static party p;
     static tally t;
     gather(&p, first_seed() + 98, rounds() >= QUERIES_ALL ? 90000 : 30000);
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        ask_text(&p, &t, texts[i]);
     ask_questions(&p, &t, rounds() >= QUERIES_ALL ? 400 : 8);
     scatter(&p);
     check_tally(&t, "many blocks");
@@ -343,16 +369,8 @@ static void many_distinct_values(void **state)
     static party p;
     static tally t;
     gather(&p, 4242, 16000);
-    for (size_t i = 0; i < COUNT_OF(texts); i++) {
-        arena *mem = arena_new(4 * GIB);
-        char text[300];
-        query_spec s;
-        err e = {0};
-        snprintf(text, sizeof text, "%s SINCE 1600000000 UNTIL 1800000000", texts[i]);
-        check_ok(spec_from_text(span_text(text), mem, &s, &e), &e);
-        ask_one(&p, &t, &s, mem);
-        arena_free(mem);
-    }
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        ask_text(&p, &t, texts[i]);
     scatter(&p);
 }
 
