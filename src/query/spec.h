@@ -128,8 +128,8 @@ typedef struct query_spec {
     int64_t compare_offset_s; /* 0 = none */
 } query_spec;
 
-/* The spec's JSON object. Unknown keys are refused by name; those of later issues (calculated_fields, formulas,
- * relational prefixes) with a sentence that says so. */
+/* The spec's JSON object. Unknown keys are refused by name; those of later issues (calculated_fields, formulas)
+ * with a sentence that says so. */
 sk_code spec_from_json(span json_text, arena *mem, query_spec *ret, err *e) must_use;
 void spec_to_json(const query_spec *s, buf *out);
 /* Errors carry the offset in the text and what was expected there. */

@@ -43,10 +43,6 @@ static void print_row(json_writer *w, const trace_result *t, uint32_t index)
         jw_value(w, row->values[i]);
     }
     if (row->span_id) {
-        jw_key_text(w, "meta.self_ms");
-        jw_double(w, (double)node->self_ns / 1e6);
-        jw_key_text(w, "meta.depth");
-        jw_u64(w, node->depth);
         jw_key_text(w, "meta.is_critical");
         jw_bool(w, node->is_critical);
     }
