@@ -257,6 +257,17 @@ static const question QUESTIONS[] = {
     {"text in a field", "COUNT WHERE request.id contains \"c0ffee\"", false},
     {"trace by id", NULL, false},
     {"fields with top values", NULL, false},
+    {"structure: self time heatmap", "HEATMAP(meta.self_ms)", true},
+    {"structure: gap by service", "P95(meta.gap_ms) GROUP BY service.name", false},
+    {"structure: depth", "COUNT GROUP BY meta.depth", false},
+    {"structure: by root name", "COUNT GROUP BY meta.root_name", false},
+    {"structure: a calls b, slow",
+     "COUNT, P99(duration_ms) WHERE parent.service.name = \"frontend\" AND service.name = "
+     "\"checkout\" AND duration_ms > 50",
+     false},
+    {"structure: parent alone", "COUNT WHERE parent.service.name = \"frontend\"", false},
+    {"structure: any and none", "COUNT WHERE any.error = true AND none.service.name = \"payment\"",
+     false},
 };
 
 static uint64_t ask_other(generator *g, const char *name, arena *mem)
@@ -336,7 +347,7 @@ static void measure(generator *g, const question *q, uint32_t runs)
     }
     qsort(times, runs, sizeof *times, compare_times);
     double median = (double)times[runs / 2] / 1e6;
-    printf("%-26s %9.2f ms   least %9.2f   cpu %9.2f   %6.1f cpu ns/span   %llu rows\n", q->name,
+    printf("%-28s %9.2f ms   least %9.2f   cpu %9.2f   %6.1f cpu ns/span   %llu rows\n", q->name,
            median, (double)times[0] / 1e6, (double)cpu / 1e6 / runs,
            (double)cpu / runs / (double)g->rows, (unsigned long long)answer_rows);
     fflush(stdout);

@@ -172,8 +172,8 @@ def test_refusals_say_why(shop, body, says):
 
 
 def test_refusals_of_other_kinds(shop):
-    status, said = refusal(shop, {"text": "COUNT WHERE root.name = \"x\""})
-    assert status == 422 and "not yet supported" in said["error"]
+    status, said = refusal(shop, {"text": "COUNT WHERE root.name = \"x\" OR name = \"y\""})
+    assert status == 400 and "takes AND only" in said["error"]
     assert refusal(shop, {"text": "COUNT WHERE a = flask"})[1]["offset"] == 16
     assert refusal(shop, {"query": {}}, "/skep/v1/query?format=xml")[0] == 400
     assert refusal(shop, {"query": {}, "environment": "nowhere"})[0] == 404

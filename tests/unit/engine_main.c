@@ -3,4 +3,4 @@
  */
 #include "check.h"
 
-TEST_MAIN(engine_questions, engine_structure, engine_control, hand_structure)
+TEST_MAIN(engine_questions, engine_structure, engine_control, engine_derived, hand_structure)

@@ -4,6 +4,7 @@
  */
 #include "base/alloc.h"
 #include "base/must.h"
+#include "engine/local/block_flags.h"
 #include "engine/local/local_private.h"
 #include "engine/local/straddle.h"
 
@@ -56,6 +57,7 @@ static void local_close(engine *take_e)
     pool_free(l->pool);
     store_close(l->store);
     straddle_cache_free(l->straddles);
+    block_flags_free(l->flags);
     base_free(l);
 }
 
@@ -80,6 +82,7 @@ sk_code engine_open_local(const local_options *o, engine **ret, err *e)
     if (!l->o.query_memory_max)
         l->o.query_memory_max = QUERY_MEMORY_DEFAULT;
     l->straddles = straddle_cache_new();
+    l->flags = block_flags_new();
     sk_code code = l->straddles
                        ? store_open(&o->store, &l->store, e)
                        : err_set(e, SK_NO_MEMORY, "memory ran out while the engine was opened");
@@ -90,6 +93,7 @@ sk_code engine_open_local(const local_options *o, engine **ret, err *e)
     }
     if (code != SK_OK) {
         straddle_cache_free(l->straddles);
+        block_flags_free(l->flags);
         base_free(l);
         return code;
     }

@@ -14,6 +14,7 @@ typedef struct local {
     store *store;
     pool *pool;
     struct straddle_cache *straddles;
+    struct block_flags *flags;
 } local;
 
 #define FAMILY_BIT(f)   (1u << (f))

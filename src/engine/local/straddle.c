@@ -126,6 +126,17 @@ void straddle_sort(uint64_t *keys, uint64_t *room, size_t count)
     }
 }
 
+sk_code straddle_budget_error(const agg_budget *b, err *e)
+{
+    if (atomic_load(&b->failed) == SK_NO_MEMORY)
+        return err_set(e, SK_NO_MEMORY, "memory ran out while the query was running");
+    return err_set(
+        e, SK_TOO_LARGE,
+        "the query's traces take more than query_memory_max (%zu MiB): those still arriving or "
+        "lying in several segments are gathered, and so are traces that any. or none. names",
+        b->max_bytes / MIB);
+}
+
 /* ---- sealed parts ---- */
 
 typedef struct finder {
@@ -139,13 +150,6 @@ typedef struct finder {
     /* of the part at hand: the last run that begins in each block, and its hash */
     uint32_t *last_rows, *last_hashes, block_count;
 } finder;
-
-static sk_code budget_error(err *e)
-{
-    return err_set(e, SK_TOO_LARGE,
-                   "the query's memory limit was passed while traces that lie in several parts "
-                   "were looked for");
-}
 
 static sk_code note_page(void *ctx, const uint32_t *hashes, const uint32_t *rows, uint32_t count,
                          err *e)
@@ -170,7 +174,7 @@ static sk_code find_long_runs(finder *f, const scan_part *p, err *e)
     size_t bytes = (f->block_count + 1ul) * sizeof *f->last_rows;
     f->last_rows = agg_alloc(f->budget, bytes);
     f->last_hashes = agg_alloc(f->budget, bytes);
-    sk_code code = f->last_rows && f->last_hashes ? SK_OK : budget_error(e);
+    sk_code code = f->last_rows && f->last_hashes ? SK_OK : straddle_budget_error(f->budget, e);
     if (code == SK_OK) {
         memset(f->last_rows, 0xff, bytes);
         code = part_trace_runs(p->part, note_page, f, e);
@@ -182,7 +186,7 @@ static sk_code find_long_runs(finder *f, const scan_part *p, err *e)
             hash = f->last_hashes[b];
             has_run = true;
         } else if (has_run && !add_hash(f->set, hash)) {
-            code = budget_error(e);
+            code = straddle_budget_error(f->budget, e);
         }
     }
     agg_free(f->budget, f->last_rows, bytes);
@@ -200,7 +204,7 @@ static sk_code take_page(void *ctx, const uint32_t *hashes, const uint32_t *rows
     if (!straddle_reserve(f->budget, &f->keys, &f->capacity, f->count + count, sizeof *f->keys) ||
         !straddle_reserve(f->budget, &f->room, &f->room_capacity, f->count + count,
                           sizeof *f->room))
-        return budget_error(e);
+        return straddle_budget_error(f->budget, e);
     for (uint32_t i = 0; i < count; i++)
         if (hashes[i] >= f->low && hashes[i] < f->high)
             f->keys[f->count++] = (uint64_t)hashes[i] << 32;
@@ -231,7 +235,7 @@ static sk_code find_in_range(finder *f, const scan *s, err *e)
     straddle_sort(f->keys, f->room, f->count);
     for (size_t i = 1; i < f->count; i++)
         if (f->keys[i] == f->keys[i - 1] && !add_hash(f->set, (uint32_t)(f->keys[i] >> 32)))
-            return budget_error(e);
+            return straddle_budget_error(f->budget, e);
     return SK_OK;
 }
 
@@ -341,7 +345,7 @@ static sk_code add_open(scan_worker *w, uint32_t part_number, const run_control 
                 continue;
             last = v->trace_ids[row];
             if (trace_id_is_set(last) && !add_hash(ret, part_trace_hash(last)))
-                return budget_error(e);
+                return straddle_budget_error(ret->budget, e);
         }
     }
     return SK_OK;
@@ -359,7 +363,7 @@ sk_code straddle_find(local *l, uint32_t environment, scan_worker *w, const run_
             return code;
         keep(l->straddles, environment, s, ret);
     } else if (!is_done) {
-        return budget_error(e);
+        return straddle_budget_error(ret->budget, e);
     }
     for (uint32_t i = 0; i < s->part_count; i++) {
         if (s->parts[i].info.family != FAMILY_TRACE || !s->parts[i].info.is_open)

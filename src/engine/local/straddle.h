@@ -38,6 +38,8 @@ typedef struct straddle_cache straddle_cache;
 straddle_cache *straddle_cache_new(void); /* NULL: no memory */
 void straddle_cache_free(straddle_cache *take_c);
 
+/* What it means when a budget has failed while traces were looked at. */
+sk_code straddle_budget_error(const agg_budget *b, err *e);
 /* An array of at least `wanted` items within a budget: `array` is where its pointer is kept. False: the budget has failed. */
 bool straddle_reserve(agg_budget *b, void *array, size_t *capacity, size_t wanted,
                       size_t item_bytes) must_use;

@@ -5,7 +5,6 @@
 #include "engine/local/structure.h"
 
 #include "event/fields.h"
-#include "query/finish.h"
 
 bool structure_is_needed(const plan *p)
 {
@@ -153,6 +152,21 @@ static sk_code prepare(structure *s, snapshot *snap, err *e)
     return scan_open(&s->inner, &s->inner_plan, snap, s->budget, s->mem, e);
 }
 
+static bool get_flags(structure *s)
+{
+    s->flags = ARENA_ARRAY(s->mem, _Atomic(uint8_t) *, s->inner.part_count + 1);
+    if (!s->flags)
+        return false;
+    block_flags_enter(s->engine->flags);
+    s->has_flags = true;
+    for (uint32_t i = 0; i < s->inner.part_count; i++) {
+        const part_info *info = &s->inner.parts[i].info;
+        if (info->family == FAMILY_TRACE && !info->is_open)
+            s->flags[i] = block_flags_get(s->engine->flags, info->id, info->block_count);
+    }
+    return true;
+}
+
 sk_code structure_open(local *l, uint32_t environment, const plan *p, snapshot *snap,
                        const run_control *c, agg_budget *budget, arena *mem, structure **ret,
                        err *e)
@@ -172,6 +186,8 @@ sk_code structure_open(local *l, uint32_t environment, const plan *p, snapshot *
     sk_code code = prepare(s, snap, e);
     if (code == SK_OK && s->any_bits)
         code = structure__find_any(s, e);
+    if (code == SK_OK && s->needs_spans && !get_flags(s))
+        code = err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
     if (code == SK_OK && s->needs_spans)
         code = structure__gather(s, e);
     return code == SK_OK ? list_texts(s, e) : code;
@@ -182,6 +198,8 @@ void structure_close(structure *take_s)
     if (!take_s)
         return;
     structure *s = take_s;
+    if (s->has_flags)
+        block_flags_leave(s->engine->flags);
     agg_free(s->budget, s->spans, s->span_capacity * sizeof *s->spans);
     agg_free(s->budget, s->span_values, s->span_value_capacity * sizeof *s->span_values);
     agg_free(s->budget, s->text_list, (s->gathered_texts.count + 1ul) * sizeof *s->text_list);

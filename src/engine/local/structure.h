@@ -13,6 +13,7 @@
 #ifndef ENGINE_LOCAL_STRUCTURE_H
 #define ENGINE_LOCAL_STRUCTURE_H
 
+#include "engine/local/block_flags.h"
 #include "engine/local/derive.h"
 #include "engine/local/straddle.h"
 #include "query/group_keys.h"
@@ -91,6 +92,9 @@ typedef struct structure {
     uint32_t *first_span;        /* per part, and the end */
     any_set any;
     scan_damage damage; /* of gathering */
+    bool has_flags;
+    _Atomic(uint8_t) *
+        *flags; /* per part: what is known of its blocks (structure_block.c); NULL: nothing */
 } structure;
 
 /* ---- one block's spans ---- */

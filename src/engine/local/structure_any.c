@@ -5,7 +5,6 @@
 #include "base/hash.h"
 #include "base/must.h"
 #include "engine/local/structure.h"
-#include "query/finish.h"
 
 #define MORSEL_BLOCKS 16u
 

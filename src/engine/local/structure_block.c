@@ -6,7 +6,6 @@
  */
 #include "base/must.h"
 #include "engine/local/structure.h"
-#include "query/finish.h"
 
 #define STAMPS 4096u
 #define SIMPLE_SPANS                                                                               \
@@ -48,25 +47,35 @@ static bool may_share_id(structure_worker *w, const span_block *b, uint32_t firs
     return false;
 }
 
-/* The end of the run's spans; 0 when the run needs derive.h. */
-static uint32_t simple_end(structure_worker *w, const span_block *b, uint32_t first, uint32_t end)
+/* What is known of a block: of its runs but the first and the last, which the edges may cut. */
+enum {
+    BLOCK_CHECKED = 1,
+    BLOCK_SIMPLE = 2,    /* all may be judged in one pass */
+    BLOCK_FORWARD = 4,   /* but for depths: some parents come after their children */
+    BLOCK_ANNOTATED = 8, /* some rows are not spans */
+};
+
+static uint32_t spans_end(const span_block *b, uint32_t first, uint32_t end)
 {
-    const structure *s = w->structure;
-    uint32_t spans = first, loose = 0;
-    while (spans < end && b->ids[spans])
-        spans++;
+    while (first < end && b->ids[first])
+        first++;
+    return first;
+}
+
+/* Flags of one run. */
+static uint8_t check_run(structure_worker *w, const span_block *b, uint32_t first, uint32_t end)
+{
+    uint32_t spans = spans_end(b, first, end), loose = 0, bad = 0, forward = 0;
     for (uint32_t i = spans; i < end; i++)
-        if (b->ids[i])
-            return 0; /* spans behind annotations: not in the order that is relied on */
-    if (spans - first > SIMPLE_SPANS)
+        bad |= b->ids[i] != 0; /* spans behind annotations: not in the order that is relied on */
+    if (bad || spans - first > SIMPLE_SPANS)
         return 0;
-    uint32_t bad = 0;
     for (uint32_t i = first; i < spans; i++) {
         uint32_t parent = b->parents[i] - b->first_row;
         bool has_parent = b->parents[i] != DERIVE_NONE;
         bad |= i > first && b->times[i] < b->times[i - 1];
         bad |= has_parent && (parent < first || parent >= spans || parent == i);
-        bad |= has_parent && s->rules.wants_depth && parent > i;
+        forward |= has_parent && parent > i;
         loose += b->parent_ids[i] != 0;
     }
     if (bad || loose > LOOSE_SPANS)
@@ -74,7 +83,28 @@ static uint32_t simple_end(structure_worker *w, const span_block *b, uint32_t fi
     for (uint32_t i = first; loose && i < spans; i++)
         if (b->parent_ids[i] && has_id(b, first, spans, b->parent_ids[i]))
             return 0; /* several have the id, or it is its own */
-    return may_share_id(w, b, first, spans) ? 0 : spans;
+    if (may_share_id(w, b, first, spans))
+        return 0;
+    return (uint8_t)(BLOCK_SIMPLE | (forward ? BLOCK_FORWARD : 0) |
+                     (spans < end ? BLOCK_ANNOTATED : 0));
+}
+
+static uint8_t check_block(structure_worker *w, uint32_t part_number, const span_block *b)
+{
+    _Atomic(uint8_t) *flags = w->structure->flags[part_number];
+    uint8_t known = flags ? atomic_load_explicit(&flags[b->block], memory_order_relaxed) : 0;
+    if (known)
+        return known;
+    known = BLOCK_CHECKED | BLOCK_SIMPLE;
+    for (uint32_t run = 1; run + 1 < b->run_count && (known & BLOCK_SIMPLE); run++) {
+        uint8_t one = check_run(w, b, b->run_first[run], b->run_first[run + 1]);
+        if (!trace_id_is_set(b->run_id[run]))
+            one = BLOCK_SIMPLE | BLOCK_ANNOTATED;
+        known = one & BLOCK_SIMPLE ? known | one : BLOCK_CHECKED;
+    }
+    if (flags)
+        atomic_store_explicit(&flags[b->block], known, memory_order_relaxed);
+    return known;
 }
 
 /* ---- one pass ---- */
@@ -172,25 +202,40 @@ static bool pass_roots(structure_worker *w, const span_block *b, uint32_t first,
     return true;
 }
 
-static bool judge_simply(structure_worker *w, const span_block *b, uint32_t first, uint32_t end)
+/* What is judged run by run even where all runs are simple. */
+static bool pass_relatives(structure_worker *w, const span_block *b, uint32_t first, uint32_t end)
+{
+    uint8_t relations = w->structure->rules.relations;
+    if ((relations & (DERIVE_BIT(DERIVE_ROOT) | DERIVE_BIT(DERIVE_TOP))) &&
+        !pass_roots(w, b, first, end))
+        return false;
+    return !(relations & DERIVE_BIT(DERIVE_CHILD)) || pass_children(w, b, first, end);
+}
+
+static void pass_spans(structure_worker *w, const span_block *b, uint32_t first, uint32_t end)
 {
     const derive_rules *rules = &w->structure->rules;
-    uint32_t spans = simple_end(w, b, first, end);
-    if (!spans)
-        return false;
-    if ((rules->relations & (DERIVE_BIT(DERIVE_ROOT) | DERIVE_BIT(DERIVE_TOP))) &&
-        !pass_roots(w, b, first, spans))
-        return false;
-    if ((rules->relations & DERIVE_BIT(DERIVE_CHILD)) && !pass_children(w, b, first, spans))
-        return false;
     if (rules->relations & DERIVE_BIT(DERIVE_PARENT))
-        pass_parents(w, b, first, spans);
+        pass_parents(w, b, first, end);
     if (rules->wants_self)
-        pass_self(w, b, first, spans);
+        pass_self(w, b, first, end);
     if (rules->wants_gap)
-        pass_gap(w, b, first, spans);
+        pass_gap(w, b, first, end);
     if (rules->wants_depth)
-        pass_depth(w, b, first, spans);
+        pass_depth(w, b, first, end);
+}
+
+static bool judge_simply(structure_worker *w, const span_block *b, uint32_t run, uint8_t known)
+{
+    uint32_t first = b->run_first[run], end = b->run_first[run + 1];
+    if (run == 0 || run + 1 == b->run_count || !(known & BLOCK_SIMPLE))
+        known = check_run(w, b, first, end);
+    if (!(known & BLOCK_SIMPLE) || ((known & BLOCK_FORWARD) && w->structure->rules.wants_depth))
+        return false;
+    end = spans_end(b, first, end);
+    if (!pass_relatives(w, b, first, end))
+        return false;
+    pass_spans(w, b, first, end);
     return true;
 }
 
@@ -312,13 +357,19 @@ static sk_code load_near(structure_worker *w, const span_block *b, uint32_t part
     return code;
 }
 
+/* Absent, where nothing is found: of what is asked. */
 static void clear_rows(structure_worker *w, uint32_t count)
 {
-    memset(w->self_ns, 0xff, count * sizeof w->self_ns[0]);
-    memset(w->gap_ns, 0xff, count * sizeof w->gap_ns[0]);
-    memset(w->depths, 0xff, count * sizeof w->depths[0]);
+    const derive_rules *rules = &w->structure->rules;
+    if (rules->wants_self)
+        memset(w->self_ns, 0xff, count * sizeof w->self_ns[0]);
+    if (rules->wants_gap)
+        memset(w->gap_ns, 0xff, count * sizeof w->gap_ns[0]);
+    if (rules->wants_depth)
+        memset(w->depths, 0xff, count * sizeof w->depths[0]);
     for (int k = 0; k < DERIVE_RELATIONS; k++)
-        memset(w->chosen[k], 0xff, count * sizeof w->chosen[k][0]);
+        if (rules->relations & DERIVE_BIT(k))
+            memset(w->chosen[k], 0xff, count * sizeof w->chosen[k][0]);
 }
 
 /* Results of what was gathered before the scan. */
@@ -346,6 +397,13 @@ static void take_gathered(structure_worker *w, uint32_t part_number, uint32_t fi
     }
 }
 
+/* Whether all runs between the first and the last are judged as if they were one. */
+static bool is_plain(const structure_worker *w, uint8_t known)
+{
+    return (known & BLOCK_SIMPLE) && !(known & BLOCK_ANNOTATED) &&
+           (!(known & BLOCK_FORWARD) || !w->structure->rules.wants_depth);
+}
+
 static sk_code judge_sealed(structure_worker *w, uint32_t part_number, uint32_t block, err *e)
 {
     const span_block *b;
@@ -354,14 +412,24 @@ static sk_code judge_sealed(structure_worker *w, uint32_t part_number, uint32_t 
         code = load_near(w, b, part_number, e);
     if (code == SK_OK)
         clear_rows(w, b->row_count);
+    if (code != SK_OK)
+        return code;
+    uint8_t known = check_block(w, part_number, b);
+    bool at_once = is_plain(w, known);
+    if (at_once && b->run_count > 2) /* straddling runs too: their results are put over these */
+        pass_spans(w, b, b->run_first[1], b->run_first[b->run_count - 1]);
     for (uint32_t run = 0; code == SK_OK && run < b->run_count; run++) {
-        uint32_t first = b->run_first[run], end = b->run_first[run + 1];
         bool is_cut =
             (run == 0 && goes_on(b, run, w->near[0], w->near[0] ? w->near[0]->run_count - 1 : 0)) ||
             (run == b->run_count - 1 && goes_on(b, run, w->near[2], 0));
+        bool is_done = false;
         if (!trace_id_is_set(b->run_id[run]) || b->run_straddles[run])
             continue;
-        if (is_cut || !judge_simply(w, b, first, end))
+        if (at_once && run > 0 && run + 1 < b->run_count)
+            is_done = pass_relatives(w, b, b->run_first[run], b->run_first[run + 1]);
+        else
+            is_done = !is_cut && judge_simply(w, b, run, known);
+        if (!is_done)
             code = judge_slowly(w, b, run, e);
     }
     return code;

@@ -7,7 +7,6 @@
  */
 #include "base/must.h"
 #include "engine/local/structure.h"
-#include "query/finish.h"
 
 /* ---- sources ---- */
 
@@ -129,9 +128,14 @@ static inline void set_present(vector *v, uint32_t row, bool is)
 
 static void fill_times(const int64_t *ns, vector *out)
 {
-    for (uint32_t row = 0; row < out->row_count; row++) {
-        out->floats[row] = (double)ns[row] / 1e6;
-        set_present(out, row, ns[row] >= 0);
+    for (uint32_t from = 0; from < out->row_count; from += 64) {
+        uint32_t end = from + 64 < out->row_count ? from + 64 : out->row_count;
+        uint64_t present = 0;
+        for (uint32_t row = from; row < end; row++) {
+            out->floats[row] = (double)ns[row] / 1e6;
+            present |= (uint64_t)(ns[row] >= 0) << (row & 63);
+        }
+        out->present[from >> 6] = present;
     }
 }
 

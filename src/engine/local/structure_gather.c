@@ -6,7 +6,6 @@
 
 #include "base/must.h"
 #include "engine/local/structure.h"
-#include "query/finish.h"
 
 typedef struct gatherer {
     structure *s;

@@ -7,13 +7,12 @@
 #include "base/alloc.h"
 #include "base/must.h"
 #include "engine/local/structure.h"
-#include "query/finish.h"
 
 static const uint64_t no_ids[VECTOR_ROWS];
 
 sk_code structure__budget_error(const structure *s, err *e)
 {
-    return finish_budget_error(s->budget, e);
+    return straddle_budget_error(s->budget, e);
 }
 
 /* ---- room ---- */
@@ -156,8 +155,33 @@ static sk_code read_answers(structure_worker *w, uint32_t field, uint32_t row_co
     return SK_OK;
 }
 
+static void kinds_of_codes(structure_worker *w, span_block *b, scan_source *of, const vector *v)
+{
+    _Atomic(uint32_t) *known = scan_keys_of(&w->structure->inner, of);
+    for (uint32_t row = 0; known && row < v->row_count; row++) {
+        uint32_t code = v->codes[row];
+        uint32_t answer = atomic_load_explicit(&known[code], memory_order_relaxed);
+        if (unlikely(!answer)) {
+            answer = (uint32_t)span_kind_parse(of->dictionary->text(of->dictionary->of, code)) + 1;
+            atomic_store_explicit(&known[code], answer, memory_order_relaxed);
+        }
+        b->kinds[row] = (uint8_t)(answer - 1);
+    }
+}
+
 static sk_code read_kinds(structure_worker *w, span_block *b, err *e)
 {
+    const scan_field *f = &w->scan.at->fields[INNER_KIND];
+    const vector *v;
+    if (f->count == 1 && f->sources[0].type == FIELD_STRING) {
+        sk_code code = scan_read_source(&w->scan, &f->sources[0], &v, e);
+        if (code != SK_OK)
+            return code;
+        if (v->kind == VECTOR_CODES && v->all_present) {
+            kinds_of_codes(w, b, &f->sources[0], v);
+            return SK_OK;
+        }
+    }
     uint32_t *answers = w->depths; /* free until all blocks are loaded */
     sk_code code = read_answers(w, INNER_KIND, b->row_count, answers, e);
     for (uint32_t row = 0; row < b->row_count; row++)
@@ -209,6 +233,11 @@ static sk_code read_durations(structure_worker *w, span_block *b, err *e)
             return code;
         if (v->kind == VECTOR_ABSENT)
             continue;
+        if (v->kind == VECTOR_FLOATS && v->all_present) {
+            for (uint32_t row = 0; row < b->row_count; row++)
+                b->durations[row] = isfinite(v->floats[row]) ? derive_duration(v->floats[row]) : -1;
+            continue;
+        }
         for (uint32_t row = 0; row < b->row_count; row++) {
             double ms;
             if (!v->all_present && !vector_has(v, row))
