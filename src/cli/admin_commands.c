@@ -61,7 +61,7 @@ static int run_action(cli *c, void *own, const action *actions)
 static bool is_agreed(cli *c, bool yes, const char *question)
 {
     char answer[16];
-    if (yes)
+    if (yes || c->dry_run)
         return true;
     if (c->no_input || !isatty(STDIN_FILENO)) {
         cli_fail(c, EXIT_USAGE, "%s Say so with --yes", question);

@@ -293,6 +293,23 @@ static sk_code call(cli *c, http_request *r, api_path *take_path, http_reply *re
     return code;
 }
 
+/* --dry-run: requests that only read are sent all the same, as what is sent next depends on them. */
+static bool is_dry(const cli *c, const char *method)
+{
+    return c->dry_run && strcmp(method, "GET") != 0;
+}
+
+static int print_request(cli *c, const char *method, api_path *take_path, span body)
+{
+    term_print(&c->out, "%s %s", method, c->url);
+    term_text(&c->out, buf_span(&take_path->text));
+    term_print(&c->out, "\n");
+    term_text(&c->out, body);
+    term_print(&c->out, "%s", body.len ? "\n" : "");
+    api_path_done(take_path);
+    return EXIT_DRY_RUN;
+}
+
 int api_send(cli *c, const char *method, api_path *take_path, span body, span *ret_text,
              const node **ret)
 {
@@ -303,6 +320,8 @@ int api_send(cli *c, const char *method, api_path *take_path, span body, span *r
     http_reply reply;
     err e = {0};
     span text = SPAN("");
+    if (is_dry(c, method))
+        return print_request(c, method, take_path, body);
     sk_code code = call(c, &r, take_path, &reply, &e);
     int exit = EXIT_OK;
     if (code != SK_OK)
@@ -379,6 +398,8 @@ static bool take_piece(void *ctx, span bytes)
 int api_stream_run(cli *c, const char *method, api_path *take_path, span body, api_stream *s)
 {
     event_reader reader = {.s = s};
+    if (is_dry(c, method))
+        return print_request(c, method, take_path, body);
     buf_init(&reader.waiting, EVENT_BYTES);
     http_request r = {.method = method,
                       .body = body,

@@ -17,7 +17,8 @@ typedef enum exit_code {
     EXIT_AUTH = 4,
     EXIT_UNREACHABLE = 5,
     EXIT_TIMEOUT = 124,
-    EXIT_INTERRUPT = 130
+    EXIT_INTERRUPT = 130,
+    EXIT_DRY_RUN = -1 /* within: what would be sent was printed instead; the program ends with 0 */
 } exit_code;
 
 typedef enum option_kind {
@@ -66,7 +67,7 @@ struct cli {
     const char *url, *key, *key_file, *keys_file, *data_dir, *env, *color, *since, *until;
     uint64_t limit;
     int64_t timeout_ns;
-    bool json, plain, quiet, verbose, no_input, fail_empty, help;
+    bool json, plain, quiet, verbose, no_input, dry_run, fail_empty, help;
 
     const char *key_from;    /* where the key was found, for talk; NULL: no key */
     bool key_was_given;      /* by the user, not found in a default place */

@@ -216,7 +216,9 @@ static int run_command(cli *c, int argc, char **argv)
     if (c->timeout_ns)
         c->deadline_mono_ns = clock_mono_ns() + c->timeout_ns;
     code = api_prepare(c);
-    return code ? code : c->command->run(c, own);
+    if (!code)
+        code = c->command->run(c, own);
+    return code == EXIT_DRY_RUN ? EXIT_OK : code;
 }
 
 int cli_main(int argc, char **argv)

@@ -126,6 +126,10 @@ static int run_demo(cli *c, void *own)
         return reveal(c, o.seed);
     if (d->remove)
         return remove_all(c);
+    if (c->dry_run) {
+        term_print(&c->out, "visits of a shop to environment demo of %s\n", c->url);
+        return EXIT_DRY_RUN;
+    }
     bool may_ask = false;
     int code = find_key(c, &o.key, &may_ask);
     if (code != EXIT_OK)

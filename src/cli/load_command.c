@@ -196,6 +196,10 @@ static int run_load(cli *c, void *own)
         return cli_fail(c, EXIT_USAGE, "--shape is A, B or logs, not %s", l->shape);
     if (l->write)
         return write_file(c, l, shape, items);
+    if (c->dry_run) {
+        term_print(&c->out, "%llu spans or log lines to %s\n", (unsigned long long)items, c->url);
+        return EXIT_DRY_RUN;
+    }
     int code = api_prepare(c);
     if (code != EXIT_OK)
         return code;

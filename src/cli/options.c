@@ -30,6 +30,7 @@ const cli_option common_options[] = {
     {"fail-empty", 0, OPTION_FLAG, COMMON(fail_empty), NULL, "exit with 3 when nothing matched"},
     {"timeout", 0, OPTION_DURATION, COMMON(timeout_ns), "TIME", "give up after that, with exit code 124"},
     {"color", 0, OPTION_TEXT, COMMON(color), "auto|always|never", "NO_COLOR works too"},
+    {"dry-run", 0, OPTION_FLAG, COMMON(dry_run), NULL, "print what would be sent; change and ask nothing"},
     {"no-input", 0, OPTION_FLAG, COMMON(no_input), NULL, "never ask on the terminal"},
     {"key", 0, OPTION_TEXT, COMMON(key), "KEY", "better in SKEP_KEY: other users can see flags"},
     {"key-file", 0, OPTION_TEXT, COMMON(key_file), "FILE", "file that holds the key"},

@@ -329,7 +329,8 @@ static int watch(cli *c, const query_own *own, const query_view *v, span text)
             term_print(&c->out, "\x1b[H\x1b[2J");
         int code = ask_and_show(c, own, v, text);
         arena_rewind(c->mem, mark);
-        if (code == EXIT_INTERRUPT || code == EXIT_AUTH || code == EXIT_USAGE || c->out.is_gone)
+        if (code == EXIT_INTERRUPT || code == EXIT_AUTH || code == EXIT_USAGE ||
+            code == EXIT_DRY_RUN || c->out.is_gone)
             return code;
         struct pollfd signals = {.fd = c->signal_fd, .events = POLLIN};
         if (poll(&signals, 1, (int)(own->watch_ns / NS_PER_MS)) > 0)

@@ -414,6 +414,22 @@ def test_load(server):
     assert bad.returncode != 0 and "refused" in bad.stderr
 
 
+def test_dry_run_changes_nothing(server):
+    def state():
+        keys = json.loads(server.cli("keys", "--json").stdout)["keys"]
+        return [(k["id"], k["revoked"]) for k in keys], server.cli("environments", "--json").stdout, server.count("COUNT", "demo")
+    before = state()
+    for arguments, said in ((["keys", "create", "--name", "x"], 'POST {}/skep/v1/keys\n{{"name":"x","kind":"ingest"}}\n'),
+                            (["environments", "create", "new"], 'POST {}/skep/v1/environments\n{{"name":"new"}}\n'),
+                            (["environments", "delete", "demo"], "DELETE {}/skep/v1/environments/demo\n"),
+                            (["demo", "--remove"], "DELETE {}/skep/v1/data?environment=demo\n"),
+                            (["query", "COUNT", "--watch", "1s"], 'POST {}/skep/v1/query\n{{"text":"COUNT","disable_series":true}}\n'),
+                            (["demo"], "visits of a shop to environment demo of {}\n"), (["load"], "1000000 spans or log lines to {}\n")):
+        assert server.cli(*arguments, "--dry-run").stdout == said.format(server.url)
+    assert server.cli("env", "--dry-run").stdout.startswith("POST")
+    assert state() == before
+
+
 def test_doctor_in_words(server):
     Http(server, "json").send(b"{}", key="${HONEYCOMB_API_KEY}")
     done = server.cli("doctor")
