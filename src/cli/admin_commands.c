@@ -225,6 +225,7 @@ const command command_keys = {
     .word = "list|create|revoke|adopt",
     .options = keys_options,
     .own_bytes = sizeof(keys_own),
+    .pages = true,
     .run = run_keys,
 };
 

@@ -50,6 +50,7 @@ typedef struct command {
     const char *word;          /* its first word, as cli_option.takes; may be NULL */
     const cli_option *options; /* its own; may be NULL */
     size_t own_bytes;          /* of its own struct, zeroed before the options fill it */
+    bool pages;                /* a result that ends: may go through a pager */
     int (*run)(cli *c, void *own);
 } command;
 
@@ -67,7 +68,7 @@ struct cli {
     const char *url, *key, *key_file, *keys_file, *data_dir, *env, *color, *since, *until;
     uint64_t limit;
     int64_t timeout_ns;
-    bool json, plain, quiet, verbose, no_input, dry_run, fail_empty, help;
+    bool json, plain, quiet, verbose, no_input, no_pager, dry_run, fail_empty, help;
 
     const char *key_from;    /* where the key was found, for talk; NULL: no key */
     bool key_was_given;      /* by the user, not found in a default place */

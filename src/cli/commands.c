@@ -15,6 +15,7 @@
 #include "cli/api.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/pager.h"
 #include "query/suggest.h"
 
 #define MEMORY_MAX   (2 * GIB)
@@ -216,8 +217,11 @@ static int run_command(cli *c, int argc, char **argv)
     if (c->timeout_ns)
         c->deadline_mono_ns = clock_mono_ns() + c->timeout_ns;
     code = api_prepare(c);
+    if (!code && c->command->pages)
+        pager_allow(c);
     if (!code)
         code = c->command->run(c, own);
+    pager_end(c);
     return code == EXIT_DRY_RUN ? EXIT_OK : code;
 }
 

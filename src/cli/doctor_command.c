@@ -105,5 +105,6 @@ const command command_doctor = {
     .summary = "nothing there? who was refused, why, and what to do",
     .usage = "[OPTIONS]",
     .examples = "  skep doctor\n  skep doctor --env demo --json\n",
+    .pages = true,
     .run = run,
 };

@@ -151,6 +151,7 @@ const command command_fields = {
     .word = "FIELD",
     .options = fields_options,
     .own_bytes = sizeof(fields_own),
+    .pages = true,
     .run = run_fields,
 };
 
@@ -230,6 +231,7 @@ const command command_map = {
     .summary = "which service calls which, how often, how slow",
     .usage = "[OPTIONS]",
     .examples = "  skep map\n  skep map --env demo --since 10m\n",
+    .pages = true,
     .run = run_map,
 };
 
@@ -330,6 +332,7 @@ const command command_status = {
     .summary = "what runs, what is kept, who sends",
     .usage = "[OPTIONS]",
     .examples = "  skep status\n  skep status --json | jq .store\n",
+    .pages = true,
     .run = run_status,
 };
 

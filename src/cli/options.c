@@ -32,6 +32,7 @@ const cli_option common_options[] = {
     {"color", 0, OPTION_TEXT, COMMON(color), "auto|always|never", "NO_COLOR works too"},
     {"dry-run", 0, OPTION_FLAG, COMMON(dry_run), NULL, "print what would be sent; change and ask nothing"},
     {"no-input", 0, OPTION_FLAG, COMMON(no_input), NULL, "never ask on the terminal"},
+    {"no-pager", 0, OPTION_FLAG, COMMON(no_pager), NULL, "long results stay on the terminal (also PAGER=cat)"},
     {"key", 0, OPTION_TEXT, COMMON(key), "KEY", "better in SKEP_KEY: other users can see flags"},
     {"key-file", 0, OPTION_TEXT, COMMON(key_file), "FILE", "file that holds the key"},
     {"keys-file", 0, OPTION_TEXT, COMMON(keys_file), "FILE", "a local server's keys.json"},

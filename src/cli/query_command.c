@@ -323,6 +323,7 @@ static int ask_and_show(cli *c, const query_own *own, const query_view *v, span 
 
 static int watch(cli *c, const query_own *own, const query_view *v, span text)
 {
+    c->out.before_flush = NULL; /* no pager for what changes */
     for (;;) {
         arena_mark mark = arena_here(c->mem);
         if (c->out.is_terminal && !c->json)
@@ -368,5 +369,6 @@ const command command_query = {
             "docs/query-text.md.\n",
     .options = options,
     .own_bytes = sizeof(query_own),
+    .pages = true,
     .run = run,
 };

@@ -55,6 +55,8 @@ void term_init(term *t, int fd, const char *color)
 void term_flush(term *t)
 {
     size_t done = 0;
+    if (t->text.len && t->before_flush)
+        t->before_flush(t);
     while (done < t->text.len && !t->is_gone) {
         ssize_t wrote = write(t->fd, t->text.at + done, t->text.len - done);
         if (wrote < 0 && errno == EINTR)

@@ -5,6 +5,8 @@
 #ifndef CLI_TERM_H
 #define CLI_TERM_H
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 
 typedef enum term_color {
@@ -26,6 +28,10 @@ typedef struct term {
     uint32_t width; /* columns; 0: no limit (not a terminal) */
     buf text;       /* printed so far, not yet written */
     bool is_gone;   /* the reader left: stop */
+    /* pager.c's: asked once, before anything is written; the other stream; the pager that runs, or 0. */
+    void (*before_flush)(struct term *t);
+    struct term *beside;
+    pid_t pager;
 } term;
 
 /* `color`: "auto", "always", "never" or NULL. */

@@ -286,5 +286,6 @@ const command command_trace = {
     .word = "FILE",
     .options = options,
     .own_bytes = sizeof(trace_own),
+    .pages = true,
     .run = run,
 };

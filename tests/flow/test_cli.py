@@ -1,11 +1,15 @@
 """The terminal against a living server: what it prints, what it refuses and how it ends."""
 import csv
+import fcntl
 import io
 import json
 import os
+import pty
 import re
 import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -122,6 +126,40 @@ def test_text_of_senders_cannot_drive_the_terminal(server):
     for arguments in (["query", 'COUNT FROM sneaky GROUP BY name'], ["fields"], ["status"], ["query", "COUNT GROUP BY name", "--chart"]):
         out = server.cli(*arguments).stdout
         assert "\x1b" not in out and "\x07" not in out and "\x9b" not in out, arguments
+
+
+def on_terminal(server, *arguments, rows=12, **env):
+    """What a terminal of some rows gets to see."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 100, 0, 0))
+        os.execve(str(BINARY), ["skep", *arguments, "--url", server.url, "--data-dir", str(server.data_dir)], {**os.environ, "TERM": "xterm", **env})
+    seen = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # the other end was closed
+            piece = b""
+        if not piece:
+            break
+        seen += piece
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, seen
+    return seen.decode().replace("\r\n", "\n")
+
+
+def test_long_results_are_paged(shop):
+    pager = {"PAGER": "sed 's/^/PAGED /'", "NO_COLOR": "1"}
+    shown = on_terminal(shop, "fields", "--env", "demo", **pager)
+    assert shown.startswith("PAGED field") and all(line.startswith("PAGED ") for line in shown.splitlines()), shown[:500]
+    asked = on_terminal(shop, "query", "COUNT GROUP BY service.name", "--env", "demo", **pager)
+    assert "PAGED gateway" in asked and re.search("PAGED .* rows scanned", asked), "remarks stay in their place"
+    assert "PAGED" not in on_terminal(shop, "fields", "--env", "demo", rows=200, **pager)
+    assert "PAGED" not in on_terminal(shop, "fields", "--env", "demo", "--no-pager", **pager)
+    assert "PAGED" not in on_terminal(shop, "fields", "--env", "demo", **{**pager, "SKEP_PAGER": ""})
+    cut = on_terminal(shop, "fields", "--env", "demo", **{**pager, "PAGER": "head -n 2"})
+    assert len(cut.splitlines()) == 2, "the reader may leave early"
+    assert "PAGED" not in demo(shop, "fields", env=pager).stdout
 
 
 # ---- trace ----
