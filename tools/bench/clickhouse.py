@@ -1,10 +1,9 @@
 """ClickHouse as chdb, in this process: once with the schema of the OpenTelemetry exporter, once with one typed column an attribute."""
-import json
 import pathlib
 import time
 
 from sql import Sql
-from system import Skipped, System
+from system import Skipped, System, parse
 
 ZSTD = "CODEC(ZSTD(1))"
 OTEL_TRACES = f"""
@@ -65,7 +64,7 @@ class ClickHouse(Sql, System):
 
     def run(self, text):
         reply = self.session.query(text, "JSONCompact").bytes()
-        return [tuple(as_number(v) for v in row) for row in json.loads(reply)["data"]] if reply else []
+        return [tuple(as_number(v) for v in row) for row in parse(reply)["data"]] if reply else []
 
     def source(self, load):
         """The Parquet files with a column for every field, also of files that lack it."""

@@ -7,7 +7,7 @@ import threading
 import time
 
 import loads
-from system import Process, Skipped, System, fetch, folder_bytes
+from system import Process, Skipped, System, fetch, folder_bytes, parse
 
 SEALED_ROWS, CALM_S, SETTLE_MOST_S = 64 << 10, 70, 1800
 
@@ -61,7 +61,7 @@ class Skep(System):
 
     def call(self, path, body=None):
         data = json.dumps(body).encode() if body is not None else None
-        return json.loads(fetch(self.url + path, data, {"content-type": "application/json"}))
+        return parse(fetch(self.url + path, data, {"content-type": "application/json"}))
 
     def ask(self, question, load):
         if question.special:

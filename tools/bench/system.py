@@ -1,12 +1,15 @@
 """What the bench asks of every system: start, take the load, answer questions, say what it cost."""
+import contextlib
+import http.client
+import json
 import os
 import pathlib
 import re
 import signal
 import subprocess
+import threading
 import time
-import urllib.error
-import urllib.request
+import urllib.parse
 
 
 class Skipped(Exception):
@@ -86,13 +89,52 @@ def folder_bytes(folder):
     return sum(f.stat().st_size for f in pathlib.Path(folder).rglob("*") if f.is_file())
 
 
+open_connections = threading.local()
+
+
 def fetch(url, body=None, headers=None, timeout=300):
-    request = urllib.request.Request(url, data=body, headers=headers or {})
+    """The body of the reply, over a connection that this thread keeps."""
+    at = urllib.parse.urlsplit(url)
+    kept = open_connections.__dict__
+    for is_last in (at.netloc not in kept, True):
+        connection = kept.pop(at.netloc, None) or http.client.HTTPConnection(at.netloc, timeout=timeout)
+        try:
+            connection.request("POST" if body is not None else "GET", urllib.parse.urlunsplit(("", "", *at[2:4], "")) or "/", body, headers or {})
+            reply = connection.getresponse()
+            data = reply.read()
+            break
+        except (http.client.HTTPException, ConnectionError):
+            connection.close()
+            if is_last:
+                raise OSError(f"no reply from {at.netloc}") from None
+    kept[at.netloc] = connection
+    if reply.status >= 400:
+        raise Skipped(f"{reply.status}: {data[:200].decode(errors='replace').strip()}")
+    return data
+
+
+class ReplyIsThere(Exception):
+    """Thrown where a reply would be taken apart, while only its arrival is measured."""
+
+
+replies_alone = False
+
+
+def parse(reply):
+    if replies_alone:
+        raise ReplyIsThere
+    return json.loads(reply)
+
+
+@contextlib.contextmanager
+def until_the_reply():
+    """Clocks stop when a reply is there: what Python makes of it is not the system's time."""
+    global replies_alone
+    replies_alone = True
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as reply:
-            return reply.read()
-    except urllib.error.HTTPError as e:
-        raise Skipped(f"{e.code}: {e.read()[:200].decode(errors='replace').strip()}") from e
+        yield
+    finally:
+        replies_alone = False
 
 
 def wait_for(url, seconds=60):

@@ -1,11 +1,10 @@
 """Tempo as one process with local disk, built from its public repository outside this tree (peers.py), asked in TraceQL."""
-import json
 import pathlib
 import time
 
 import loads
 import peers
-from system import Process, Skipped, System, fetch, folder_bytes, wait_for
+from system import Process, Skipped, System, fetch, folder_bytes, parse, wait_for
 
 CONFIG = """
 server: {{http_listen_address: 127.0.0.1, http_listen_port: 13200, grpc_listen_address: 127.0.0.1, grpc_listen_port: 13201, log_level: warn}}
@@ -85,14 +84,14 @@ class Tempo(System):
             raise Skipped("not asked in TraceQL")
         form = f"q={peers.quoted(question.traceql.format())}&start={load.t0}&end={load.t1}"
         form = f"query_range?{form}&step={question.step or load.step}s" if question.series else f"query?{form}"
-        found = json.loads(fetch(f"{self.url}/api/metrics/{form}")).get("series", [])
+        found = parse(fetch(f"{self.url}/api/metrics/{form}")).get("series", [])
         values = [point.get("value", 0) for series in found for point in (series.get("samples", []) if question.series else [series])]
         if not any(values):
             raise Skipped("an empty answer")
         return [(sum(values),)]
 
     def trace(self, question, load, trace_id=None):
-        reply = json.loads(fetch(f"{self.url}/api/traces/{trace_id or load.trace_ids[0]}"))
+        reply = parse(fetch(f"{self.url}/api/traces/{trace_id or load.trace_ids[0]}"))
         return [(sum(len(scope["spans"]) for group in reply["batches"] for scope in group["scopeSpans"]),)]
 
     def stop(self):

@@ -1,12 +1,11 @@
 """VictoriaTraces and VictoriaLogs: built from their public repositories outside this tree (peers.py), asked in LogsQL over HTTP."""
-import json
 import pathlib
 import re
 import time
 
 import loads
 import peers
-from system import Process, Skipped, System, fetch, folder_bytes, wait_for
+from system import Process, Skipped, System, fetch, folder_bytes, parse, wait_for
 
 
 class Victoria(System):
@@ -46,7 +45,7 @@ class Victoria(System):
         form = "&".join(f"{k}={v}" for k, v in {"query": peers.quoted(text), **more}.items())
         reply = fetch(self.url + "/select/logsql/query", form.encode(), {"content-type": "application/x-www-form-urlencoded"})
         names = names_of(text)
-        return [tuple(json.loads(line).get(name, "") for name in names) for line in reply.splitlines()]
+        return [tuple(parse(line).get(name, "") for name in names) for line in reply.splitlines()]
 
     def ask(self, question, load):
         if question.special == "trace":
@@ -85,7 +84,7 @@ class VictoriaTraces(Victoria):
     binary, repository, insert, port = "victoria-traces", "VictoriaMetrics/VictoriaTraces", "/insert/opentelemetry", 19428
 
     def trace(self, question, load, trace_id=None):
-        reply = json.loads(fetch(f"{self.url}/select/jaeger/api/traces/{trace_id or load.trace_ids[0]}"))
+        reply = parse(fetch(f"{self.url}/select/jaeger/api/traces/{trace_id or load.trace_ids[0]}"))
         return [(len(reply["data"][0]["spans"]),)]
 
     def items(self):
