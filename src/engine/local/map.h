@@ -159,6 +159,12 @@ typedef struct map_cached {
 #define MAP_ANSWER_NO     1u
 #define MAP_ANSWER_YES    2u
 
+#define MAP_STAMPS        4096u /* 2^12: see the hash */
+typedef struct map_stamped_id {
+    uint64_t id;
+    uint32_t stamp;
+} map_stamped_id;
+
 typedef struct map_worker {
     scan_worker scan;
     map_table *table;
@@ -177,6 +183,9 @@ typedef struct map_worker {
     uint32_t datasets[VECTOR_ROWS];
     uint32_t services[VECTOR_ROWS], parents[VECTOR_ROWS]; /* positions; MAP_NO_SPAN */
     uint64_t orphan_of[VECTOR_ROWS];                      /* the missing parent's id; 0: none */
+    const vector *span_ids; /* NULL: unique in every trace, and every row has one */
+    uint32_t stamp;
+    map_stamped_id seen[MAP_STAMPS]; /* open addressing: ids of the trace at hand have its stamp */
     uint8_t kinds[VECTOR_ROWS], child_marks[VECTOR_ROWS];
     uint32_t detail_count; /* MAP_DETAILS fields that the block at hand has */
     uint8_t detail_fields[MAP_DETAIL_COUNT];

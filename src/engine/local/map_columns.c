@@ -1,7 +1,7 @@
 /*
- * engine/local/map_columns.c: the service map of a block of a sealed segment whose traces lie whole in it, column by column: parents
+ * engine/local/map_columns.c: the service map of a block of a sealed segment, for traces that lie whole in it, column by column: parents
  * are row distances, and no span has to be put together. A trace takes the long way (map_rows.c, map_trace.c) when it has
- * producers, consumers or links, and a whole segment when span ids are not known to be unique in its traces.
+ * producers, consumers or links, or two spans with one id.
  */
 #include "base/must.h"
 #include "engine/local/map.h"
@@ -24,25 +24,50 @@ static sk_code read_parents(map_worker *w, err *e)
 
 sk_code map__columns_open(map_worker *w, bool *ret, err *e)
 {
-    *ret = w->scan.at->info.has_unique_ids && w->scan.all;
+    const vector *rates;
+    *ret = !w->scan.at->info.is_open && w->scan.all;
+    w->span_ids = NULL;
     if (!*ret)
         return SK_OK;
-    const vector *spans = NULL;
-    const vector *rates;
     sk_code code = scan_read(&w->scan, PART_RATE, &rates, e);
     if (code == SK_OK)
         code = read_parents(w, e);
-    if (code == SK_OK && !part_block_is_full(w->scan.at->part, PART_SPAN_ID, w->scan.block))
-        code = scan_read(&w->scan, PART_SPAN_ID, &spans, e);
+    if (code == SK_OK && !(w->scan.at->info.has_unique_ids &&
+                           part_block_is_full(w->scan.at->part, PART_SPAN_ID, w->scan.block)))
+        code = scan_read(&w->scan, PART_SPAN_ID, &w->span_ids, e);
     for (uint32_t k = 0; code == SK_OK && k < w->scan.count; k++) {
         uint32_t service = map__answer(w, MAP_SERVICE, k), kind = map__answer(w, MAP_KIND, k);
         w->services[k] = service ? service : w->datasets[k];
         w->kinds[k] = kind ? (uint8_t)(kind - 1) : KIND_UNSPECIFIED;
         w->child_marks[k] = 0;
-        if (spans && !(vector_has(spans, k) && spans->ids[k]))
+        if (w->span_ids && !(vector_has(w->span_ids, k) && w->span_ids->ids[k]))
             w->kinds[k] = NOT_A_SPAN;
     }
     return code;
+}
+
+/* Whether no two spans of a trace have one id. */
+static bool has_unique_ids(map_worker *w, uint32_t first, uint32_t end)
+{
+    if (!w->span_ids || w->scan.at->info.has_unique_ids)
+        return true;
+    if (end - first > MAP_STAMPS / 2)
+        return false;
+    if (++w->stamp == 0) {
+        memset(w->seen, 0, sizeof w->seen);
+        w->stamp = 1;
+    }
+    for (uint32_t k = first; k < end; k++) {
+        uint64_t id = w->span_ids->ids[k];
+        if (w->kinds[k] == NOT_A_SPAN)
+            continue;
+        uint32_t i = (uint32_t)(id * 0x9e3779b97f4a7c15ull >> 52);
+        for (; w->seen[i].stamp == w->stamp; i = (i + 1) % MAP_STAMPS)
+            if (w->seen[i].id == id)
+                return false;
+        w->seen[i] = (map_stamped_id){id, w->stamp};
+    }
+    return true;
 }
 
 /* Marks what a span's children are; false: the trace takes the long way. */
@@ -128,7 +153,7 @@ static bool measure_span(map_run *m, map_worker *w, const vector *rates, uint32_
 bool map__columns_trace(map_run *m, map_worker *w, uint32_t first, uint32_t end, bool *ret)
 {
     const vector *rates = NULL;
-    *ret = mark_parents(w, first, end);
+    *ret = has_unique_ids(w, first, end) && mark_parents(w, first, end);
     if (!*ret)
         return true;
     must(scan_read(&w->scan, PART_RATE, &rates, NULL) ==
