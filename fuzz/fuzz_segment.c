@@ -150,7 +150,7 @@ static void read_texts(reading *r, uint32_t col)
     directory_column *c = &segment_directory(r->s)->columns[col];
     column_index *x;
     err e;
-    if (c->form == COLUMN_BLOCKS && is_good(r, segment_load_index(r->s, c, &x, &e), &e) &&
+    if (c->form != COLUMN_RARE && is_good(r, segment_load_index(r->s, c, &x, &e), &e) &&
         c->text_count)
         (void)is_good(r, segment_load_texts(x, 0, c->text_count - 1, &e), &e);
     const dictionary *d = part_dictionary(segment_part(r->s), col);

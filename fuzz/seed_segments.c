@@ -1,7 +1,8 @@
 /*
  * fuzz/seed_segments.c: makes the corpus of fuzz_segment.c: small real segments of every family, order and encoding, sealed
  * and merged by the store itself. `./dev fuzz seeds` runs it; run it again whenever the segment format changes.
- * Called with the folder of the corpus, whose seed-* files it replaces.
+ * Called with the folder of the corpus, whose seed-* files it replaces; version-1-* are
+ * files as the first version wrote them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,13 +202,30 @@ static void days(maker *m, uint32_t round)
     }
 }
 
+/* Columns that follow from others, with and without holes, by codes, numbers and bools; in the last block they do not. */
+static void followers(maker *m, uint32_t round)
+{
+    char text[32];
+    for (uint32_t i = 0; i < 8300; i++) {
+        uint32_t pod = below(m, 12), odd = i > 8200 ? below(m, 3) : 0;
+        begin(m, FAMILY_LOG, i / 7, pod % 2 ? "x" : "y");
+        snprintf(text, sizeof text, "pod-%u", pod);
+        put_text(m, "pod", text);
+        put_text(m, "node", (pod + odd) % 3 ? "a" : "b");
+        if (pod > 3)
+            put_int(m, "port", 8000 + pod * 1000003 + odd);
+        if (pod > 5)
+            batch_put_bool(m->b, column_of(m, "canary", FIELD_BOOL), pod == 7);
+    }
+}
+
 static const struct recipe {
     const char *name;
     void (*fill)(maker *m, uint32_t round);
     uint32_t batches;
 } recipes[] = {{"spans", spans, 2},   {"three", three_spans, 1}, {"logs", log_lines, 2},
                {"points", points, 1}, {"blocks", blocks, 1},     {"texts", texts, 1},
-               {"rare", rare, 2},     {"days", days, 2}};
+               {"rare", rare, 2},     {"days", days, 2},         {"followers", followers, 1}};
 
 /* ---- files ---- */
 

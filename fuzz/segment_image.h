@@ -60,13 +60,14 @@ static inline void image_seal_column(image m, const segment *s, directory_column
 {
     column_index *x;
     err e;
-    if (c->form != COLUMN_BLOCKS || segment_load_index(s, c, &x, &e) != SK_OK)
+    if (c->form == COLUMN_RARE || segment_load_index(s, c, &x, &e) != SK_OK)
         return;
     for (uint32_t i = 0; i < x->block_count; i++) {
         const block_entry *b = &x->blocks[i];
-        if (b->tag & BLOCK_PAGE)
+        uint8_t form = b->tag & BLOCK_FORMS;
+        if (form == BLOCK_PAGE)
             image_seal_page(m, s, b->place, b->len);
-        if (b->tag != BLOCK_ABSENT && !(b->tag & BLOCK_ALL_PRESENT))
+        if (form != BLOCK_ABSENT && form != BLOCK_DERIVED && !(b->tag & BLOCK_ALL_PRESENT))
             image_seal_page(m, s, b->presence_place, b->presence_len);
     }
     for (uint32_t i = 0; i < x->page_count; i++)

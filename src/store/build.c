@@ -24,6 +24,13 @@ typedef struct named {
     uint64_t value_count;
 } named;
 
+/* A column to be written: of `columns`, those of one name and type. */
+typedef struct write_task {
+    uint32_t first, end; /* both 0: the dataset */
+    uint32_t
+        richness; /* different codes in a block; 0: none, or too many for others to follow from */
+} write_task;
+
 typedef struct builder {
     build_request *request;
     order_inputs in;
@@ -34,6 +41,8 @@ typedef struct builder {
     named *columns; /* by name, type, input */
     uint32_t column_count, column_capacity;
     uint32_t *of_input;
+    write_task *tasks;
+    uint32_t task_count;
 } builder;
 
 static sk_code out_of_memory(err *e)
@@ -101,34 +110,113 @@ static sk_code write_named(builder *b, const gather_column *c, err *e)
     return gather_write(b->gather, c, b->writer, e);
 }
 
+/* ---- the order in which columns are written: rich ones first, so that poorer ones can follow from them ---- */
+
+#define RICHNESS_MAX 1024u
+#define SEEN_SLOTS   4096u
+
+static uint32_t count_codes(const vector *v)
+{
+    uint32_t seen[SEEN_SLOTS] = {0}, count = 0;
+    for (uint32_t i = 0; i < v->row_count && count <= RICHNESS_MAX; i++) {
+        if (!vector_has(v, i))
+            continue;
+        uint32_t key = v->codes[i] + 1, at = (uint32_t)hash_mix(key) % SEEN_SLOTS;
+        while (seen[at] && seen[at] != key)
+            at = (at + 1) % SEEN_SLOTS;
+        count += !seen[at];
+        seen[at] = key;
+    }
+    return count > RICHNESS_MAX ? 0 : count;
+}
+
+/* Judged by the first block that has the column. */
+static sk_code find_richness(const builder *b, uint32_t input, uint32_t col, uint32_t *ret, err *e)
+{
+    const order_input *in = &b->in.at[input];
+    vector *v = b->in.scratch[0];
+    *ret = 0;
+    for (uint32_t block = 0; block < in->info.block_count; block++) {
+        if (col >= PART_COLUMNS && !part_block_has_column(in->part, col, block))
+            continue;
+        sk_code code = part_read(in->reader, col, block, v, e);
+        if (code == SK_OK && v->kind == VECTOR_CODES)
+            *ret = count_codes(v);
+        return code;
+    }
+    return SK_OK;
+}
+
+static int compare_tasks(const void *a, const void *b)
+{
+    const write_task *x = a, *y = b;
+    if (x->richness != y->richness)
+        return x->richness > y->richness ? -1 : 1;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+static sk_code list_tasks(builder *b, err *e)
+{
+    b->tasks = base_alloc((b->column_count + 1ul) * sizeof b->tasks[0]);
+    if (!b->tasks)
+        return out_of_memory(e);
+    write_task *dataset = &b->tasks[b->task_count++];
+    *dataset = (write_task){0};
+    sk_code code = find_richness(b, 0, PART_DATASET, &dataset->richness, e);
+    for (uint32_t i = 0, end; code == SK_OK && i < b->column_count; i = end) {
+        const named *first = &b->columns[i];
+        for (end = i; end < b->column_count && b->columns[end].type == first->type &&
+                      span_equal(b->columns[end].name, first->name);
+             end++)
+            ;
+        write_task *t = &b->tasks[b->task_count++];
+        *t = (write_task){i, end, 0};
+        if (first->type == FIELD_STRING && first->value_count > RARE_ALWAYS)
+            code = find_richness(b, first->input, first->column, &t->richness, e);
+    }
+    qsort(b->tasks, b->task_count, sizeof b->tasks[0], compare_tasks);
+    return code;
+}
+
+static sk_code write_task_column(builder *b, const write_task *t, err *e)
+{
+    if (t->end == 0) {
+        gather_column dataset = {.pseudo = PART_DATASET, .name = SPAN(""), .type = FIELD_STRING};
+        return gather_write(b->gather, &dataset, b->writer, e);
+    }
+    gather_column c = {.pseudo = PART_COLUMNS,
+                       .name = b->columns[t->first].name,
+                       .type = b->columns[t->first].type,
+                       .of_input = b->of_input};
+    memset(b->of_input, 0, b->in.count * sizeof b->of_input[0]);
+    for (uint32_t i = t->first; i < t->end; i++) {
+        b->of_input[b->columns[i].input] = b->columns[i].column;
+        c.value_count += b->columns[i].value_count;
+    }
+    return write_named(b, &c, e);
+}
+
 static sk_code write_columns(builder *b, err *e)
 {
-    static const field_type types[PART_COLUMNS] = {
-        [PART_TIME] = FIELD_INT,     [PART_RATE] = FIELD_INT,    [PART_DATASET] = FIELD_STRING,
-        [PART_TRACE_ID] = FIELD_INT, [PART_SPAN_ID] = FIELD_INT, [PART_PARENT_ID] = FIELD_INT};
+    static const field_type types[PART_COLUMNS] = {[PART_TIME] = FIELD_INT,
+                                                   [PART_RATE] = FIELD_INT,
+                                                   [PART_TRACE_ID] = FIELD_INT,
+                                                   [PART_SPAN_ID] = FIELD_INT,
+                                                   [PART_PARENT_ID] = FIELD_INT};
     sk_code code = SK_OK;
     for (uint32_t i = 0; code == SK_OK && i < PART_COLUMNS; i++) {
         gather_column c = {.pseudo = i, .name = SPAN(""), .type = types[i]};
-        code = gather_write(b->gather, &c, b->writer, e);
+        if (i != PART_DATASET)
+            code = gather_write(b->gather, &c, b->writer, e);
     }
     b->of_input = base_alloc_zero(b->in.count + 1ul, sizeof b->of_input[0]);
     if (code == SK_OK && !b->of_input)
         code = out_of_memory(e);
-    for (uint32_t i = 0, end; code == SK_OK && i < b->column_count; i = end) {
-        const named *first = &b->columns[i];
-        gather_column c = {.pseudo = PART_COLUMNS,
-                           .name = first->name,
-                           .type = first->type,
-                           .of_input = b->of_input};
-        memset(b->of_input, 0, b->in.count * sizeof b->of_input[0]);
-        for (end = i; end < b->column_count && b->columns[end].type == first->type &&
-                      span_equal(b->columns[end].name, first->name);
-             end++) {
-            b->of_input[b->columns[end].input] = b->columns[end].column;
-            c.value_count += b->columns[end].value_count;
-        }
-        code = write_named(b, &c, e);
-    }
+    if (code == SK_OK)
+        code = list_tasks(b, e);
+    for (uint32_t i = 0; code == SK_OK && i < b->task_count; i++)
+        code = write_task_column(b, &b->tasks[i], e);
+    segment_writer_sort_columns(b->writer);
     return code == SK_OK ? segment_writer_end_columns(b->writer, e) : code;
 }
 
@@ -232,6 +320,7 @@ sk_code build_segment(build_request *request, err *e)
     base_free(b.target);
     base_free(b.columns);
     base_free(b.of_input);
+    base_free(b.tasks);
     err ignored; /* what is left is removed at the next opening: it has no final name */
     if (code != SK_OK && made_file && file_remove(request->path, &ignored) != SK_OK)
         return code;

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/must.h"
+#include "store/derive.h"
 #include "store/segment_write_private.h"
 
 struct column_writer {
@@ -25,6 +26,9 @@ struct column_writer {
     buf text_bytes;
     uint32_t text_ends[TEXTS_PAGE_COUNT]; /* of the page in the making */
     uint32_t text_pending;
+    derivation derivation;
+    source_block *blocks; /* of texts: where they are, for columns that follow from this one */
+    uint32_t block_capacity;
 };
 
 static sk_code out_of_memory(err *e)
@@ -57,6 +61,8 @@ void column_writer_free(column_writer *take_c)
     buf_done(&take_c->index);
     buf_done(&take_c->pages);
     buf_done(&take_c->text_bytes);
+    derivation_done(&take_c->derivation);
+    base_free(take_c->blocks);
     base_free(take_c);
 }
 
@@ -268,11 +274,22 @@ static void add_bitmap(column_writer *c, const block_values *v, uint64_t max_cod
 
 /* ---- a block ---- */
 
+static sk_code note_block(column_writer *c, const source_block *b, err *e)
+{
+    if (!c->has_texts || c->text_count > DERIVE_CODES_MAX)
+        return SK_OK;
+    if (!base_reserve(&c->blocks, &c->block_capacity, c->block_count + 1, sizeof c->blocks[0]))
+        return out_of_memory(e);
+    c->blocks[c->block_count] = *b;
+    return SK_OK;
+}
+
 static sk_code put_values(column_writer *c, const block_values *v, uint8_t tag,
                           const presence_slot *presence, err *e)
 {
+    uint8_t form = tag & BLOCK_FORMS;
     page_ref ref = {0};
-    if (!(tag & BLOCK_CONSTANT)) {
+    if (form == BLOCK_PAGE) {
         buf *out = &c->w->payload;
         buf_clear(out);
         encode_values(c, v, out);
@@ -286,14 +303,15 @@ static sk_code put_values(column_writer *c, const block_values *v, uint8_t tag,
     tag |= (uint8_t)(r.is_known ? BLOCK_HAS_RANGE : 0);
     tag |= (uint8_t)(has_bitmap ? BLOCK_HAS_BITMAP : 0);
     buf_add_u8(&c->index, tag);
-    if (!(tag & BLOCK_ALL_PRESENT)) {
+    if (!(tag & BLOCK_ALL_PRESENT))
         buf_add_varint(&c->index, v->value_count);
+    if (!(tag & BLOCK_ALL_PRESENT) && form != BLOCK_DERIVED) {
         buf_add_varint(&c->index, presence->offset);
         buf_add_varint(&c->index, presence->len);
     }
-    if (tag & BLOCK_CONSTANT) {
+    if (form == BLOCK_CONSTANT) {
         buf_add_u64(&c->index, v->bits[0]);
-    } else {
+    } else if (form == BLOCK_PAGE) {
         buf_add_varint(&c->index, ref.offset);
         buf_add_varint(&c->index, ref.len);
     }
@@ -301,23 +319,46 @@ static sk_code put_values(column_writer *c, const block_values *v, uint8_t tag,
         add_range(c, &r);
     if (has_bitmap)
         add_bitmap(c, v, r.max);
-    return SK_OK;
+    source_block b = {.place = form == BLOCK_CONSTANT ? v->bits[0] : ref.offset,
+                      .presence_place = presence->offset,
+                      .len = ref.len,
+                      .presence_len = presence->len,
+                      .value_count = v->value_count,
+                      .tag = tag};
+    return note_block(c, &b, e);
+}
+
+/* Numbers and codes may follow from another column's; a constant is cheaper. */
+static bool may_follow(const column_writer *c, uint8_t form)
+{
+    return form == BLOCK_PAGE &&
+           (c->pseudo == PART_DATASET || (c->pseudo == PART_COLUMNS && c->type != FIELD_FLOAT));
+}
+
+static sk_code put_some_values(column_writer *c, const block_values *v, err *e)
+{
+    presence_slot presence = {0};
+    bool is_derived = false;
+    uint8_t form = is_constant(c, v) ? BLOCK_CONSTANT : BLOCK_PAGE;
+    uint8_t all = v->value_count == v->row_count ? BLOCK_ALL_PRESENT : 0;
+    sk_code code = SK_OK;
+    if (may_follow(c, form))
+        code = derivation_try(&c->derivation, c->w, c->block_count, v, &is_derived, e);
+    if (is_derived)
+        form = BLOCK_DERIVED;
+    else if (code == SK_OK && !all)
+        code = presence_page(c, v, &presence, e);
+    return code == SK_OK ? put_values(c, v, form | all, &presence, e) : code;
 }
 
 sk_code column_writer_put(column_writer *c, const block_values *v, err *e)
 {
-    presence_slot presence = {0};
-    sk_code code = SK_OK;
+    sk_code code;
     if (v->value_count == 0) {
         buf_add_u8(&c->index, BLOCK_ABSENT);
+        code = note_block(c, &(source_block){.tag = BLOCK_ABSENT}, e);
     } else {
-        uint8_t tag = is_constant(c, v) ? BLOCK_CONSTANT : BLOCK_PAGE;
-        if (v->value_count == v->row_count)
-            tag |= BLOCK_ALL_PRESENT;
-        else
-            code = presence_page(c, v, &presence, e);
-        if (code == SK_OK)
-            code = put_values(c, v, tag, &presence, e);
+        code = put_some_values(c, v, e);
     }
     if (code == SK_OK && c->pseudo == PART_TRACE_ID)
         code = index_traces(c, v, e);
@@ -338,20 +379,30 @@ sk_code column_writer_end(column_writer *c, span name, err *e)
     buf_add_span(out, buf_span(&c->index));
     buf_add_varint(out, c->page_count);
     buf_add_span(out, buf_span(&c->pages));
+    bool is_derived = c->derivation.derived > 0;
+    if (is_derived)
+        derivation_encode(&c->derivation, c->w->encoder, out);
     page_ref ref;
     if (out->failed || c->index.failed || c->pages.failed)
         return out_of_memory(e);
     code = segment_writer_page(c->w, buf_span(out), true, &ref, e);
     if (code != SK_OK)
         return code;
+    code = segment_writer_begin_entry(c->w, c->pseudo, name, c->type,
+                                      is_derived ? COLUMN_DERIVED : COLUMN_BLOCKS, e);
+    if (code != SK_OK)
+        return code;
     buf *d = &c->w->directory;
-    buf_add_varint(d, name.len);
-    buf_add_span(d, name);
-    buf_add_u8(d, (uint8_t)c->type);
-    buf_add_u8(d, COLUMN_BLOCKS);
     buf_add_varint(d, c->value_count);
     buf_add_varint(d, c->text_count);
     page_ref_add(d, &ref);
-    c->w->column_count++;
-    return d->failed ? out_of_memory(e) : SK_OK;
+    if (is_derived)
+        return segment_writer_end_entry(c->w, c->derivation.source->entry, e);
+    if (c->blocks && c->text_count <= DERIVE_CODES_MAX && c->w->sources) {
+        derive_sources_add(c->w->sources, (derive_source){.entry = c->w->column_count,
+                                                          .text_count = c->text_count,
+                                                          .blocks = c->blocks});
+        c->blocks = NULL;
+    }
+    return segment_writer_end_entry(c->w, NO_ENTRY, e);
 }

@@ -1,5 +1,5 @@
 /*
- * store/format.h: what a segment file holds, version 1; byte by byte in docs/format/segment.md. Shared by segment_write.c,
+ * store/format.h: what a segment file holds, version 2; byte by byte in docs/format/segment.md. Shared by segment_write.c,
  * column_write.c (which make one) and segment_open.c, segment_load.c (which read one).
  *
  *   header   magic, version, file id, checksum                                              32 bytes
@@ -17,7 +17,7 @@
 #include "event/types.h"
 #include "store/encode/squeeze.h"
 
-#define SEGMENT_VERSION    1u
+#define SEGMENT_VERSION    2u
 #define SEGMENT_HEAD_MAGIC "SKEPSEG\n"
 #define SEGMENT_TAIL_MAGIC "SKEPEND\n"
 #define SEGMENT_HEAD_BYTES 32u
@@ -75,7 +75,11 @@ typedef enum block_form { /* stored: never renumber */
                           BLOCK_ABSENT = 0,
                           BLOCK_CONSTANT = 1, /* the value is in the index */
                           BLOCK_PAGE = 2,
+                          BLOCK_DERIVED =
+                              3, /* from another column's codes, by the column's table */
 } block_form;
+
+#define BLOCK_FORMS 3u /* the tag's bits that say which */
 
 /* Flags beside it in the index. */
 enum {
@@ -85,9 +89,10 @@ enum {
 };
 
 /* How the directory keeps a column. */
-typedef enum column_form {                    /* stored: never renumber */
-                           COLUMN_BLOCKS = 0, /* an index of blocks */
-                           COLUMN_RARE = 1,   /* a place in a pack of rare columns */
+typedef enum column_form {                     /* stored: never renumber */
+                           COLUMN_BLOCKS = 0,  /* an index of blocks */
+                           COLUMN_RARE = 1,    /* a place in a pack of rare columns */
+                           COLUMN_DERIVED = 2, /* an index of blocks, some of them BLOCK_DERIVED */
 } column_form;
 
 /* What the trace index is sorted by. */

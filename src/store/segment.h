@@ -58,8 +58,16 @@ typedef struct text_page {
     _Atomic(text_list *) loaded;
 } text_page;
 
+/* Which value goes with which code of another column. */
+typedef struct derived_table {
+    uint32_t entries;  /* 0: there is no table. Entry 0: that column has no value; 1 + code */
+    uint64_t *present; /* bit per entry: the row has a value, then */
+    uint64_t *values;
+} derived_table;
+
 typedef struct column_index {
     const segment *segment;
+    derived_table table;
     uint32_t block_count;
     block_entry *blocks;
     uint64_t *bitmaps;
@@ -84,7 +92,8 @@ typedef struct directory_column {
     uint32_t hash, text_count;
     field_type type;
     column_form form;
-    page_ref index;                      /* COLUMN_BLOCKS */
+    page_ref index;                      /* COLUMN_BLOCKS, COLUMN_DERIVED */
+    uint32_t source;                     /* COLUMN_DERIVED: the column it follows from */
     uint32_t pack, pack_start, pack_len; /* COLUMN_RARE */
     _Atomic(column_index *) loaded;
     _Atomic(rare_column *) loaded_rare;
@@ -159,6 +168,13 @@ void segment_set_damaged(segment *s, const char *what);
 /* One page, checked, unsqueezed, into `out` (cleared first; DECODE_SLACK bytes behind it). */
 sk_code segment_page(const segment *s, file *f, const page_ref *ref, unsqueezer *u, buf *scratch,
                      buf *out, err *e) must_use;
+
+/* ---- segment_derived.c: blocks that follow from another column's ---- */
+/* The table at the end of a derived column's index. */
+bool derived_table_decode(derived_table *t, decoder *d, reader *r, bool *ret_is_out_of_memory);
+void derived_table_free(derived_table *t);
+/* Codes of the source's block to the values of this one; false: they do not fit the block's entry. */
+bool derived_fill(const derived_table *t, const vector *source, const block_entry *b, vector *out);
 
 /* ---- segment_load.c; pinned segments only ---- */
 sk_code segment_load_directory(segment *s, directory **ret, err *e) must_use;

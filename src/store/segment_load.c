@@ -92,14 +92,15 @@ static void read_column(reader *r, directory *d, directory_column *c, size_t *na
     c->value_count = read_max(r, UINT32_MAX);
     c->text_count = read_max(r, UINT32_MAX - 1);
     c->dictionary = (dictionary){column_text, c, c->text_count};
-    if (c->form == COLUMN_BLOCKS) {
+    if (c->form != COLUMN_RARE) {
         c->index = page_ref_read(r);
+        c->source = c->form == COLUMN_DERIVED ? read_max(r, UINT32_MAX) : 0;
     } else {
         c->pack = read_max(r, UINT32_MAX);
         c->pack_start = read_max(r, PAGE_BYTES_MAX);
         c->pack_len = read_max(r, PAGE_BYTES_MAX);
     }
-    if (c->type >= FIELD_TYPE_COUNT || c->form > COLUMN_RARE)
+    if (c->type >= FIELD_TYPE_COUNT || c->form > COLUMN_DERIVED)
         r->failed = true;
 }
 
@@ -110,13 +111,33 @@ static bool is_in_order(const directory_column *before, const directory_column *
     return by_name < 0 || (by_name == 0 && before->type < c->type);
 }
 
+static bool has_texts(const directory *d, const directory_column *c)
+{
+    return c == &d->columns[PART_DATASET] ||
+           (c >= d->columns + PART_COLUMNS &&
+            (c->type == FIELD_STRING || c->type == FIELD_HISTOGRAM));
+}
+
+/* Codes and numbers follow from codes that follow from nothing themselves. */
+static bool may_follow(const directory *d, const directory_column *c)
+{
+    if (c->source >= d->column_count)
+        return false;
+    const directory_column *from = &d->columns[c->source];
+    return from->form == COLUMN_BLOCKS && has_texts(d, from) &&
+           (c == &d->columns[PART_DATASET] ||
+            (c >= d->columns + PART_COLUMNS && c->type != FIELD_FLOAT));
+}
+
 static bool check_columns(const segment *s, const directory *d)
 {
     for (uint32_t i = 0; i < d->column_count; i++) {
         const directory_column *c = &d->columns[i];
         if (i > PART_COLUMNS && !is_in_order(c - 1, c))
             return false;
-        if (i < PART_COLUMNS && c->form != COLUMN_BLOCKS)
+        if (i < PART_COLUMNS && c->form == COLUMN_RARE)
+            return false;
+        if (c->form == COLUMN_DERIVED && !may_follow(d, c))
             return false;
         if (c->form == COLUMN_RARE &&
             (c->pack >= d->pack_count || c->value_count == 0 || c->value_count > INTS_MAX ||
@@ -191,20 +212,14 @@ static void free_index(column_index *x)
         texts_free(atomic_load(&x->pages[i].loaded));
     base_free(x->blocks);
     base_free(x->bitmaps);
+    derived_table_free(&x->table);
     base_free(x->pages);
     base_free(x);
 }
 
-static bool has_texts(const directory *d, const directory_column *c)
-{
-    return c == &d->columns[PART_DATASET] ||
-           (c >= d->columns + PART_COLUMNS &&
-            (c->type == FIELD_STRING || c->type == FIELD_HISTOGRAM));
-}
-
 typedef struct index_parse {
     reader r;
-    bool has_texts, is_float, is_of_all_rows;
+    bool has_texts, is_float, is_of_all_rows, is_derived;
     uint32_t text_count, bitmap_words, bitmap_capacity;
     bool is_out_of_memory;
 } index_parse;
@@ -231,7 +246,7 @@ static void parse_range(index_parse *p, block_entry *b)
         b->min = reader_varint(r);
         b->max = b->min + reader_varint(r);
         if (b->max < b->min || b->max >= p->text_count ||
-            (b->tag & BLOCK_CONSTANT && (b->place < b->min || b->place > b->max)))
+            ((b->tag & BLOCK_FORMS) == BLOCK_CONSTANT && (b->place < b->min || b->place > b->max)))
             r->failed = true;
     } else if (p->is_float) {
         b->min = reader_u64(r);
@@ -246,24 +261,24 @@ static void parse_block(index_parse *p, column_index *x, block_entry *b, uint32_
 {
     reader *r = &p->r;
     b->tag = reader_u8(r);
-    uint8_t form = b->tag & (BLOCK_CONSTANT | BLOCK_PAGE);
+    uint8_t form = b->tag & BLOCK_FORMS;
     if (p->is_of_all_rows && !(b->tag & BLOCK_ALL_PRESENT))
         r->failed = true;
     if (b->tag == BLOCK_ABSENT)
         return;
-    if (b->tag > 31 || form == 0 || form == (BLOCK_CONSTANT | BLOCK_PAGE)) {
+    if (b->tag > 31 || form == BLOCK_ABSENT || (form == BLOCK_DERIVED && !p->is_derived)) {
         r->failed = true;
         return;
     }
     b->value_count = row_count;
     if (!(b->tag & BLOCK_ALL_PRESENT)) {
         b->value_count = read_max(r, row_count);
-        b->presence_place = reader_varint(r);
-        b->presence_len = read_max(r, PAGE_BYTES_MAX);
+        b->presence_place = form == BLOCK_DERIVED ? 0 : reader_varint(r);
+        b->presence_len = form == BLOCK_DERIVED ? 0 : read_max(r, PAGE_BYTES_MAX);
     }
     if (form == BLOCK_CONSTANT) {
         b->place = reader_u64(r);
-    } else {
+    } else if (form == BLOCK_PAGE) {
         b->place = reader_varint(r);
         b->len = read_max(r, PAGE_BYTES_MAX);
     }
@@ -296,12 +311,14 @@ static sk_code parse_pages(index_parse *p, column_index *x, const segment *s, er
 }
 
 static sk_code parse_index(const segment *s, const directory *d, const directory_column *c,
-                           span bytes, column_index *x, err *e)
+                           const loading *l, column_index *x, err *e)
 {
+    span bytes = buf_span(&l->bytes);
     index_parse p = {.r = reader_of(bytes),
                      .has_texts = has_texts(d, c),
                      .is_float = c >= d->columns + PART_COLUMNS && c->type == FIELD_FLOAT,
                      .is_of_all_rows = c <= d->columns + PART_DATASET,
+                     .is_derived = c->form == COLUMN_DERIVED,
                      .text_count = c->text_count};
     x->block_count = block_count_of(s->facts.row_count);
     if (read_max(&p.r, UINT32_MAX) != x->block_count || (c->text_count && !p.has_texts))
@@ -316,8 +333,12 @@ static sk_code parse_index(const segment *s, const directory *d, const directory
     if (p.is_out_of_memory)
         return out_of_memory(s, e);
     sk_code code = parse_pages(&p, x, s, e);
+    if (code == SK_OK && p.is_derived &&
+        !derived_table_decode(&x->table, l->decoder, &p.r, &p.is_out_of_memory))
+        code = p.is_out_of_memory ? out_of_memory(s, e)
+                                  : corrupt(s, e, "a derived column has no table");
     x->bytes = sizeof *x + x->block_count * sizeof x->blocks[0] + p.bitmap_capacity * 8ul +
-               x->page_count * sizeof x->pages[0];
+               x->page_count * sizeof x->pages[0] + x->table.entries * 9ul;
     return code;
 }
 
@@ -346,7 +367,7 @@ sk_code segment_load_index(const segment *s, directory_column *c, column_index *
     sk_code code = loading_begin(&l, s, d->file, &c->index, e);
     x = code == SK_OK ? base_alloc_zero(1, sizeof *x) : NULL;
     if (code == SK_OK)
-        code = x ? parse_index(s, d, c, buf_span(&l.bytes), x, e) : out_of_memory(s, e);
+        code = x ? parse_index(s, d, c, &l, x, e) : out_of_memory(s, e);
     loading_end(&l);
     if (code != SK_OK) {
         free_index(x);
@@ -522,7 +543,7 @@ static span column_text(const void *of, uint32_t code)
         &segment_directory(c->segment)->columns[c - segment_directory(c->segment)->columns];
     rare_column *r;
     err e;
-    if (c->form == COLUMN_BLOCKS)
+    if (c->form != COLUMN_RARE)
         return segment_load_index(c->segment, self, &x, &e) == SK_OK ? index_text(x, code)
                                                                      : (span){NULL, 0};
     if (segment_load_rare(c->segment, self, &r, &e) != SK_OK || !r->texts)

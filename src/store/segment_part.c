@@ -37,7 +37,9 @@ typedef struct segment_reader {
     presence_page presences[PRESENCE_CACHE];
     uint32_t next_presence;
     parent_scratch *parents; /* made when first needed */
-    union {                  /* values of the present rows, before they are spread */
+    vector *source; /* the block that a derived one follows from, kept for others that do */
+    uint32_t source_column, source_block;
+    union { /* values of the present rows, before they are spread */
         uint32_t codes[VECTOR_ROWS + 1];
         uint64_t bits[VECTOR_ROWS + 1];
         trace_id trace_ids[VECTOR_ROWS + 1];
@@ -62,7 +64,7 @@ static const column_index *index_of(const part *p, uint32_t col)
     directory_column *c = column_at(p, col);
     column_index *x;
     err e;
-    return c->form == COLUMN_BLOCKS && segment_load_index(of(p), c, &x, &e) == SK_OK ? x : NULL;
+    return c->form != COLUMN_RARE && segment_load_index(of(p), c, &x, &e) == SK_OK ? x : NULL;
 }
 
 static const rare_column *rare_of(const part *p, uint32_t col)
@@ -218,6 +220,7 @@ static void reader_free(part_reader *take_r)
     buf_done(&r->scratch);
     buf_done(&r->page);
     base_free(r->parents);
+    base_free(r->source);
     base_free(r);
 }
 
@@ -429,7 +432,37 @@ static sk_code read_values(segment_reader *r, uint32_t col, uint32_t block, cons
     return is_good ? SK_OK : corrupt(r, col, block, e);
 }
 
-static sk_code read_blocks(segment_reader *r, uint32_t col, uint32_t block, vector *out, err *e)
+static sk_code read_block(segment_reader *r, uint32_t col, uint32_t block, bool loads_texts,
+                          vector *out, err *e);
+
+/* The source's codes, without its texts. */
+static sk_code read_source(segment_reader *r, uint32_t col, uint32_t block, err *e)
+{
+    if (!r->source && !(r->source = base_alloc(sizeof *r->source)))
+        return err_set(e, SK_NO_MEMORY, "no memory for a derived column");
+    if (r->source_column == col && r->source_block == block)
+        return SK_OK;
+    r->source_column = 0; /* no source: times */
+    sk_code code = read_block(r, col, block, false, r->source, e);
+    if (code != SK_OK)
+        return code;
+    r->source_column = col;
+    r->source_block = block;
+    return SK_OK;
+}
+
+static sk_code read_derived(segment_reader *r, uint32_t col, uint32_t block, const column_index *x,
+                            vector *out, err *e)
+{
+    sk_code code = read_source(r, r->directory->columns[col].source, block, e);
+    if (code != SK_OK)
+        return code;
+    return derived_fill(&x->table, r->source, &x->blocks[block], out) ? SK_OK
+                                                                      : corrupt(r, col, block, e);
+}
+
+static sk_code read_block(segment_reader *r, uint32_t col, uint32_t block, bool loads_texts,
+                          vector *out, err *e)
 {
     directory_column *c = &r->directory->columns[col];
     column_index *x;
@@ -448,20 +481,29 @@ static sk_code read_blocks(segment_reader *r, uint32_t col, uint32_t block, vect
         memset(out->present, 0, sizeof out->present);
         return SK_OK;
     }
-    const uint64_t *present;
-    code = take_presence(r, col, block, b, out, &present, e);
     /* Texts first: so that a dictionary's page that cannot be had is an error here and not an empty text later. */
-    if (code == SK_OK && out->kind == VECTOR_CODES)
+    if (out->kind == VECTOR_CODES && loads_texts)
         code = segment_load_texts(x, (uint32_t)b->min, (uint32_t)b->max, e);
+    uint8_t form = b->tag & BLOCK_FORMS;
+    if (code == SK_OK && form == BLOCK_DERIVED)
+        return read_derived(r, col, block, x, out, e);
+    const uint64_t *present;
+    if (code == SK_OK)
+        code = take_presence(r, col, block, b, out, &present, e);
     if (code != SK_OK)
         return code;
-    if (b->tag & BLOCK_CONSTANT) {
+    if (form == BLOCK_CONSTANT) {
         if (out->kind == VECTOR_TRACE_IDS || (out->kind == VECTOR_BOOLS && b->place > 1))
             return corrupt(r, col, block, e);
         fill_constant(out, b->place);
         return SK_OK;
     }
     return read_values(r, col, block, b, present, out, e);
+}
+
+static sk_code read_blocks(segment_reader *r, uint32_t col, uint32_t block, vector *out, err *e)
+{
+    return read_block(r, col, block, true, out, e);
 }
 
 static sk_code read_rare(segment_reader *r, uint32_t col, uint32_t block, vector *out, err *e)
@@ -521,8 +563,8 @@ static sk_code read_distances(segment_reader *r, uint32_t block, vector *shape, 
     const uint64_t *present;
     code = take_presence(r, PART_PARENT_ID, block, b, shape, &present, e);
     if (code == SK_OK)
-        code = b->tag & BLOCK_PAGE ? read_page(r, b->place, b->len, e)
-                                   : corrupt(r, PART_PARENT_ID, block, e);
+        code = (b->tag & BLOCK_FORMS) == BLOCK_PAGE ? read_page(r, b->place, b->len, e)
+                                                    : corrupt(r, PART_PARENT_ID, block, e);
     if (code != SK_OK)
         return code;
     reader bytes = reader_of(buf_span(&r->page));

@@ -20,11 +20,6 @@ encoder *segment_writer_encoder(segment_writer *w)
     return w->encoder;
 }
 
-buf *segment_writer_directory(segment_writer *w)
-{
-    return &w->directory;
-}
-
 uint64_t segment_writer_bytes(const segment_writer *w)
 {
     return w->flushed + w->pending.len;
@@ -66,8 +61,9 @@ sk_code segment_writer_open(const char *path, encoder *borrow, segment_writer **
     buf_init(&w->directory, PAGE_BYTES_MAX);
     buf_init(&w->pack, PAGE_BYTES_MAX);
     add_header(w);
-    sk_code code =
-        w->pending.failed ? out_of_memory(e) : file_open(path, FILE_CREATE_NEW, &w->file, e);
+    w->sources = derive_sources_new();
+    sk_code code = w->pending.failed || !w->sources ? out_of_memory(e)
+                                                    : file_open(path, FILE_CREATE_NEW, &w->file, e);
     if (code != SK_OK) {
         segment_writer_free(w);
         return code;
@@ -87,6 +83,8 @@ void segment_writer_free(segment_writer *take_w)
     buf_done(&take_w->directory);
     buf_done(&take_w->pack);
     base_free(take_w->packs);
+    base_free(take_w->columns);
+    derive_sources_free(take_w->sources);
     base_free(take_w->presences);
     base_free(take_w->entries);
     base_free(take_w);
@@ -127,6 +125,67 @@ sk_code segment_writer_page(segment_writer *w, span raw, bool squeezes, page_ref
     return w->pending.len >= SLICE_BYTES ? flush(w, e) : SK_OK;
 }
 
+/* ---- the directory's entries ---- */
+
+sk_code segment_writer_begin_entry(segment_writer *w, uint32_t pseudo, span name, field_type type,
+                                   column_form form, err *e)
+{
+    if (!base_reserve(&w->columns, &w->column_capacity, w->column_count + 1, sizeof w->columns[0]))
+        return out_of_memory(e);
+    buf *d = &w->directory;
+    column_entry *c = &w->columns[w->column_count];
+    *c = (column_entry){.start = d->len, .pseudo = pseudo, .number = w->column_count, .type = type};
+    buf_add_varint(d, name.len);
+    c->name_start = d->len;
+    c->name.len = name.len;
+    buf_add_span(d, name);
+    buf_add_u8(d, (uint8_t)type);
+    buf_add_u8(d, (uint8_t)form);
+    return SK_OK;
+}
+
+sk_code segment_writer_end_entry(segment_writer *w, uint32_t source, err *e)
+{
+    w->columns[w->column_count].source = source;
+    w->columns[w->column_count++].end = w->directory.len;
+    return w->directory.failed ? out_of_memory(e) : SK_OK;
+}
+
+static int compare_columns(const void *a, const void *b)
+{
+    const column_entry *x = a, *y = b;
+    if (x->pseudo != y->pseudo)
+        return x->pseudo < y->pseudo ? -1 : 1;
+    int by_name = span_compare(x->name, y->name);
+    return by_name ? by_name : (x->type > y->type) - (x->type < y->type);
+}
+
+void segment_writer_sort_columns(segment_writer *w)
+{
+    for (uint32_t i = 0; i < w->column_count; i++)
+        w->columns[i].name.at = w->directory.at + w->columns[i].name_start;
+    if (w->column_count)
+        qsort(w->columns, w->column_count, sizeof w->columns[0], compare_columns);
+}
+
+static sk_code add_entries(const segment_writer *w, buf *out, err *e)
+{
+    uint32_t *place = base_alloc((w->column_count + 1ul) * sizeof place[0]);
+    if (!place)
+        return out_of_memory(e);
+    for (uint32_t i = 0; i < w->column_count; i++)
+        place[w->columns[i].number] = i;
+    buf_add_varint(out, w->column_count);
+    for (uint32_t i = 0; i < w->column_count; i++) {
+        const column_entry *c = &w->columns[i];
+        buf_add_span(out, span_of(w->directory.at + c->start, c->end - c->start));
+        if (c->source != NO_ENTRY)
+            buf_add_varint(out, place[c->source]);
+    }
+    base_free(place);
+    return SK_OK;
+}
+
 /* ---- rare columns ---- */
 
 static sk_code flush_pack(segment_writer *w, err *e)
@@ -161,18 +220,19 @@ sk_code segment_writer_rare(segment_writer *w, const rare_values *v, err *e)
     must(v->count && v->count <= INTS_MAX && v->text_count <= TEXTS_PAGE_COUNT);
     size_t start = w->pack.len;
     add_rare_values(w, v);
+    sk_code code = segment_writer_begin_entry(w, PART_COLUMNS, v->name, v->type, COLUMN_RARE, e);
+    if (code != SK_OK)
+        return code;
     buf *d = &w->directory;
-    buf_add_varint(d, v->name.len);
-    buf_add_span(d, v->name);
-    buf_add_u8(d, (uint8_t)v->type);
-    buf_add_u8(d, COLUMN_RARE);
     buf_add_varint(d, v->count);
     buf_add_varint(d, v->text_count);
     buf_add_varint(d, w->pack_count);
     buf_add_varint(d, start);
     buf_add_varint(d, w->pack.len - start);
-    w->column_count++;
-    if (w->pack.failed || d->failed)
+    code = segment_writer_end_entry(w, NO_ENTRY, e);
+    if (code != SK_OK)
+        return code;
+    if (w->pack.failed)
         return out_of_memory(e);
     return w->pack.len >= PACK_BYTES ? flush_pack(w, e) : SK_OK;
 }
@@ -248,17 +308,16 @@ static sk_code write_directory(segment_writer *w, page_ref *ret, err *e)
 {
     buf whole;
     buf_init(&whole, PAGE_BYTES_MAX);
-    buf_add_varint(&whole, w->column_count);
-    buf_add_span(&whole, buf_span(&w->directory));
+    sk_code code = w->directory.failed ? out_of_memory(e) : add_entries(w, &whole, e);
     buf_add_varint(&whole, w->pack_count);
     for (uint32_t i = 0; i < w->pack_count; i++)
         page_ref_add(&whole, &w->packs[i]);
     buf_add_u8(&whole, w->has_trace_index);
     if (w->has_trace_index)
         page_ref_add(&whole, &w->trace_index);
-    sk_code code = whole.failed || w->directory.failed
-                       ? out_of_memory(e)
-                       : segment_writer_page(w, buf_span(&whole), true, ret, e);
+    if (code == SK_OK)
+        code = whole.failed ? out_of_memory(e)
+                            : segment_writer_page(w, buf_span(&whole), true, ret, e);
     buf_done(&whole);
     return code;
 }

@@ -24,8 +24,6 @@ void segment_writer_free(
     segment_writer *take_w); /* closes; NULL is fine. Does not remove the file */
 
 encoder *segment_writer_encoder(segment_writer *w);
-/* The directory is collected here, entry by entry in the order of columns (first the pseudo columns). */
-buf *segment_writer_directory(segment_writer *w);
 
 /* ---- columns (column_write.c): begin, a put per block, texts whenever a new code is used, end ---- */
 typedef struct column_writer column_writer;
@@ -62,6 +60,8 @@ typedef struct rare_values {
 } rare_values;
 
 sk_code segment_writer_rare(segment_writer *w, const rare_values *v, err *e) must_use;
+/* Columns may be written in any order (those that others follow from first): this puts the directory into its own. */
+void segment_writer_sort_columns(segment_writer *w);
 /* After the last column: the packs' references and the trace index go into the directory. */
 sk_code segment_writer_end_columns(segment_writer *w, err *e) must_use;
 

@@ -4,6 +4,7 @@
 #ifndef STORE_SEGMENT_WRITE_PRIVATE_H
 #define STORE_SEGMENT_WRITE_PRIVATE_H
 
+#include "store/derive.h"
 #include "store/segment_write.h"
 
 /* A presence page that several columns of a block share: fields of one kind of span come and go together. */
@@ -12,6 +13,17 @@ typedef struct presence_slot {
     uint64_t offset;
     uint32_t len;
 } presence_slot;
+
+#define NO_ENTRY UINT32_MAX
+
+/* One of the directory's, in the order in which columns are written. */
+typedef struct column_entry {
+    size_t start, end, name_start; /* in the directory's bytes */
+    span name;                     /* filled in when they are all there */
+    uint32_t pseudo, source;       /* an entry, or NO_ENTRY */
+    uint32_t number;               /* as written */
+    field_type type;
+} column_entry;
 
 typedef struct index_entry {
     uint32_t hash, row; /* of a trace id, the first row of a run of it */
@@ -25,7 +37,10 @@ struct segment_writer {
     buf payload; /* of the page in the making */
     buf directory;
     uint32_t column_count; /* pseudo columns included */
-    buf pack;              /* rare columns in the making */
+    column_entry *columns;
+    uint32_t column_capacity;
+    derive_sources *sources;
+    buf pack; /* rare columns in the making */
     page_ref *packs;
     uint32_t pack_count, pack_capacity;
     presence_slot *presences;
@@ -39,5 +54,10 @@ struct segment_writer {
 };
 
 void page_ref_add(buf *out, const page_ref *ref);
+/* An entry of the directory: its name, type and form; the caller adds the rest of it and ends it. */
+sk_code segment_writer_begin_entry(segment_writer *w, uint32_t pseudo, span name, field_type type,
+                                   column_form form, err *e) must_use;
+/* `source`: an entry that a derived column follows from, or NO_ENTRY. */
+sk_code segment_writer_end_entry(segment_writer *w, uint32_t source, err *e) must_use;
 
 #endif

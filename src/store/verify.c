@@ -80,9 +80,10 @@ static uint64_t bytes_of_blocks(const directory_column *c, const column_index *x
     uint64_t bytes = c->index.len + PAGE_CHECK_BYTES;
     for (uint32_t i = 0; i < x->block_count; i++) {
         const block_entry *b = &x->blocks[i];
-        if (b->tag & BLOCK_PAGE)
+        if ((b->tag & BLOCK_FORMS) == BLOCK_PAGE)
             bytes += b->len + PAGE_CHECK_BYTES;
-        if (b->tag == BLOCK_ABSENT || b->tag & BLOCK_ALL_PRESENT)
+        if (b->tag == BLOCK_ABSENT || b->tag & BLOCK_ALL_PRESENT ||
+            (b->tag & BLOCK_FORMS) == BLOCK_DERIVED)
             continue;
         bool is_new = true;
         for (uint32_t k = 0; k < *seen_count && is_new; k++)
@@ -108,7 +109,7 @@ static void add_columns(verification *v, const segment *s)
         directory_column *c = &d->columns[col];
         column_index *x;
         err e;
-        if (c->form == COLUMN_BLOCKS && segment_load_index(s, c, &x, &e) == SK_OK)
+        if (c->form != COLUMN_RARE && segment_load_index(s, c, &x, &e) == SK_OK)
             add_column(v, name, bytes_of_blocks(c, x, seen, &seen_count), s->facts.row_count);
     }
     base_free(seen);

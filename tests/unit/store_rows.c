@@ -358,6 +358,9 @@ static void put_strings(maker *m)
     uint64_t r = check_random(m->random);
     snprintf(text, sizeof text, "operation %u", below(m, 9));
     put_text(m, F_NAME, text);
+    put_text(m, "route", text[10] % 2 ? "/odd" : "/even"); /* follows from the name */
+    if (text[10] > '2')
+        put_int(m, "line", text[10] * 1001);
     if (r & 1) {
         snprintf(text, sizeof text, "%016llx", (unsigned long long)check_random(m->random));
         put_text(m, "request.id", text);
