@@ -115,6 +115,8 @@ static void log_lines(maker *m, uint32_t round)
         put_text(m, "empty", "");
         if (i % 7 == 0)
             put_ids(m, i, i + 1, 0);
+        else if (i > 30)
+            put_ids(m, below(m, 4), 0, 1000 + below(m, 9));
     }
 }
 

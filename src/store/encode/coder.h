@@ -14,13 +14,16 @@ typedef struct encoder {
     squeezer *squeezer;
     ints_encoder ints;
     uint64_t values[INTS_MAX];
+    uint32_t seen[2 * INTS_MAX]; /* ids.c: by hash, where an id was last, plus 1 */
+    trace_id ids[INTS_MAX];
     buf trial, other;
 } encoder;
 
 typedef struct decoder {
     unsqueezer *unsqueezer;
     ints_decoder ints;
-    uint64_t values[INTS_MAX + DECODE_SLACK];
+    uint64_t values[INTS_MAX + DECODE_SLACK], backs[INTS_MAX + DECODE_SLACK];
+    trace_id ids[INTS_MAX];
 } decoder;
 
 encoder *encoder_new(int zstd_level); /* NULL when memory is short */
