@@ -74,6 +74,19 @@ sk_code engine_fields(engine *e, uint32_t environment, const fields_query *q, ar
     return code == SK_OK ? e->ops->fields(e, environment, q, mem, ret, er) : code;
 }
 
+sk_code engine_differences(engine *e, uint32_t environment, const differences_query *q,
+                           const run_control *c, arena *mem, differences_result *ret, err *er)
+{
+    sk_code code = check_range(q->all->start_ns, q->all->end_ns, er);
+    if (code == SK_OK)
+        code = check_range(q->selection->start_ns, q->selection->end_ns, er);
+    if (code == SK_OK && q->baseline)
+        code = check_range(q->baseline->start_ns, q->baseline->end_ns, er);
+    if (code == SK_OK)
+        code = check_control(c, er);
+    return code == SK_OK ? e->ops->differences(e, environment, q, c, mem, ret, er) : code;
+}
+
 sk_code engine_drop(engine *e, const drop_query *q, err *er)
 {
     if (q->dataset.at && q->before_ns)

@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "event/tree.h"
+#include "query/differences.h"
 #include "query/result.h"
 
 typedef struct engine engine;
@@ -135,6 +136,8 @@ typedef struct engine_ops {
                            const run_control *c, arena *mem, service_map *ret, err *er);
     sk_code (*fields)(engine *e, uint32_t environment, const fields_query *q, arena *mem,
                       fields_result *ret, err *er);
+    sk_code (*differences)(engine *e, uint32_t environment, const differences_query *q,
+                           const run_control *c, arena *mem, differences_result *ret, err *er);
     sk_code (*drop)(engine *e, const drop_query *q, err *er);
     sk_code (*settle)(engine *e,
                       err *er); /* seal and merge what is due, now: benches, tests, shutdown */
@@ -157,6 +160,10 @@ sk_code engine_service_map(engine *e, uint32_t environment, int64_t start_ns, in
                            const run_control *c, arena *mem, service_map *ret, err *er) must_use;
 sk_code engine_fields(engine *e, uint32_t environment, const fields_query *q, arena *mem,
                       fields_result *ret, err *er) must_use;
+/* What sets the selected rows apart from those of the baseline: docs/internals/differences.md. No progress is reported. */
+sk_code engine_differences(engine *e, uint32_t environment, const differences_query *q,
+                           const run_control *c, arena *mem, differences_result *ret,
+                           err *er) must_use;
 sk_code engine_drop(engine *e, const drop_query *q, err *er) must_use;
 sk_code engine_settle(engine *e, err *er) must_use;
 void engine_stats_get(engine *e, uint32_t environment, engine_stats *ret);

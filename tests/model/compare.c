@@ -322,3 +322,36 @@ const char *compare_fields(const fields_result *want, const fields_result *got, 
                        SPAN_FMT(want->datasets[i]), (unsigned long long)want->dataset_rows[i]);
     return NULL;
 }
+
+/* ---- differences: their JSON, as it shows all ---- */
+
+static span differences_text(const differences_result *r, bool all, arena *mem)
+{
+    differences_query q = {.wants_suspects = all, .wants_words = all};
+    differences_result shown = *r;
+    buf out;
+    span text = SPAN("");
+    shown.rows_scanned = 0;
+    shown.elapsed_ns = 0;
+    buf_init(&out, 64 * MIB);
+    differences_to_json(&shown, &q, &out);
+    if (out.failed || !arena_copy(mem, buf_span(&out), &text))
+        text = SPAN("too long");
+    buf_done(&out);
+    return text;
+}
+
+const char *compare_differences(const differences_result *want, const differences_result *got,
+                                bool all, arena *mem)
+{
+    span a = differences_text(want, all, mem), b = differences_text(got, all, mem);
+    size_t at = 0;
+    if (span_equal(a, b))
+        return NULL;
+    while (at < a.len && at < b.len && a.at[at] == b.at[at])
+        at++;
+    size_t from = at > 200 ? at - 200 : 0;
+    span x = span_from(a, from), y = span_from(b, from);
+    return SAY("got …%.*s, not …%.*s", (int)(y.len < 300 ? y.len : 300), (const char *)y.at,
+               (int)(x.len < 300 ? x.len : 300), (const char *)x.at);
+}

@@ -13,6 +13,9 @@ const char *compare_results(const plan *p, const result *want, const result *got
                             bool *ret_is_loose, arena *mem);
 const char *compare_traces(const trace_result *want, const trace_result *got, arena *mem);
 const char *compare_maps(const service_map *want, const service_map *got, arena *mem);
+/* `all`: suspects and words too, which the model leaves out. */
+const char *compare_differences(const differences_result *want, const differences_result *got,
+                                bool all, arena *mem);
 const char *compare_fields(const fields_result *want, const fields_result *got, arena *mem);
 
 #endif

@@ -19,7 +19,7 @@
 typedef struct tally {
     coverage coverage;
     uint64_t queries, non_empty, refused, over_memory, loose, answers, rows, traces, maps,
-        field_lists;
+        field_lists, differences, suspects, words;
 } tally;
 
 typedef struct party { /* one world, the model and the engines that hold it */
@@ -73,14 +73,17 @@ static void gather(party *p, uint64_t seed, uint32_t row_count)
 /* Nearly all that was asked has been answered, and was something. */
 static void check_tally(const tally *t, const char *what)
 {
-    print_message("%s: %llu queries (%llu non-empty, %llu refused), %llu answers with %llu rows "
-                  "compared (%llu decided by sums of floats), %llu over the memory of a query; "
-                  "%llu traces, %llu service maps, %llu lists of fields\n",
-                  what, (unsigned long long)t->queries, (unsigned long long)t->non_empty,
-                  (unsigned long long)t->refused, (unsigned long long)t->answers,
-                  (unsigned long long)t->rows, (unsigned long long)t->loose,
-                  (unsigned long long)t->over_memory, (unsigned long long)t->traces,
-                  (unsigned long long)t->maps, (unsigned long long)t->field_lists);
+    print_message(
+        "%s: %llu queries (%llu non-empty, %llu refused), %llu answers with %llu rows "
+        "compared (%llu decided by sums of floats), %llu over the memory of a query; "
+        "%llu traces, %llu service maps, %llu lists of fields, %llu differences (%llu with "
+        "suspects, %llu with words)\n",
+        what, (unsigned long long)t->queries, (unsigned long long)t->non_empty,
+        (unsigned long long)t->refused, (unsigned long long)t->answers, (unsigned long long)t->rows,
+        (unsigned long long)t->loose, (unsigned long long)t->over_memory,
+        (unsigned long long)t->traces, (unsigned long long)t->maps,
+        (unsigned long long)t->field_lists, (unsigned long long)t->differences,
+        (unsigned long long)t->suspects, (unsigned long long)t->words);
     assert_true(t->refused * 50 <= t->queries + 50);
     assert_true(t->loose * 50 <= t->answers + 500);
     assert_true(t->over_memory * 50 <= t->answers + 50);
@@ -245,6 +248,61 @@ static void ask_fields(party *p, tally *t, uint32_t count)
     }
 }
 
+static bool random_plan(party *p, tally *t, bool has_dataset, arena *mem, plan *ret)
+{
+    err e = {0};
+    query_spec s = question_make(&p->w, &t->coverage, mem);
+    query_spec side = {.dataset = has_dataset ? s.dataset : (span){NULL, 0},
+                       .filters = s.filters,
+                       .filter_count = s.filter_count > 2 ? 2 : s.filter_count,
+                       .filters_or = s.filters_or};
+    if (plan_make(&side, p->w.now_ns, false, mem, ret, &e) != SK_OK)
+        return false;
+    random_range(&p->w, &ret->start_ns, &ret->end_ns);
+    return true;
+}
+
+static void ask_differences(party *p, tally *t, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        arena *mem = arena_new(QUERY_MEMORY);
+        plan all, selection, baseline;
+        differences_result want, first, got;
+        err e = {0};
+        if (!random_plan(p, t, world_chance(&p->w, 30), mem, &all) ||
+            !random_plan(p, t, false, mem, &selection) ||
+            !random_plan(p, t, false, mem, &baseline)) {
+            arena_free(mem);
+            continue;
+        }
+        if (world_chance(&p->w, 75))
+            all.filter_count = all.related_count = 0;
+        if (world_chance(&p->w, 50))
+            selection.filter_count = selection.related_count = 0;
+        differences_query q = {.all = &all,
+                               .selection = &selection,
+                               .baseline = world_chance(&p->w, 30) ? &baseline : NULL,
+                               .rows = (differ_rows)world_below(&p->w, DIFFER_ROWS_COUNT),
+                               .wants_suspects = true,
+                               .wants_words = true,
+                               .field_limit = (uint32_t)world_below(&p->w, 2) * 5};
+        check_ok(engine_differences(p->model, 1, &q, NULL, mem, &want, &e), &e);
+        for (int l = 0; l < LAYOUT_COUNT; l++) {
+            check_ok(engine_differences(p->holders[l].engine, 1, &q, NULL, mem, &got, &e), &e);
+            const char *diff = compare_differences(&want, &got, false, mem);
+            if (!diff && l > 0)
+                diff = compare_differences(&first, &got, true, mem);
+            if (diff)
+                differ(p, l, "differences", diff);
+            first = got;
+        }
+        t->differences += want.fields.count > 0;
+        t->suspects += first.suspects.count > 0;
+        t->words += first.words.count > 0;
+        arena_free(mem);
+    }
+}
+
 /* ---- what is taken away ---- */
 
 static void drop_everywhere(party *p, const drop_query *q)
@@ -268,6 +326,7 @@ static void ask_all(party *p, tally *t, uint32_t queries)
     ask_traces(p, t, queries / 4 + 1);
     ask_maps(p, t, queries / 16 + 1);
     ask_fields(p, t, queries / 12 + 1);
+    ask_differences(p, t, queries / 8 + 1);
 }
 
 static void one_world(tally *t, uint64_t seed, uint32_t queries)

@@ -166,6 +166,7 @@ sk_code engine_open_model(engine **ret)
         .trace = model_trace,
         .service_map = model_service_map,
         .fields = model_fields,
+        .differences = model_differences,
         .drop = drop_rows,
         .settle = settle,
         .stats = stats,

@@ -94,6 +94,12 @@ sk_code model_trace(engine *e, uint32_t environment, trace_id id, int64_t start_
                     arena *mem, trace_result *ret, err *er);
 sk_code model_service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
                           const run_control *c, arena *mem, service_map *ret, err *er);
+/* The plan's filters alone; `t` as above. */
+bool model_passes(const plan *p, const model_trace_view *t, const model_row *r, arena *mem);
+/* Whether a dataset is one of metrics. */
+bool model_reads_metrics(const model *m, uint32_t environment, span dataset);
+sk_code model_differences(engine *e, uint32_t environment, const differences_query *q,
+                          const run_control *c, arena *mem, differences_result *ret, err *er);
 sk_code model_fields(engine *e, uint32_t environment, const fields_query *q, arena *mem,
                      fields_result *ret, err *er);
 

@@ -21,7 +21,7 @@ typedef struct picked { /* a row and its key texts, for sorting */
 
 /* ---- which rows ---- */
 
-static bool reads_metrics(const model *m, uint32_t environment, span dataset)
+bool model_reads_metrics(const model *m, uint32_t environment, span dataset)
 {
     bool found = false;
     for (uint32_t i = 0; dataset.at && i < m->row_count; i++) {
@@ -133,10 +133,18 @@ static const model_trace_view *view_of(const model *m, uint32_t environment, tra
     return known->at[known->count++] = model_view_trace(m, environment, id, mem);
 }
 
+bool model_passes(const plan *p, const model_trace_view *t, const model_row *r, arena *mem)
+{
+    value *fields = MODEL_ARRAY(mem, value, p->field_count);
+    for (uint32_t k = 0; k < p->field_count; k++)
+        fields[k] = model_field_value(p, t, r, &p->fields[k], mem);
+    return passes(p, fields) && model_passes_related(p, t, r, mem);
+}
+
 static uint32_t pick_rows(const model *m, uint32_t environment, const plan *p, arena *mem,
                           picked *ret)
 {
-    bool is_metrics = reads_metrics(m, environment, p->dataset);
+    bool is_metrics = model_reads_metrics(m, environment, p->dataset);
     bool by_trace = needs_trace(p);
     view_list views = {MODEL_ARRAY(mem, trace_id, m->row_count),
                        MODEL_ARRAY(mem, model_trace_view *, m->row_count), 0};

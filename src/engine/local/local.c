@@ -1,6 +1,6 @@
 /*
  * engine/local/local.c: the engine on our own store: what the door's calls are here. Publishing, dropping and sealing are the
- * store's; questions have a file each (run.c, trace.c, service_map.c, fields.c).
+ * store's; questions have a file each (run.c, trace.c, service_map.c, fields.c, differences.c).
  */
 #include "base/alloc.h"
 #include "base/must.h"
@@ -67,6 +67,7 @@ static const engine_ops OPS = {.name = "local",
                                .trace = local__trace,
                                .service_map = local__service_map,
                                .fields = local__fields,
+                               .differences = local__differences,
                                .drop = local_drop,
                                .settle = local_settle,
                                .stats = local_stats,

@@ -35,5 +35,7 @@ sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, in
                            const run_control *c, arena *mem, service_map *ret, err *er);
 sk_code local__fields(engine *e, uint32_t environment, const fields_query *q, arena *mem,
                       fields_result *ret, err *er);
+sk_code local__differences(engine *e, uint32_t environment, const differences_query *q,
+                           const run_control *c, arena *mem, differences_result *ret, err *er);
 
 #endif

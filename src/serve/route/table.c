@@ -6,6 +6,7 @@
 
 #include "meta/meta.h"
 #include "serve/route/admin.h"
+#include "serve/route/differences.h"
 #include "serve/route/explore.h"
 #include "serve/route/grpc_health.h"
 #include "serve/route/health.h"
@@ -27,6 +28,7 @@ const route route_table[] = {
     {"otlp-logs-grpc",      ROUTE_GRPC, HTTP_METHOD_POST,   "/opentelemetry.proto.collector.logs.v1.LogsService/Export",       INGEST, "otlp-logs"},
     {"otlp-metrics-grpc",   ROUTE_GRPC, HTTP_METHOD_POST,   "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", INGEST, "otlp-metrics"},
     {"query",               ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/query",                 ASK, route_query, NULL},
+    {"differences",         ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/differences",           ASK, route_differences, NULL},
     {"trace",               ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/traces/{trace_id}",     ASK, route_trace, NULL},
     {"service-map",         ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/service-map",           ASK, route_service_map, NULL},
     {"fields",              ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/fields",                ASK, route_fields, NULL},
