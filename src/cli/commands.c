@@ -24,7 +24,7 @@
 /* In the order in which a newcomer needs them. */
 // clang-format off
 static const command *const commands[] = {
-    &command_query,  &command_trace,        &command_tail,   &command_map,
+    &command_query,  &command_differences,  &command_trace,        &command_tail,   &command_map,
     &command_fields, &command_env,          &command_demo,   &command_load,  &command_doctor, &command_keys,
     &command_status, &command_environments, &command_whoami, &command_completion,
 };
