@@ -5,6 +5,7 @@
 ./dev bench --peers none heatmap "trace by id"    skep alone, only rows whose names contain these words
 ./dev bench --write                           puts the table into docs/performance.md
 ./dev bench --compare REV                     against an earlier commit, with instruction counts
+./dev bench differences                       real, labelled faults: is the culprit named first (tools/bench/differences.py)
 """
 import argparse
 import os
@@ -69,6 +70,11 @@ def arguments():
 
 
 def main():
+    if sys.argv[1:2] == ["differences"]:
+        import differences
+
+        subprocess.run(["./dev", "build"], cwd=ROOT, check=True)
+        return differences.main(sys.argv[2:])
     asked = arguments()
     if asked.peers != "none" and not asked.compare:
         in_own_python()

@@ -16,14 +16,14 @@ class Skep(System):
     name = "skep"
     note = "HTTP, JSON; durable before the reply"
 
-    def __init__(self, binary=loads.BINARY, memory_max="1GiB"):
-        self.binary, self.memory_max = binary, memory_max
+    def __init__(self, binary=loads.BINARY, memory_max="1GiB", options=()):
+        self.binary, self.memory_max, self.options = binary, memory_max, options
         self.version = subprocess.run([str(binary), "--version"], capture_output=True, text=True).stdout.strip().split("\n")[0]
 
     def start(self, folder, load):
         self.folder, begun = pathlib.Path(folder), time.monotonic()
         self.process = Process([str(self.binary), "serve", "--quiet", "--data-dir", str(folder), "--listen", "127.0.0.1:0",
-                                "--memory-max", self.memory_max], f"{folder}.log", stdout=subprocess.PIPE, text=True)
+                                "--memory-max", self.memory_max, *self.options], f"{folder}.log", stdout=subprocess.PIPE, text=True)
         line = self.process.popen.stdout.readline()
         if not line:
             raise Skipped(f"did not start: {open(f'{folder}.log').read()[-300:]}")
