@@ -102,7 +102,7 @@ static void three_spans(maker *m, uint32_t round)
 
 static void log_lines(maker *m, uint32_t round)
 {
-    char text[80];
+    char text[120];
     for (uint32_t i = 0; i < 90; i++) {
         begin(m, FAMILY_LOG, (int64_t)i * NS_PER_S, i % 2 ? "x" : "y");
         snprintf(text, sizeof text, "%016llx", (unsigned long long)draw(m));
@@ -110,13 +110,16 @@ static void log_lines(maker *m, uint32_t round)
         snprintf(text, sizeof text, "%08x-%04x-%04x-%04x-%012x", below(m, UINT32_MAX),
                  below(m, 65536), below(m, 65536), below(m, 65536), below(m, UINT32_MAX));
         put_text(m, "session", text);
-        snprintf(text, sizeof text, "user %u asked for page %u", below(m, 9), below(m, 99));
-        put_text(m, F_BODY, text);
         put_text(m, "empty", "");
         if (i % 7 == 0)
             put_ids(m, i, i + 1, 0);
         else if (i > 30)
             put_ids(m, below(m, 4), 0, 1000 + below(m, 9));
+        char trace[33];
+        trace_id_print(m->b->trace_id[m->row], trace);
+        snprintf(text, sizeof text, "user %u asked for page %u of trace %s span %016llx\1",
+                 below(m, 9), below(m, 99), trace, (unsigned long long)m->b->parent_id[m->row]);
+        put_text(m, F_BODY, text);
     }
 }
 

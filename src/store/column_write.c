@@ -25,9 +25,11 @@ struct column_writer {
     buf pages; /* of texts: how many, where */
     buf text_bytes;
     uint32_t text_ends[TEXTS_PAGE_COUNT]; /* of the page in the making */
-    uint32_t text_pending;
+    uint32_t text_rows[TEXTS_PAGE_COUNT];
+    uint32_t text_pending, text_row;
     derivation derivation;
-    source_block *blocks; /* of texts: where they are, for columns that follow from this one */
+    source_block *
+        blocks; /* of texts: where they are, for columns that follow from this one; of ids, for texts */
     uint32_t block_capacity;
 };
 
@@ -77,9 +79,15 @@ static sk_code flush_texts(column_writer *c, err *e)
         list[i] = span_of(c->text_bytes.at + start, c->text_ends[i] - start);
     buf *out = &c->w->payload;
     buf_clear(out);
-    texts_encode(c->w->encoder, list, c->text_pending, out);
+    const text_ids *ids = NULL;
+    sk_code code = c->type == FIELD_STRING && c->pseudo == PART_COLUMNS
+                       ? row_ids_of(c->w, c->text_rows, c->text_pending, &ids, e)
+                       : SK_OK;
+    if (code != SK_OK)
+        return code;
+    texts_encode(c->w->encoder, list, c->text_pending, ids, out);
     page_ref ref;
-    sk_code code =
+    code =
         out->failed ? out_of_memory(e) : segment_writer_page(c->w, buf_span(out), false, &ref, e);
     if (code != SK_OK)
         return code;
@@ -91,6 +99,11 @@ static sk_code flush_texts(column_writer *c, err *e)
     return SK_OK;
 }
 
+void column_writer_at(column_writer *c, uint32_t row)
+{
+    c->text_row = row;
+}
+
 sk_code column_writer_text(column_writer *c, span text, uint32_t *ret_code, err *e)
 {
     buf_add_span(&c->text_bytes, text);
@@ -98,6 +111,7 @@ sk_code column_writer_text(column_writer *c, span text, uint32_t *ret_code, err 
         return text.len > EVENT_STRING_MAX
                    ? err_set(e, SK_INTERNAL, "a text of %zu bytes", text.len)
                    : out_of_memory(e);
+    c->text_rows[c->text_pending] = c->text_row;
     c->text_ends[c->text_pending++] = (uint32_t)c->text_bytes.len;
     *ret_code = c->text_count++;
     return c->text_pending == TEXTS_PAGE_COUNT || c->text_bytes.len >= TEXTS_PAGE_BYTES
@@ -276,7 +290,8 @@ static void add_bitmap(column_writer *c, const block_values *v, uint64_t max_cod
 
 static sk_code note_block(column_writer *c, const source_block *b, err *e)
 {
-    if (!c->has_texts || c->text_count > DERIVE_CODES_MAX)
+    bool is_id = c->pseudo == PART_TRACE_ID || c->pseudo == PART_PARENT_ID;
+    if (!is_id && (!c->has_texts || c->text_count > DERIVE_CODES_MAX))
         return SK_OK;
     if (!base_reserve(&c->blocks, &c->block_capacity, c->block_count + 1, sizeof c->blocks[0]))
         return out_of_memory(e);
@@ -323,6 +338,7 @@ static sk_code put_values(column_writer *c, const block_values *v, uint8_t tag,
                       .presence_place = presence->offset,
                       .len = ref.len,
                       .presence_len = presence->len,
+                      .row_count = v->row_count,
                       .value_count = v->value_count,
                       .tag = tag};
     return note_block(c, &b, e);
@@ -356,7 +372,7 @@ sk_code column_writer_put(column_writer *c, const block_values *v, err *e)
     sk_code code;
     if (v->value_count == 0) {
         buf_add_u8(&c->index, BLOCK_ABSENT);
-        code = note_block(c, &(source_block){.tag = BLOCK_ABSENT}, e);
+        code = note_block(c, &(source_block){.row_count = v->row_count, .tag = BLOCK_ABSENT}, e);
     } else {
         code = put_some_values(c, v, e);
     }
@@ -398,7 +414,12 @@ sk_code column_writer_end(column_writer *c, span name, err *e)
     page_ref_add(d, &ref);
     if (is_derived)
         return segment_writer_end_entry(c->w, c->derivation.source->entry, e);
-    if (c->blocks && c->text_count <= DERIVE_CODES_MAX && c->w->sources) {
+    if (c->pseudo == PART_TRACE_ID || c->pseudo == PART_PARENT_ID) {
+        source_block **keep = &c->w->id_blocks[c->pseudo == PART_PARENT_ID];
+        base_free(*keep);
+        *keep = c->blocks;
+        c->blocks = NULL;
+    } else if (c->blocks && c->text_count <= DERIVE_CODES_MAX && c->w->sources) {
         derive_sources_add(c->w->sources, (derive_source){.entry = c->w->column_count,
                                                           .text_count = c->text_count,
                                                           .blocks = c->blocks});

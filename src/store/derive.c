@@ -65,20 +65,6 @@ void derive_sources_add(derive_sources *d, derive_source take_source)
 
 /* ---- a source's codes ---- */
 
-static sk_code read_back(segment_writer *w, uint64_t place, uint32_t len, err *e)
-{
-    buf *out = &w->sources->page;
-    buf_clear(out);
-    if (!buf_reserve(out, len + DECODE_SLACK))
-        return out_of_memory(e);
-    out->len = len;
-    if (place < w->flushed)
-        return file_read_at(w->file, place, out->at, len, e);
-    must(place - w->flushed + len <= w->pending.len);
-    memcpy(out->at, w->pending.at + (place - w->flushed), len);
-    return SK_OK;
-}
-
 static sk_code read_dense(segment_writer *w, const source_block *b, err *e)
 {
     derive_sources *d = w->sources;
@@ -87,7 +73,7 @@ static sk_code read_dense(segment_writer *w, const source_block *b, err *e)
             d->dense[i] = (uint32_t)b->place;
         return SK_OK;
     }
-    sk_code code = read_back(w, b->place, b->len, e);
+    sk_code code = segment_writer_read_back(w, b->place, b->len, &d->page, e);
     if (code != SK_OK)
         return code;
     reader r = reader_of(buf_span(&d->page));
@@ -110,7 +96,7 @@ static sk_code read_codes(segment_writer *w, const source_block *b, uint32_t row
             d->codes[i] = (uint16_t)(d->dense[i] + 1);
         return SK_OK;
     }
-    code = read_back(w, b->presence_place, b->presence_len, e);
+    code = segment_writer_read_back(w, b->presence_place, b->presence_len, &d->page, e);
     if (code != SK_OK)
         return code;
     reader r = reader_of(buf_span(&d->page));

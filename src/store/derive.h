@@ -13,7 +13,7 @@
 /* Where a column that others may follow from has its blocks. */
 typedef struct source_block {
     uint64_t place, presence_place; /* of a constant: its code */
-    uint32_t len, presence_len, value_count;
+    uint32_t len, presence_len, row_count, value_count;
     uint8_t tag;
 } source_block;
 

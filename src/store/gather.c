@@ -14,8 +14,8 @@
 #define JOIN_TEXTS_MAX (512u * 1024)
 #define JOIN_BYTES_MAX (256 * MIB)
 /* Pages of texts kept loaded of each input when texts are taken as they come. */
-#define KEEP_TEXT_PAGES 64u
-#define TRIM_EVERY      64u /* output blocks */
+#define KEEP_TEXT_PAGES 16u
+#define TRIM_EVERY      8u /* output blocks */
 
 typedef struct slot {
     uint32_t block, input; /* block: number over all inputs */
@@ -292,6 +292,7 @@ static void trim_texts(gather *g, const gather_column *c)
 typedef struct block_state {
     uint32_t first, count; /* output rows */
     uint32_t values, orphans;
+    uint32_t row; /* at hand */
 } block_state;
 
 static void take_parent(gather *g, block_state *b, const slot *s, uint32_t row)
@@ -313,6 +314,7 @@ static sk_code take_value(gather *g, const gather_column *c, column_writer *w, b
     uint32_t i = row % VECTOR_ROWS;
     sk_code code = SK_OK;
     if (is_text(c)) {
+        column_writer_at(w, b->row);
         code = code_of(g, c, w, s->input, (uint32_t)s->bits[i], &g->bits[b->values], e);
     } else if (c->pseudo == PART_TRACE_ID) {
         g->trace_ids[b->values] = (trace_id){s->high[i], s->bits[i]};
@@ -341,6 +343,7 @@ static sk_code gather_block(gather *g, const gather_column *c, column_writer *w,
         if (!slot_has(s, row % VECTOR_ROWS))
             continue;
         g->present[i / 64] |= 1ull << (i & 63);
+        b->row = b->first + i;
         code = take_value(g, c, w, b, s, row, e);
         if (code != SK_OK)
             return code;
@@ -369,7 +372,7 @@ static sk_code write_blocks(gather *g, const gather_column *c, column_writer *w,
         code = column_writer_put(w, &v, e);
         if (code != SK_OK)
             return code;
-        if (is_text(c) && !g->joined && block % TRIM_EVERY == TRIM_EVERY - 1)
+        if (is_text(c) && block % TRIM_EVERY == TRIM_EVERY - 1)
             trim_texts(g, c);
     }
     return SK_OK;

@@ -387,7 +387,64 @@ sk_code segment_load_index(const segment *s, directory_column *c, column_index *
 
 /* ---- texts ---- */
 
-static sk_code load_page(const column_index *x, text_page *p, text_list **ret, err *e)
+/* The ids that texts name: one block of each column, kept for the next page of texts. */
+typedef struct id_reading {
+    const segment *segment;
+    part_reader *reader; /* made when first needed */
+    vector *values[2];   /* of trace ids and parents */
+    uint32_t block;      /* UINT32_MAX: none */
+    err *e;
+} id_reading;
+
+static id_reading id_reading_of(const segment *s, err *e)
+{
+    return (id_reading){.segment = s, .block = UINT32_MAX, .e = e};
+}
+
+static void id_reading_end(id_reading *l)
+{
+    part_reader_free(l->reader);
+    base_free(l->values[0]);
+    base_free(l->values[1]);
+}
+
+static sk_code read_ids(id_reading *l, uint32_t block)
+{
+    for (int i = 0; i < 2; i++)
+        if (!l->values[i] && !(l->values[i] = base_alloc(sizeof(vector))))
+            return out_of_memory(l->segment, l->e);
+    sk_code code = l->reader ? SK_OK : part_reader_new(segment_part(l->segment), &l->reader, l->e);
+    l->block = UINT32_MAX;
+    if (code == SK_OK)
+        code = part_read(l->reader, PART_TRACE_ID, block, l->values[0], l->e);
+    if (code == SK_OK)
+        code = part_read(l->reader, PART_PARENT_ID, block, l->values[1], l->e);
+    if (code == SK_OK)
+        l->block = block;
+    return code;
+}
+
+static sk_code get_ids(void *ctx, const uint64_t *rows, uint32_t count, trace_id *trace_ids,
+                       uint64_t *span_ids)
+{
+    id_reading *l = ctx;
+    for (uint32_t i = 0; i < count; i++) {
+        if (rows[i] >= l->segment->facts.row_count)
+            return SK_CORRUPT;
+        uint32_t row = (uint32_t)rows[i] % VECTOR_ROWS, block = (uint32_t)rows[i] / VECTOR_ROWS;
+        sk_code code = l->block == block ? SK_OK : read_ids(l, block);
+        if (code != SK_OK)
+            return code;
+        const vector *t = l->values[0], *p = l->values[1];
+        bool has_trace = t->kind == VECTOR_TRACE_IDS && vector_has(t, row);
+        trace_ids[i] = has_trace ? t->trace_ids[row] : (trace_id){0, 0};
+        span_ids[i] = p->kind == VECTOR_IDS && vector_has(p, row) ? p->ids[row] : 0;
+    }
+    return SK_OK;
+}
+
+static sk_code load_page(const column_index *x, text_page *p, id_reading *ids, text_list **ret,
+                         err *e)
 {
     const segment *s = x->segment;
     loading l;
@@ -395,10 +452,10 @@ static sk_code load_page(const column_index *x, text_page *p, text_list **ret, e
     text_list *t = NULL;
     if (code == SK_OK) {
         reader r = reader_of(buf_span(&l.bytes));
-        code = texts_decode(l.decoder, &r, p->count, &t);
+        code = texts_decode(l.decoder, &r, p->count, &(text_id_source){get_ids, ids}, &t);
         if (code == SK_CORRUPT)
             corrupt(s, e, "a page of texts is not one");
-        else if (code != SK_OK)
+        else if (code == SK_NO_MEMORY)
             out_of_memory(s, e);
     }
     loading_end(&l);
@@ -419,14 +476,15 @@ sk_code segment_load_texts(const column_index *x, uint32_t first, uint32_t last,
 {
     if (x->page_count == 0)
         return SK_OK;
+    sk_code code = SK_OK;
+    id_reading ids = id_reading_of(x->segment, e);
     for (const text_page *p = page_of(x, first);
-         p < x->pages + x->page_count && p->first_code <= last; p++) {
+         code == SK_OK && p < x->pages + x->page_count && p->first_code <= last; p++) {
         text_list *t = atomic_load_explicit(&p->loaded, memory_order_acquire);
-        sk_code code = t ? SK_OK : load_page(x, &x->pages[p - x->pages], &t, e);
-        if (code != SK_OK)
-            return code;
+        code = t ? SK_OK : load_page(x, &x->pages[p - x->pages], &ids, &t, e);
     }
-    return SK_OK;
+    id_reading_end(&ids);
+    return code;
 }
 
 void segment_trim_texts(column_index *x, uint32_t keep_pages)
@@ -477,7 +535,7 @@ static sk_code parse_rare(const segment *s, const directory_column *from, decode
         return corrupt(s, e, "a rare column is not one");
     if (!is_text)
         return SK_OK;
-    sk_code code = texts_decode(d, &r, from->text_count, &c->texts);
+    sk_code code = texts_decode(d, &r, from->text_count, NULL, &c->texts);
     if (code == SK_CORRUPT)
         return corrupt(s, e, "a rare column's texts are not any");
     return code == SK_OK ? SK_OK : out_of_memory(s, e);
@@ -525,9 +583,14 @@ static span index_text(const column_index *x, uint32_t code)
         return (span){NULL, 0};
     const text_page *p = page_of(x, code);
     text_list *t = atomic_load_explicit(&p->loaded, memory_order_acquire);
-    err e;
-    if (unlikely(!t) && load_page(x, &x->pages[p - x->pages], &t, &e) != SK_OK)
-        return (span){NULL, 0};
+    if (unlikely(!t)) {
+        err e;
+        id_reading ids = id_reading_of(x->segment, &e);
+        sk_code loaded = load_page(x, &x->pages[p - x->pages], &ids, &t, &e);
+        id_reading_end(&ids);
+        if (loaded != SK_OK)
+            return (span){NULL, 0};
+    }
     return texts_at(t, code - p->first_code);
 }
 

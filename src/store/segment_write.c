@@ -85,6 +85,9 @@ void segment_writer_free(segment_writer *take_w)
     base_free(take_w->packs);
     base_free(take_w->columns);
     derive_sources_free(take_w->sources);
+    row_ids_free(take_w->row_ids);
+    base_free(take_w->id_blocks[0]);
+    base_free(take_w->id_blocks[1]);
     base_free(take_w->presences);
     base_free(take_w->entries);
     base_free(take_w);
@@ -123,6 +126,19 @@ sk_code segment_writer_page(segment_writer *w, span raw, bool squeezes, page_ref
         return out_of_memory(e);
     *ret = ref;
     return w->pending.len >= SLICE_BYTES ? flush(w, e) : SK_OK;
+}
+
+sk_code segment_writer_read_back(segment_writer *w, uint64_t place, uint32_t len, buf *out, err *e)
+{
+    buf_clear(out);
+    if (!buf_reserve(out, len + DECODE_SLACK))
+        return out_of_memory(e);
+    out->len = len;
+    if (place < w->flushed)
+        return file_read_at(w->file, place, out->at, len, e);
+    must(place - w->flushed + len <= w->pending.len);
+    memcpy(out->at, w->pending.at + (place - w->flushed), len);
+    return SK_OK;
 }
 
 /* ---- the directory's entries ---- */
@@ -212,7 +228,7 @@ static void add_rare_values(segment_writer *w, const rare_values *v)
     else
         ints_encode(&e->ints, v->bits, v->count, out);
     if (v->text_count)
-        texts_encode(e, v->texts, v->text_count, out);
+        texts_encode(e, v->texts, v->text_count, NULL, out);
 }
 
 sk_code segment_writer_rare(segment_writer *w, const rare_values *v, err *e)

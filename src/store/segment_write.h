@@ -44,6 +44,8 @@ sk_code column_writer_new(segment_writer *w, uint32_t pseudo, field_type type, c
 sk_code column_writer_put(column_writer *c, const block_values *v, err *e) must_use;
 /* The next code 0, 1, 2 … means this text, which must stay until the column's end. */
 sk_code column_writer_text(column_writer *c, span text, uint32_t *ret_code, err *e) must_use;
+/* The row that the next text is first used in. */
+void column_writer_at(column_writer *c, uint32_t row);
 /* Writes what is left, the index and the directory entry. */
 sk_code column_writer_end(column_writer *c, span name, err *e) must_use;
 void column_writer_free(column_writer *take_c); /* NULL is fine */

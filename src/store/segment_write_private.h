@@ -5,6 +5,7 @@
 #define STORE_SEGMENT_WRITE_PRIVATE_H
 
 #include "store/derive.h"
+#include "store/row_ids.h"
 #include "store/segment_write.h"
 
 /* A presence page that several columns of a block share: fields of one kind of span come and go together. */
@@ -40,7 +41,9 @@ struct segment_writer {
     column_entry *columns;
     uint32_t column_capacity;
     derive_sources *sources;
-    buf pack; /* rare columns in the making */
+    row_ids *row_ids;           /* NULL before the first text that may name some */
+    source_block *id_blocks[2]; /* of trace ids and parents */
+    buf pack;                   /* rare columns in the making */
     page_ref *packs;
     uint32_t pack_count, pack_capacity;
     presence_slot *presences;
@@ -53,6 +56,9 @@ struct segment_writer {
     bool has_trace_index;
 };
 
+/* The bytes of a page of the file in the making. */
+sk_code segment_writer_read_back(segment_writer *w, uint64_t place, uint32_t len, buf *out,
+                                 err *e) must_use;
 void page_ref_add(buf *out, const page_ref *ref);
 /* An entry of the directory: its name, type and form; the caller adds the rest of it and ends it. */
 sk_code segment_writer_begin_entry(segment_writer *w, uint32_t pseudo, span name, field_type type,

@@ -119,4 +119,76 @@ static void places_before_the_first_are_damage(void **state)
     decoder_free(d);
 }
 
-TEST_GROUP(store_ids, TEST(ids_are_the_same_again), TEST(places_before_the_first_are_damage));
+/* ---- texts that name them ---- */
+
+#define TRACE "00000000000000170000000000000004"
+#define SPAN_ "00000000000000ab"
+#define REST  ": the rest of a line that is long enough to be one of a log's"
+
+static sk_code get_same(void *ctx, const uint64_t *rows, uint32_t count, trace_id *trace_ids,
+                        uint64_t *span_ids)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (rows[i] != 90)
+            return SK_CORRUPT;
+        trace_ids[i] = (trace_id){23, 4};
+        span_ids[i] = 0xab;
+    }
+    return SK_OK;
+}
+
+static void texts_name_their_ids(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        size_t bytes_max; /* of 64 such texts before they are squeezed; 0: as it is */
+    } rows[] = {{"both", TRACE " " SPAN_ REST, 64 * (sizeof REST + 2)},
+                {"the other way", SPAN_ TRACE REST, 64 * (sizeof REST + 1)},
+                {"twice, at both ends", TRACE TRACE REST TRACE, 64 * (sizeof REST + 2)},
+                {"another id", "00000000000000180000000000000004" REST, 0},
+                {"signs of its own", "\1\2\3" TRACE "\3\3\1" REST "\2", 64 * (sizeof REST + 14)},
+                {"too short", SPAN_, 0},
+                {"all but a digit", "0000000000000017000000000000000" REST, 0}};
+    encoder *e = encoder_new(3);
+    decoder *d = decoder_new();
+    static trace_id trace_ids[64];
+    static uint64_t span_ids[64];
+    static uint32_t of_row[64];
+    span list[64];
+    text_id_source source = {get_same, NULL};
+    EACH_ROW(row, rows)
+    {
+        buf out;
+        buf_init(&out, MIB);
+        for (uint32_t i = 0; i < 64; i++) {
+            trace_ids[i] = (trace_id){23, 4};
+            span_ids[i] = 0xab;
+            of_row[i] = 90;
+            list[i] = span_text(row->text);
+        }
+        texts_encode(e, list, 64, &(text_ids){of_row, trace_ids, span_ids}, &out);
+        assert_int_equal(out.at[0] == 3, row->bytes_max != 0);
+        if (row->bytes_max)
+            assert_true(e->other.len <= row->bytes_max);
+        text_list *t;
+        for (int is_without = 0; is_without < 2; is_without++) {
+            buf copy;
+            buf_init(&copy, MIB);
+            buf_add_span(&copy, buf_span(&out));
+            reader r = slack_reader(&copy);
+            sk_code code = texts_decode(d, &r, 64, is_without ? NULL : &source, &t);
+            assert_int_equal(code, is_without && row->bytes_max ? SK_CORRUPT : SK_OK);
+            for (uint32_t i = 0; code == SK_OK && i < 64; i++)
+                assert_true(span_equal(texts_at(t, i), list[i]));
+            if (code == SK_OK)
+                texts_free(t);
+            buf_done(&copy);
+        }
+        buf_done(&out);
+    }
+    encoder_free(e);
+    decoder_free(d);
+}
+
+TEST_GROUP(store_ids, TEST(ids_are_the_same_again), TEST(places_before_the_first_are_damage),
+           TEST(texts_name_their_ids));

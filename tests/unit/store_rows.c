@@ -446,6 +446,21 @@ static void put_ids(maker *m)
     }
 }
 
+/* A line of a log that names its ids, or nearly. */
+static void put_line(maker *m)
+{
+    char text[200], trace[33] = "none", parent[17] = "";
+    const batch *b = m->b;
+    if (trace_id_is_set(b->trace_id[m->row]))
+        trace_id_print(b->trace_id[m->row], trace);
+    span_id_print(b->parent_id[m->row], parent);
+    uint32_t form = below(m, 8);
+    snprintf(text, sizeof text, "%u INFO shop.Cart#%u span %s%s%s%s answered\1\2\3 in %u ms %s",
+             m->row, below(m, 90), parent, form & 1 ? " trace " : "", trace,
+             form & 2 ? trace : "\3", below(m, 500), form & 4 ? parent : "0");
+    put_text(m, F_BODY, text);
+}
+
 static void put_ranges(maker *m)
 {
     batch *b = m->b;
@@ -476,6 +491,8 @@ batch *make_batch(const batch_recipe *recipe, uint64_t *random)
         if (recipe->family == FAMILY_METRIC)
             put_text(&m, F_METRIC_NAME, below(&m, 2) ? "cpu" : "memory");
         put_strings(&m);
+        if (recipe->family == FAMILY_LOG)
+            put_line(&m);
         put_numbers(&m);
         put_rare(&m);
     }

@@ -56,7 +56,7 @@ bool parents_decode(decoder *d, reader *r, uint32_t count, int64_t *distances, u
 
 /* ---- texts.c: a page of a dictionary ---- */
 #define TEXTS_PAGE_COUNT 4096u
-#define TEXTS_PAGE_BYTES (256 * KIB) /* a page ends with the text that passes this */
+#define TEXTS_PAGE_BYTES (1 * MIB) /* a page ends with the text that passes this */
 
 typedef struct text_list {
     uint32_t count;
@@ -64,9 +64,26 @@ typedef struct text_list {
     uint8_t *bytes;
 } text_list;
 
-void texts_encode(encoder *e, const span *list, uint32_t count, buf *out);
-/* One allocation, freed with texts_free. SK_CORRUPT or SK_NO_MEMORY. */
-sk_code texts_decode(decoder *d, reader *r, uint32_t count, text_list **ret);
+/* The trace and span id of the row that each text of a page is of, 0 where it has none: texts that spell them need not. */
+typedef struct text_ids {
+    const uint32_t *rows;
+    const trace_id *trace_ids;
+    const uint64_t *span_ids;
+} text_ids;
+
+/* `ids` may be NULL. */
+void texts_encode(encoder *e, const span *list, uint32_t count, const text_ids *ids, buf *out);
+
+/* Where the ids of rows are had when texts are read: fills trace_ids and span_ids for ascending-or-not `rows`. */
+typedef struct text_id_source {
+    sk_code (*get)(void *ctx, const uint64_t *rows, uint32_t count, trace_id *trace_ids,
+                   uint64_t *span_ids);
+    void *ctx;
+} text_id_source;
+
+/* One allocation, freed with texts_free. SK_CORRUPT, SK_NO_MEMORY or what `ids` (NULL: there are none) said. */
+sk_code texts_decode(decoder *d, reader *r, uint32_t count, const text_id_source *ids,
+                     text_list **ret);
 void texts_free(text_list *take_t);
 size_t texts_bytes(const text_list *t);
 static inline span texts_at(const text_list *t, uint32_t index)
