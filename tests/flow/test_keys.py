@@ -227,11 +227,15 @@ UNNAMED = [("GET", "/skep/v1/service-map"), ("GET", "/skep/v1/fields"), ("GET", 
            ("GET", "/skep/v1/environments"), ("GET", "/skep/v1/status"), ("GET", "/1/auth")]
 
 
+SELECTION = {"selection": {"filters": [{"column": "secret.field", "op": "exists"}]}}
+
+
 def test_every_route_is_in_these_tests():
     """A new route has to be tried by an intruder, too."""
     text = (ROOT / "src/serve/route/table.c").read_text()
     routes = {(m, p) for m, p in re.findall(r'ROUTE_HTTP, HTTP_METHOD_(\w+),\s+"([^"]+)"', text)}
     tried = {("POST", "/v1/traces"), ("POST", "/v1/logs"), ("POST", "/v1/metrics"), ("POST", "/skep/v1/query"), ("GET", "/skep/v1/traces/{trace_id}"),
+             ("POST", "/skep/v1/differences"),
              ("GET", "/skep/v1/service-map"), ("GET", "/skep/v1/fields"), ("GET", "/skep/v1/tail"), ("GET", "/skep/v1/status"), ("GET", "/skep/v1/doctor"),
              ("GET", "/skep/v1/keys"), ("POST", "/skep/v1/keys"), ("POST", "/skep/v1/keys/adopt"), ("DELETE", "/skep/v1/keys/{id}"),
              ("GET", "/skep/v1/environments"), ("POST", "/skep/v1/environments"), ("DELETE", "/skep/v1/environments/{slug}"), ("DELETE", "/skep/v1/data"),
@@ -248,6 +252,7 @@ def test_reading_across(server, tenants):
             with pytest.raises(Reply) as e:
                 server.call("POST", "/skep/v1/query", body, key=key)
             assert e.value.status == 403
+        assert status_of(server, "POST", "/skep/v1/differences", {**SELECTION, "environment": "tenant-b"}, key=key) == 403
     with pytest.raises(Reply) as e:
         server.call("POST", "/skep/v1/query", {"text": "COUNT", "environment": "tenant-b"}, key=key)
     assert "tenant-a" in e.value.json()["error"] and "tenant-b" in e.value.json()["error"]
@@ -269,6 +274,8 @@ def test_what_is_not_named_stays_unknown(server, tenants):
     assert server.ask("COUNT GROUP BY service.name", environment="tenant-a", key=key) in ([], [{"COUNT": 0}])
     assert server.ask('COUNT FROM "secret-of-b"', environment="tenant-a", key=key) in ([], [{"COUNT": 0}])
     assert status_of(server, "GET", f"/skep/v1/traces/{TRACE.hex()}", key=key) == 404
+    found = json.loads(server.call("POST", "/skep/v1/differences", SELECTION, key=key)[1])
+    assert found["rows"]["selection"] == 0 and "secret-value" not in json.dumps(found)
     text = server.call("GET", "/metrics", key=key)[1].decode()
     assert not any(mark in text for mark in marks)
 
