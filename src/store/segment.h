@@ -60,9 +60,10 @@ typedef struct text_page {
 
 /* Which value goes with which code of another column. */
 typedef struct derived_table {
-    uint32_t entries;  /* 0: there is no table. Entry 0: that column has no value; 1 + code */
-    uint64_t *present; /* bit per entry: the row has a value, then */
+    uint32_t entries; /* 0: there is no table. Entry 0: that column has no value; 1 + code */
+    uint8_t *has;     /* per entry: 1 when the row has a value, then */
     uint64_t *values;
+    bool is_full; /* all but entry 0 have one */
 } derived_table;
 
 typedef struct column_index {

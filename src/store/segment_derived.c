@@ -14,28 +14,32 @@ bool derived_table_decode(derived_table *t, decoder *d, reader *r, bool *ret_is_
     reader present = reader_of(reader_bytes(r, present_len));
     if (r->failed || entries == 0 || entries > DERIVE_CODES_MAX + 1)
         return false;
-    uint32_t words = (uint32_t)(entries + 63) / 64;
     t->entries = (uint32_t)entries;
-    t->present = base_alloc_zero(words, sizeof t->present[0]);
+    t->has = base_alloc_zero(entries, sizeof t->has[0]);
     t->values = base_alloc_zero(entries, sizeof t->values[0]);
-    if (!t->present || !t->values) {
+    if (!t->has || !t->values) {
         *ret_is_out_of_memory = true;
         return false;
     }
+    uint64_t bits[(DERIVE_CODES_MAX + 1) / 64];
     uint64_t count = reader_varint(&present);
     if (count == 0 || count > entries ||
-        !presence_decode(d, &present, t->entries, (uint32_t)count, t->present) ||
+        !presence_decode(d, &present, t->entries, (uint32_t)count, bits) ||
         !ints_decode_u64(&d->ints, r, (uint32_t)count, d->values))
         return false;
-    for (uint32_t i = 0, at = 0; i < t->entries; i++)
-        if (t->present[i / 64] >> (i & 63) & 1)
+    t->is_full = true;
+    for (uint32_t i = 0, at = 0; i < t->entries; i++) {
+        t->has[i] = bits[i / 64] >> (i & 63) & 1;
+        if (t->has[i])
             t->values[i] = d->values[at++];
+        t->is_full &= t->has[i] || i == 0;
+    }
     return true;
 }
 
 void derived_table_free(derived_table *t)
 {
-    base_free(t->present);
+    base_free(t->has);
     base_free(t->values);
 }
 
@@ -62,40 +66,48 @@ static bool fill_entries(const derived_table *t, const vector *source, uint32_t 
     return true;
 }
 
+/* Eight bytes of 0 or 1 to eight bits. */
+static uint64_t bits_of(const uint8_t *bytes)
+{
+    uint64_t v;
+    memcpy(&v, bytes, 8);
+    return v * 0x0102040810204080ull >> 56;
+}
+
 static uint32_t fill_presence(const derived_table *t, const uint16_t *entries, vector *out)
 {
     uint32_t count = 0;
     for (uint32_t base = 0; base < out->row_count; base += 64) {
         uint32_t n = out->row_count - base < 64 ? out->row_count - base : 64;
+        uint8_t has[64] = {0};
         uint64_t bits = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t entry = entries[base + i];
-            bits |= (t->present[entry / 64] >> (entry & 63) & 1) << i;
-        }
+        for (uint32_t i = 0; i < n; i++)
+            has[i] = t->has[entries[base + i]];
+        for (uint32_t i = 0; i < 64; i += 8)
+            bits |= bits_of(has + i) << i;
         out->present[base / 64] = bits;
         count += (uint32_t)__builtin_popcountll(bits);
     }
     return count;
 }
 
-/* Also in range: texts are loaded by it. Absent rows have 0. */
-static bool fill_codes(const derived_table *t, const uint16_t *entries, uint64_t min, uint64_t max,
-                       vector *out)
+static void fill_all_present(vector *out)
 {
-    uint64_t least = UINT64_MAX, most = 0;
-    for (uint32_t i = 0; i < t->entries; i++) {
-        if (!(t->present[i / 64] >> (i & 63) & 1))
-            continue;
-        least = t->values[i] < least ? t->values[i] : least;
-        most = t->values[i] > most ? t->values[i] : most;
-    }
-    for (uint32_t i = 0; i < out->row_count; i++)
-        out->codes[i] = (uint32_t)t->values[entries[i]];
-    if (least >= min && most <= max)
-        return true;
-    for (uint32_t i = 0; i < out->row_count; i++)
-        if ((out->present[i / 64] >> (i & 63) & 1) &&
-            (t->values[entries[i]] < min || t->values[entries[i]] > max))
+    uint32_t words = (out->row_count + 63) / 64;
+    memset(out->present, 0xff, words * 8ul);
+    if (out->row_count & 63)
+        out->present[words - 1] = (1ull << (out->row_count & 63)) - 1;
+}
+
+/* Whether the values of the rows that have one are in range: texts are loaded by it. The table's, mostly, are. */
+static bool is_within(const derived_table *t, const uint16_t *entries, uint64_t min, uint64_t max,
+                      uint32_t row_count)
+{
+    uint64_t outside = 0;
+    for (uint32_t i = 0; i < t->entries; i++)
+        outside |= t->has[i] && (t->values[i] < min || t->values[i] > max);
+    for (uint32_t i = 0; outside && i < row_count; i++)
+        if (t->has[entries[i]] && (t->values[entries[i]] < min || t->values[entries[i]] > max))
             return false;
     return true;
 }
@@ -103,15 +115,23 @@ static bool fill_codes(const derived_table *t, const uint16_t *entries, uint64_t
 bool derived_fill(const derived_table *t, const vector *source, const block_entry *b, vector *out)
 {
     uint16_t entries[VECTOR_ROWS];
-    if (!fill_entries(t, source, out->row_count, entries) ||
-        fill_presence(t, entries, out) != b->value_count)
+    uint32_t rows = out->row_count, count = rows;
+    if (!fill_entries(t, source, rows, entries))
         return false;
-    out->all_present = b->value_count == out->row_count;
-    if (out->kind == VECTOR_CODES)
-        return fill_codes(t, entries, b->min, b->max, out);
-    if (out->kind == VECTOR_BOOLS)
-        return fill_codes(t, entries, 0, 1, out);
-    for (uint32_t i = 0; i < out->row_count; i++)
-        out->ids[i] = t->values[entries[i]];
+    if (t->is_full && source->kind != VECTOR_ABSENT && source->all_present)
+        fill_all_present(out);
+    else
+        count = fill_presence(t, entries, out);
+    bool is_code = out->kind == VECTOR_CODES, is_bool = out->kind == VECTOR_BOOLS;
+    if (count != b->value_count || (is_code && !is_within(t, entries, b->min, b->max, rows)) ||
+        (is_bool && !is_within(t, entries, 0, 1, rows)))
+        return false;
+    out->all_present = count == rows;
+    if (is_code || is_bool) /* what is absent has 0 */
+        for (uint32_t i = 0; i < rows; i++)
+            out->codes[i] = (uint32_t)t->values[entries[i]];
+    else
+        for (uint32_t i = 0; i < rows; i++)
+            out->ids[i] = t->values[entries[i]];
     return true;
 }

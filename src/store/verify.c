@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "store/entropy.h"
 #include "store/store_private.h"
 
 #define PATH_BYTES 4096
@@ -15,6 +16,7 @@
 typedef struct column_bytes {
     char *name; /* "name (type)" */
     uint64_t bytes, rows;
+    double bound; /* entropy of the values, without texts; < 0: not known */
 } column_bytes;
 
 typedef struct verification {
@@ -40,12 +42,14 @@ static void say(verification *v, bool is_bad, const char *format, ...)
 
 /* ---- bytes by column ---- */
 
-static void add_column(verification *v, const char *name, uint64_t bytes, uint64_t rows)
+static void add_column(verification *v, const char *name, uint64_t bytes, uint64_t rows,
+                       double bound)
 {
     for (uint32_t i = 0; i < v->column_count; i++)
         if (strcmp(v->columns[i].name, name) == 0) {
             v->columns[i].bytes += bytes;
             v->columns[i].rows += rows;
+            v->columns[i].bound = bound < 0 ? -1 : v->columns[i].bound + bound;
             return;
         }
     size_t len = strlen(name) + 1;
@@ -56,7 +60,7 @@ static void add_column(verification *v, const char *name, uint64_t bytes, uint64
         return; /* a figure less */
     }
     memcpy(copy, name, len);
-    v->columns[v->column_count++] = (column_bytes){copy, bytes, rows};
+    v->columns[v->column_count++] = (column_bytes){copy, bytes, rows, bound};
 }
 
 static void name_column(const directory *d, uint32_t col, char *out, size_t size)
@@ -110,26 +114,27 @@ static void add_columns(verification *v, const segment *s)
         column_index *x;
         err e;
         if (c->form != COLUMN_RARE && segment_load_index(s, c, &x, &e) == SK_OK)
-            add_column(v, name, bytes_of_blocks(c, x, seen, &seen_count), s->facts.row_count);
+            add_column(v, name, bytes_of_blocks(c, x, seen, &seen_count), s->facts.row_count,
+                       entropy_bytes(s, col));
     }
     base_free(seen);
     uint64_t packs = 0, index = 0;
     for (uint32_t i = 0; i < d->pack_count; i++)
         packs += d->packs[i].len + PAGE_CHECK_BYTES;
     if (d->pack_count)
-        add_column(v, "(rare columns)", packs, s->facts.row_count);
+        add_column(v, "(rare columns)", packs, s->facts.row_count, -1);
     trace_index *t;
     err e;
     if (d->has_trace_index && segment_load_traces(s, &t, &e) == SK_OK) {
         index = d->trace_root.len + PAGE_CHECK_BYTES;
         for (uint32_t i = 0; i < t->page_count; i++)
             index += t->refs[i].len + PAGE_CHECK_BYTES;
-        add_column(v, "(trace index)", index, s->facts.row_count);
+        add_column(v, "(trace index)", index, s->facts.row_count, -1);
     }
     add_column(v, "(directory, footer, request hashes)",
                s->facts.directory.len + s->facts.hashes.len + SEGMENT_HEAD_BYTES +
                    SEGMENT_TAIL_BYTES,
-               s->facts.row_count);
+               s->facts.row_count, -1);
 }
 
 static int compare_bytes(const void *a, const void *b)
@@ -142,9 +147,21 @@ static void report_columns(verification *v)
 {
     if (v->column_count)
         qsort(v->columns, v->column_count, sizeof v->columns[0], compare_bytes);
-    for (uint32_t i = 0; i < v->column_count; i++)
-        say(v, false, "%10.3f bytes/row  %s", (double)v->columns[i].bytes / (double)v->rows,
-            v->columns[i].name);
+    say(v, false, "bytes/row   entropy  (of the values one by one, without texts)");
+    double bytes = 0, known = 0, bound = 0;
+    for (uint32_t i = 0; i < v->column_count; i++) {
+        const column_bytes *c = &v->columns[i];
+        char text[32] = "-";
+        if (c->bound >= 0)
+            snprintf(text, sizeof text, "%.3f", c->bound / (double)c->rows);
+        say(v, false, "%9.3f %9s  %s", (double)c->bytes / (double)c->rows, text, c->name);
+        bytes += (double)c->bytes;
+        known += c->bound < 0 ? 0 : (double)c->bytes;
+        bound += c->bound < 0 ? 0 : c->bound;
+    }
+    double rows = (double)v->rows;
+    say(v, false, "%9.3f            all; %.3f of them in columns whose entropy is %.3f",
+        bytes / rows, known / rows, bound / rows);
 }
 
 /* ---- one file ---- */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/file.h"
+#include "store/entropy.h"
 #include "store/segment.h"
 #include "store/store.h"
 
@@ -121,10 +122,13 @@ typedef struct craft {
 static bool fill(const craft *c, vector *out)
 {
     static vector source;
-    uint64_t present[1] = {~0ull >> c->absent}, values[64];
-    for (uint32_t i = 0; i < COUNT_OF(values); i++)
+    uint8_t has[64];
+    uint64_t values[64];
+    for (uint32_t i = 0; i < COUNT_OF(values); i++) {
         values[i] = c->value;
-    derived_table t = {c->entries, present, values};
+        has[i] = i < COUNT_OF(has) - c->absent;
+    }
+    derived_table t = {c->entries, has, values, c->absent == 0};
     block_entry b = {.min = c->min, .max = c->max, .value_count = c->value_count};
     source = (vector){.kind = VECTOR_CODES, .row_count = 8, .all_present = true};
     for (uint32_t i = 0; i < 8; i++)
@@ -151,5 +155,46 @@ static void a_table_that_does_not_fit_is_damage(void **state)
         fail_msg("%s", row->name);
 }
 
-TEST_GROUP(store_derive, TEST(columns_that_follow_have_no_blocks),
-           TEST(a_table_that_does_not_fit_is_damage));
+/* ---- entropy, of the same columns ---- */
+
+static void entropy_is_that_of_the_values(void **state)
+{
+    static const struct {
+        const char *name;
+        double bits; /* a row; < 0: not known */
+    } rows[] = {{"two", 1}, {"constant", 0}, {"five", 2.155639062}, {"all different", -1}};
+    store *s = open_store();
+    snapshot *n;
+    err e;
+    batch *b = batch_new(FAMILY_LOG, 256 * MIB);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        batch_begin_row(b, TEST_TIME + i, 1, batch_string(b, SPAN("all")));
+        put_text(b, "two", i * 7 % 4 < 2 ? "a" : "b");
+        put_int(b, "constant", 5);
+        put_int(b, "all different", i * 3);
+        if (i % 8 < 4)
+            put_int(b, "five", i % 4);
+        else
+            put_int(b, "five", i % 2 * 1000);
+    }
+    b->arrival_ns = TEST_TIME;
+    assert_true(batch_freeze(b));
+    publish_batch(s, 1, 1, b, NULL);
+    check_ok(store_seal(s, &e), &e);
+    check_ok(store_snapshot(s, 1, 7, INT64_MIN, INT64_MAX, &n, &e), &e);
+    const segment *sealed = only_segment(n);
+    for (uint32_t i = 0; i < COUNT_OF(rows); i++) {
+        uint32_t columns[FIELD_TYPE_COUNT];
+        assert_int_equal(part_find(segment_part(sealed), span_text(rows[i].name), columns), 1);
+        double want = rows[i].bits < 0 ? -1 : rows[i].bits * ROWS / 8;
+        double got = entropy_bytes(sealed, columns[0]);
+        if (got < want - 1 || got > want + 1)
+            fail_msg("%s: %f, want %f", rows[i].name, got, want);
+    }
+    assert_true(entropy_bytes(sealed, PART_SPAN_ID) == 0);
+    snapshot_release(n);
+    store_close(s);
+}
+
+TEST_GROUP(store_derive, TEST(entropy_is_that_of_the_values),
+           TEST(columns_that_follow_have_no_blocks), TEST(a_table_that_does_not_fit_is_damage));

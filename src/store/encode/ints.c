@@ -18,8 +18,9 @@ enum { /* stored in segments: never renumber */
 #define GROUP          256u /* values that share a width; a position in it is one byte */
 #define EXCEPTIONS_MAX 64u  /* of a group */
 #define PLANES_MIN     64u  /* fewer values are not worth trying */
-/* Planes decode three times slower than packed groups: they must be this much smaller. */
-#define PLANES_GAIN_PERCENT 12
+/* Planes decode three times slower than packed groups: they must be this much smaller, and by a tenth of a byte a value. */
+#define PLANES_GAIN_PERCENT 15
+#define PLANES_GAIN_SHARE   10
 
 /* Two's complement differences with the sign in the lowest bit; wraps. */
 static uint64_t zigzag(uint64_t v)
@@ -279,7 +280,8 @@ void ints_encode(ints_encoder *e, const uint64_t *values, uint32_t count, buf *o
         add_planes(e, x, count, &e->trial);
     }
     bool has_planes = count >= PLANES_MIN && !e->trial.failed;
-    bool takes_planes = has_planes && e->trial.len < best - best * PLANES_GAIN_PERCENT / 100;
+    bool takes_planes = has_planes && e->trial.len < best - best * PLANES_GAIN_PERCENT / 100 &&
+                        e->trial.len + count / PLANES_GAIN_SHARE < best;
     if (!takes_planes) {
         add_head(is_delta ? FORM_PACKED_DELTA : FORM_PACKED, &s, out);
         pack_groups(x, count, out);
