@@ -51,6 +51,15 @@ typedef struct column_counts {
     uint64_t *weights;
 } column_counts;
 
+#define DIFFER_NUMBER_SLOTS 4096u
+
+typedef struct number_slot {
+    const field_counts *of; /* NULL: free */
+    uint64_t key;
+    uint32_t entry;
+    bool in_buckets; /* when it was remembered */
+} number_slot;
+
 /* ---- spans ---- */
 
 typedef struct differ_span {
@@ -93,6 +102,8 @@ typedef struct differ_worker {
     field_counts *fields;
     uint32_t part; /* whose columns are counted; UINT32_MAX: none */
     column_counts *columns;
+    bool is_whole; /* both sides are the whole block, and no row weighs more than 1 */
+    number_slot numbers[DIFFER_NUMBER_SLOTS];
     differ_items traces[DIFFER_SIDES], runs; /* hashes, one a run of rows */
     differ_items trace_spans, deferred;
     cell_table cells;

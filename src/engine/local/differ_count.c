@@ -197,23 +197,30 @@ static bool put_in_buckets(differ_run *r, field_counts *f)
     return is_done;
 }
 
-static bool count_number(differ_run *r, field_counts *f, double v, uint32_t side, uint64_t weight)
+/* Neighbouring rows often have the same numbers: entries are remembered by their keys. */
+static bool count_number(differ_run *r, differ_worker *w, field_counts *f, double v, uint32_t side,
+                         uint64_t weight)
 {
-    value_entry *to = entry_of(r, &f->numbers, f->in_buckets ? differ_bucket(v) : number_key(v));
-    if (!to)
-        return false;
-    to->weight[side] += weight;
+    uint64_t key = f->in_buckets ? differ_bucket(v) : number_key(v);
+    number_slot *slot = &w->numbers[(key ^ key >> 40) & (DIFFER_NUMBER_SLOTS - 1)];
+    if (unlikely(slot->of != f || slot->key != key || slot->in_buckets != f->in_buckets)) {
+        value_entry *to = entry_of(r, &f->numbers, key);
+        if (!to)
+            return false;
+        *slot = (number_slot){f, key, (uint32_t)(to - f->numbers.entries), f->in_buckets};
+    }
+    f->numbers.entries[slot->entry].weight[side] += weight;
     return f->in_buckets || f->numbers.count <= DIFFER_NUMBERS_MAX || put_in_buckets(r, f);
 }
 
-static bool count_numbers(differ_run *r, const differ_worker *w, field_counts *f, const vector *v,
+static bool count_numbers(differ_run *r, differ_worker *w, field_counts *f, const vector *v,
                           const uint64_t *rows, uint32_t side)
 {
     for (uint32_t word = 0; word < VECTOR_WORDS; word++)
         for (uint64_t left = rows[word]; left; left &= left - 1) {
             uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(left);
             double number = v->kind == VECTOR_INTS ? (double)v->ints[row] : v->floats[row];
-            if (!count_number(r, f, number, side, w->has_weights ? w->weights[row] : 1))
+            if (!count_number(r, w, f, number, side, w->has_weights ? w->weights[row] : 1))
                 return false;
         }
     return true;
@@ -244,16 +251,27 @@ static bool count_bools(differ_run *r, const differ_worker *w, field_counts *f, 
            (!weights[1][side] || count_text(r, f, SPAN("true"), weights[1]));
 }
 
+/* Rows of both sides make up the block, each counts once: all are counted for the baseline, then the selected are moved. */
+static void count_whole(const differ_worker *w, column_counts *c, const vector *v)
+{
+    uint64_t *out = c->weights;
+    c->is_touched = true;
+    for (uint32_t row = 0; row < v->row_count; row++)
+        out[(size_t)v->codes[row] * DIFFER_SIDES + DIFFER_BASELINE]++;
+    for (uint32_t word = 0; word < VECTOR_WORDS; word++)
+        for (uint64_t left = w->sides[DIFFER_SELECTION][word]; left; left &= left - 1) {
+            uint64_t *at =
+                out + (size_t)v->codes[word * 64 + (uint32_t)__builtin_ctzll(left)] * DIFFER_SIDES;
+            at[DIFFER_BASELINE]--;
+            at[DIFFER_SELECTION]++;
+        }
+}
+
 static void count_codes(const differ_worker *w, column_counts *c, const vector *v,
-                        const uint64_t *rows, uint32_t side, bool is_whole)
+                        const uint64_t *rows, uint32_t side)
 {
     uint64_t *out = c->weights + side;
     c->is_touched = true;
-    if (is_whole && !w->has_weights) {
-        for (uint32_t row = 0; row < v->row_count; row++)
-            out[(size_t)v->codes[row] * DIFFER_SIDES]++;
-        return;
-    }
     for (uint32_t word = 0; word < VECTOR_WORDS; word++)
         for (uint64_t left = rows[word]; left; left &= left - 1) {
             uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(left);
@@ -286,11 +304,46 @@ static uint64_t weigh(const differ_worker *w, const uint64_t *rows, uint64_t *re
     return w->has_weights ? sum : count;
 }
 
+static uint32_t first_row(const uint64_t *rows)
+{
+    uint32_t word = 0;
+    while (!rows[word])
+        word++;
+    return word * 64 + (uint32_t)__builtin_ctzll(rows[word]);
+}
+
+/* Rows of one side that have a value. */
+static bool count_side(differ_run *r, differ_worker *w, field_counts *f, column_counts *c,
+                       const vector *v, const uint64_t *rows, uint32_t side, uint64_t weight)
+{
+    switch (v->kind) {
+    case VECTOR_CODES:
+        if (!v->is_constant) {
+            count_codes(w, c, v, rows, side);
+            return true;
+        }
+        c->is_touched = true;
+        c->weights[(size_t)v->codes[first_row(rows)] * DIFFER_SIDES + side] += weight;
+        return true;
+    case VECTOR_BOOLS: return count_bools(r, w, f, v, rows, side);
+    case VECTOR_INTS:
+    case VECTOR_FLOATS: return count_numbers(r, w, f, v, rows, side);
+    case VECTOR_ABSENT:
+    case VECTOR_IDS:
+    case VECTOR_TRACE_IDS: break;
+    }
+    return true;
+}
+
 static bool count_vector(differ_run *r, differ_worker *w, uint32_t number, uint32_t field,
                          const vector *v)
 {
     field_counts *f = &w->fields[field];
+    column_counts *c = v->kind == VECTOR_CODES ? column_of(r, w, number) : NULL;
     uint64_t present[VECTOR_WORDS], rows[VECTOR_WORDS];
+    if (v->kind == VECTOR_CODES && !c)
+        return false;
+    bool is_whole = w->is_whole && v->all_present && c && !v->is_constant;
     scan_present(v, present);
     for (uint32_t side = 0; side < DIFFER_SIDES; side++) {
         uint64_t count, weight;
@@ -299,32 +352,11 @@ static bool count_vector(differ_run *r, differ_worker *w, uint32_t number, uint3
         weight = weigh(w, rows, &count);
         f->rows[side] += count;
         f->weight[side] += weight;
-        if (!count)
-            continue;
-        bool is_done = true;
-        if (v->kind == VECTOR_CODES) {
-            column_counts *c = column_of(r, w, number);
-            is_done = c != NULL;
-            if (c && v->dictionary->count > c->code_count)
-                return false;
-            if (c && v->is_constant) {
-                uint32_t first = 0;
-                while (!present[first])
-                    first++;
-                uint32_t row = first * 64 + (uint32_t)__builtin_ctzll(present[first]);
-                c->weights[(size_t)v->codes[row] * DIFFER_SIDES + side] += weight;
-                c->is_touched = true;
-            } else if (c) {
-                count_codes(w, c, v, rows, side, count == v->row_count);
-            }
-        } else if (v->kind == VECTOR_BOOLS) {
-            is_done = count_bools(r, w, f, v, rows, side);
-        } else if (v->kind == VECTOR_INTS || v->kind == VECTOR_FLOATS) {
-            is_done = count_numbers(r, w, f, v, rows, side);
-        }
-        if (!is_done)
+        if (count && !is_whole && !count_side(r, w, f, c, v, rows, side, weight))
             return false;
     }
+    if (is_whole)
+        count_whole(w, c, v);
     return true;
 }
 
@@ -357,6 +389,9 @@ static sk_code count_columns(differ_run *r, differ_worker *w, uint32_t number, u
         sk_code code = scan_read(all, PART_COLUMNS + c, &v, e);
         if (code != SK_OK)
             return code;
+        if (v->kind == VECTOR_CODES &&
+            v->dictionary->count > part_dictionary(p->part, PART_COLUMNS + c)->count)
+            return err_set(e, SK_CORRUPT, "a dictionary could not be read");
         if (counts && !count_vector(r, w, PART_COLUMNS + c, fields[c], v))
             return finish_budget_error(&r->budget, e);
     }
@@ -378,6 +413,11 @@ sk_code differ__count_block(differ_run *r, differ_worker *w, uint32_t number, ui
                             err *e)
 {
     sk_code code = move_to_part(r, w, number, e);
+    uint64_t count = 0;
+    for (uint32_t side = 0; side < DIFFER_SIDES; side++)
+        for (uint32_t i = 0; i < VECTOR_WORDS; i++)
+            count += (uint64_t)__builtin_popcountll(w->sides[side][i]);
+    w->is_whole = !w->has_weights && count == w->scans[SCAN_ALL].row_count;
     /* All columns are read before anything is counted, so that a damaged one leaves the whole block out. */
     if (code == SK_OK)
         code = count_columns(r, w, number, block, false, e);
