@@ -1,5 +1,6 @@
 """The transport alone: starts build's echo-server and speaks to it byte by byte. Used by test_transport.py."""
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -134,7 +135,7 @@ class Http2:
         self.sock = sock
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
         self.h2.initiate_connection()
-        self.replies, self.events, self.closed = {}, [], False
+        self.replies, self.events, self.closed, self.held = {}, [], False, b""
         self.acknowledges = lambda stream: True  # else its window is not opened again
         self.opens_connection = True  # also for the bytes of such a stream
         self.flush()
@@ -168,12 +169,20 @@ class Http2:
             self.h2.end_stream(stream)
             self.flush()
 
+    def frames(self):
+        """Frame by frame: what follows a GOAWAY in one read is looked at after it (below)."""
+        while len(self.held) >= 9 and len(self.held) >= 9 + int.from_bytes(self.held[:3], "big"):
+            end = 9 + int.from_bytes(self.held[:3], "big")
+            frame, self.held = self.held[:end], self.held[end:]
+            yield frame
+
     def turn(self):
         data = self.sock.recv(65536)
         if not data:
             self.closed = True
             return
-        for event in self.h2.receive_data(data):
+        self.held += data
+        for event in itertools.chain.from_iterable(map(self.h2.receive_data, self.frames())):
             self.events.append(event)
             reply = self.replies.get(getattr(event, "stream_id", None))
             if isinstance(event, h2.events.ResponseReceived):
