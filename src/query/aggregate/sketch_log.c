@@ -1,7 +1,7 @@
 /*
  * query/aggregate/sketch_log.c: the values that a sketch has only noted, in order of arrival. Folded, they are sorted by cell and
- * go into their cells one cell after the other. Used when there are so many cells that finding each one's own memory
- * for every value would cost ten times a note.
+ * go into their cells one cell after the other. Used when there are so many cells that finding each one's own memory for every value
+ * would cost far more than a note.
  */
 #include "query/aggregate/sketch_private.h"
 
