@@ -8,6 +8,7 @@ import shutil
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 
 import answers
@@ -19,7 +20,7 @@ from system import ReplyIsThere, Skipped, until_the_reply
 PATIENCE_S = 30  # a question that takes a second is asked fewer times
 TRACE_CALLS = 10  # times as many: their p99 is a row of its own
 FIRST = ["ingest over OTLP/HTTP, sender on the same cores", "decode alone, one core", "bytes a span on disk, indexes included", "bytes a line on disk",
-         "resident memory, idle and empty", "peak resident memory at full ingest"]
+         "resident memory, idle and empty", "peak resident memory at full ingest", "the same while questions are asked"]
 DASHBOARD, BUSY_DASHBOARD = "a dashboard of 12 questions at once", "the same while ingesting at half speed"
 BYTES_AIM = {"A": 36, "B": 20, "logs": 14}
 
@@ -169,6 +170,36 @@ class Runner:
         else:
             self.board.skip(BUSY_DASHBOARD, system.name, "the sender ended early")
 
+    def peak_while_asked(self, system):
+        """The load once more at full speed, into an empty server that is asked every question in turn until all is there."""
+        other, asked, failed, over = system.another(), [], [], threading.Event()
+        other.start(self.folder / "asked-meanwhile", self.load)
+
+        def ask_on():
+            for question in itertools.cycle(self.questions):
+                if over.is_set():
+                    return
+                try:
+                    other.ask(question, self.load)
+                    asked.append(question.name)
+                except Exception as e:  # before the first rows are there some questions have no answer; which ones is in the remark
+                    failed.append(f"{question.name}: {e}"[:120])
+
+        askers = [threading.Thread(target=ask_on) for _ in range(2)]
+        try:
+            for asker in askers:
+                asker.start()
+            rate, _ = other.ingest(self.load)
+            over.set()
+            for asker in askers:
+                asker.join()
+            return other.peak_mib(), (f"{rate:,.0f} items/s beside {len(asked):,} answers to {len(set(asked))} questions, {len(failed)} without one"
+                                      + (f" ({failed[-1]})" if failed else ""))
+        finally:
+            over.set()
+            other.stop()
+            shutil.rmtree(self.folder / "asked-meanwhile", ignore_errors=True)
+
     def only_skep(self, system):
         load = self.load
 
@@ -178,6 +209,7 @@ class Runner:
 
         if not load.is_logs:
             self.measured("decode alone, one core", system, decode_rate, unit="items/s", aim=1_500_000, more_is_better=True)
+        self.measured("the same while questions are asked", system, lambda: self.peak_while_asked(system), unit="MiB", aim=512)
         self.measured("acknowledgement under long queries, × idle", system, calm_and_busy, unit="×", aim=3)
         self.measured("ready after kill -9", system, lambda: (system.kill_and_restart() * 1e3, f"{load.items:,} items stored"), unit="ms", aim=200)
         self.measured("stripped binary", system, lambda: (stripped_mib(system.binary), ""), unit="MiB", aim=8)

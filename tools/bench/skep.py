@@ -30,6 +30,10 @@ class Skep(System):
         self.url, self.ready_s = json.loads(line)["url"], time.monotonic() - begun
         self.idle_mib = self.process.status_mib("VmRSS")
 
+    def another(self):
+        """A second server like this one."""
+        return Skep(self.binary, self.memory_max, self.options)
+
     def ingest(self, load):
         rate, self.report = load.send(self.url, self.folder)
         return rate, f"{loads.HTTP_CONNECTIONS} connections; acknowledged p50 {self.report['p50_ms']:.1f}, p99 {self.report['p99_ms']:.1f} ms"
