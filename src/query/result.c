@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "query/aggregate/aggregate.h"
 #include "wire/json.h"
 
 static void write_time(json_writer *w, int64_t ns)
@@ -18,51 +19,100 @@ static void write_time(json_writer *w, int64_t ns)
     jw_string(w, span_of(text, clock_print_rfc3339(ns, text)));
 }
 
-static void write_value(json_writer *w, const result_value *v)
+/* The edges of a sketch's buckets come again in every heatmap of an answer: each text is made once. */
+#define EDGES 2048u
+
+typedef struct edge {
+    uint64_t bits; /* of the double */
+    uint32_t len;  /* 0: none yet */
+    char text[32];
+} edge;
+
+typedef struct printer {
+    json_writer json;
+    edge edges[EDGES];
+} printer;
+
+static char *put_text(char *to, span text)
 {
+    memcpy(to, text.at, text.len);
+    return to + text.len;
+}
+
+static char *put_edge(printer *p, double v, char *to)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    edge *e = &p->edges[bits >> (52 - AGG_SKETCH_MANTISSA_BITS) & (EDGES - 1)];
+    if (!e->len || e->bits != bits) {
+        e->bits = bits;
+        e->len = (uint32_t)json_print_double(v, e->text);
+    }
+    memcpy(to, e->text, sizeof e->text);
+    return to + e->len;
+}
+
+static char *put_count(char *to, uint64_t count)
+{
+    char digits[20];
+    uint32_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + count % 10);
+    while (count /= 10);
+    return put_text(to, span_of(digits + at, sizeof digits - at));
+}
+
+static void write_heatmap(printer *p, const result_value *v)
+{
+    json_writer *w = &p->json;
+    jw_object(w);
+    jw_key_text(w, "cells");
+    jw_array(w);
+    for (uint32_t i = 0; i < v->heatmap.count; i++) {
+        const heatmap_cell *c = &v->heatmap.cells[i];
+        char text[160], *to = text;
+        bool is_exact = c->count <= (uint64_t)1 << 53; /* as jw_u64: else a string */
+        to = put_edge(p, c->low, put_text(to, SPAN("{\"low\":")));
+        to = put_edge(p, c->high, put_text(to, SPAN(",\"high\":")));
+        to = put_text(to, is_exact ? SPAN(",\"count\":") : SPAN(",\"count\":\""));
+        to = put_text(put_count(to, c->count), is_exact ? SPAN("}") : SPAN("\"}"));
+        jw_raw(w, span_of(text, (size_t)(to - text)));
+    }
+    jw_array_end(w);
+    jw_object_end(w);
+}
+
+static void write_value(printer *p, const result_value *v)
+{
+    json_writer *w = &p->json;
     switch (v->kind) {
     case RESULT_NULL: jw_null(w); return;
     case RESULT_INT: jw_i64(w, v->i); return;
     case RESULT_NUMBER: jw_double(w, v->f); return;
     case RESULT_TEXT: jw_string(w, v->text); return;
     case RESULT_BOOL: jw_bool(w, v->b); return;
-    case RESULT_HEATMAP: break;
+    case RESULT_HEATMAP: write_heatmap(p, v); return;
     }
-    jw_object(w);
-    jw_key_text(w, "cells");
-    jw_array(w);
-    for (uint32_t i = 0; i < v->heatmap.count; i++) {
-        const heatmap_cell *c = &v->heatmap.cells[i];
-        jw_object(w);
-        jw_key_text(w, "low");
-        jw_double(w, c->low);
-        jw_key_text(w, "high");
-        jw_double(w, c->high);
-        jw_key_text(w, "count");
-        jw_u64(w, c->count);
-        jw_object_end(w);
-    }
-    jw_array_end(w);
-    jw_object_end(w);
 }
 
-static void write_calcs(json_writer *w, const plan *p, const result_value *calcs)
+static void write_calcs(printer *to, const plan *p, const result_value *calcs)
 {
     for (uint32_t i = 0; i < p->calc_count; i++) {
-        jw_key(w, p->calcs[i].result_key);
-        write_value(w, &calcs[i]);
+        jw_key(&to->json, p->calcs[i].result_key);
+        write_value(to, &calcs[i]);
     }
 }
 
 /* "data":{calculations and breakdowns by name} */
-static void write_row_data(json_writer *w, const plan *p, const result_row *row)
+static void write_row_data(printer *to, const plan *p, const result_row *row)
 {
+    json_writer *w = &to->json;
     jw_key_text(w, "data");
     jw_object(w);
-    write_calcs(w, p, row->calcs);
+    write_calcs(to, p, row->calcs);
     for (uint32_t i = 0; i < p->breakdown_count; i++) {
         jw_key(w, p->fields[p->breakdowns[i]].name);
-        write_value(w, &row->keys[i]);
+        write_value(to, &row->keys[i]);
     }
     jw_object_end(w);
 }
@@ -98,46 +148,47 @@ static void write_meta(json_writer *w, const result *r)
     jw_object_end(w);
 }
 
-static void write_aggregate(json_writer *w, const result *r, const char *key,
+static void write_aggregate(printer *to, const result *r, const char *key,
                             const result_value *calcs)
 {
-    jw_key_text(w, key);
-    jw_object(w);
-    write_calcs(w, r->plan, calcs);
-    jw_object_end(w);
+    jw_key_text(&to->json, key);
+    jw_object(&to->json);
+    write_calcs(to, r->plan, calcs);
+    jw_object_end(&to->json);
 }
 
 void result_to_json(const result *r, buf *out)
 {
-    json_writer w = {.out = out};
-    jw_object(&w);
-    jw_key_text(&w, "data");
-    jw_object(&w);
-    jw_key_text(&w, "series");
-    jw_array(&w);
+    printer to = {.json.out = out};
+    json_writer *w = &to.json;
+    jw_object(w);
+    jw_key_text(w, "data");
+    jw_object(w);
+    jw_key_text(w, "series");
+    jw_array(w);
     for (uint32_t i = 0; i < r->series_count; i++) {
-        jw_object(&w);
-        jw_key_text(&w, "time");
-        write_time(&w, r->series[i].time_ns);
-        write_row_data(&w, r->plan, &r->series[i]);
-        jw_object_end(&w);
+        jw_object(w);
+        jw_key_text(w, "time");
+        write_time(w, r->series[i].time_ns);
+        write_row_data(&to, r->plan, &r->series[i]);
+        jw_object_end(w);
     }
-    jw_array_end(&w);
-    jw_key_text(&w, "results");
-    jw_array(&w);
+    jw_array_end(w);
+    jw_key_text(w, "results");
+    jw_array(w);
     for (uint32_t i = 0; i < r->row_count; i++) {
-        jw_object(&w);
-        write_row_data(&w, r->plan, &r->rows[i]);
-        jw_object_end(&w);
+        jw_object(w);
+        write_row_data(&to, r->plan, &r->rows[i]);
+        jw_object_end(w);
     }
-    jw_array_end(&w);
+    jw_array_end(w);
     if (r->has_total)
-        write_aggregate(&w, r, "total_by_aggregate", r->total);
+        write_aggregate(&to, r, "total_by_aggregate", r->total);
     if (r->has_other)
-        write_aggregate(&w, r, "other_by_aggregate", r->other);
-    jw_object_end(&w);
-    write_meta(&w, r);
-    jw_object_end(&w);
+        write_aggregate(&to, r, "other_by_aggregate", r->other);
+    jw_object_end(w);
+    write_meta(w, r);
+    jw_object_end(w);
 }
 
 /* ---- columnar ---- */
@@ -171,21 +222,22 @@ static void write_heading(json_writer *w, const plan *p)
 }
 
 /* An array per calculation with one value per row. */
-static void write_calc_columns(json_writer *w, const plan *p, const result_row *rows,
-                               uint32_t count)
+static void write_calc_columns(printer *to, const plan *p, const result_row *rows, uint32_t count)
 {
+    json_writer *w = &to->json;
     jw_array(w);
     for (uint32_t c = 0; c < p->calc_count; c++) {
         jw_array(w);
         for (uint32_t i = 0; i < count; i++)
-            write_value(w, &rows[i].calcs[c]);
+            write_value(to, &rows[i].calcs[c]);
         jw_array_end(w);
     }
     jw_array_end(w);
 }
 
-static void write_groups(json_writer *w, const result *r)
+static void write_groups(printer *to, const result *r)
 {
+    json_writer *w = &to->json;
     jw_key_text(w, "groups");
     jw_object(w);
     jw_key_text(w, "count");
@@ -195,12 +247,12 @@ static void write_groups(json_writer *w, const result *r)
     for (uint32_t k = 0; k < r->plan->breakdown_count; k++) {
         jw_array(w);
         for (uint32_t i = 0; i < r->row_count; i++)
-            write_value(w, &r->rows[i].keys[k]);
+            write_value(to, &r->rows[i].keys[k]);
         jw_array_end(w);
     }
     jw_array_end(w);
     jw_key_text(w, "values");
-    write_calc_columns(w, r->plan, r->rows, r->row_count);
+    write_calc_columns(to, r->plan, r->rows, r->row_count);
     jw_object_end(w);
 }
 
@@ -218,8 +270,9 @@ static uint32_t series_group(const result *r, uint32_t i, uint32_t group)
     return group;
 }
 
-static void write_series(json_writer *w, const result *r)
+static void write_series(printer *to, const result *r)
 {
+    json_writer *w = &to->json;
     const plan *p = r->plan;
     jw_key_text(w, "series");
     jw_object(w);
@@ -236,30 +289,32 @@ static void write_series(json_writer *w, const result *r)
     }
     jw_array_end(w);
     jw_key_text(w, "values");
-    write_calc_columns(w, p, r->series, r->series_count);
+    write_calc_columns(to, p, r->series, r->series_count);
     jw_object_end(w);
 }
 
-static void write_totals(json_writer *w, const plan *p, const char *key, const result_value *calcs)
+static void write_totals(printer *to, const plan *p, const char *key, const result_value *calcs)
 {
+    json_writer *w = &to->json;
     jw_key_text(w, key);
     jw_array(w);
     for (uint32_t i = 0; i < p->calc_count; i++)
-        write_value(w, &calcs[i]);
+        write_value(to, &calcs[i]);
     jw_array_end(w);
 }
 
 void result_to_columns_json(const result *r, buf *out)
 {
-    json_writer w = {.out = out};
-    jw_object(&w);
-    write_heading(&w, r->plan);
-    write_groups(&w, r);
-    write_series(&w, r);
+    printer to = {.json.out = out};
+    json_writer *w = &to.json;
+    jw_object(w);
+    write_heading(w, r->plan);
+    write_groups(&to, r);
+    write_series(&to, r);
     if (r->has_total)
-        write_totals(&w, r->plan, "total", r->total);
+        write_totals(&to, r->plan, "total", r->total);
     if (r->has_other)
-        write_totals(&w, r->plan, "other", r->other);
-    write_meta(&w, r);
-    jw_object_end(&w);
+        write_totals(&to, r->plan, "other", r->other);
+    write_meta(w, r);
+    jw_object_end(w);
 }

@@ -141,8 +141,13 @@ static void check_golden(void (*write)(const result *, buf *), const char *want)
         plan_of("COUNT, MAX(\"a b\"), HEATMAP(d) GROUP BY name, error SINCE 1795334400 FOR 60s "
                 "EVERY 30s",
                 mem);
-    heatmap_cell cells[] = {{0.5, 0.75, 3}, {1, 1.5, 9007199254740993u}};
-    result_value heat = {.kind = RESULT_HEATMAP, .heatmap = {cells, 2}};
+    /* Edges a sign or 32 octaves apart are kept in one place while an answer is printed. */
+    heatmap_cell cells[] = {{-0.75, -0.5, 1},
+                            {0, 0, 2},
+                            {0.5, 0.75, 3},
+                            {1, 1.5, 9007199254740993u},
+                            {2147483648, 2181038080, 4}};
+    result_value heat = {.kind = RESULT_HEATMAP, .heatmap = {cells, COUNT_OF(cells)}};
     const result_value keys[][2] = {{text_value("GET \"/\""), null_value()},
                                     {int_value(-7), bool_value(true)}};
     const result_value copy[2] = {keys[1][0], keys[1][1]}; /* equal keys elsewhere in memory */
@@ -180,8 +185,10 @@ static void check_golden(void (*write)(const result *, buf *), const char *want)
 }
 
 #define HEAT                                                                                       \
-    "{\"cells\":[{\"low\":0.5,\"high\":0.75,\"count\":3},{\"low\":1,\"high\":1.5,\"count\":"       \
-    "\"9007199254740993\"}]}"
+    "{\"cells\":[{\"low\":-0.75,\"high\":-0.5,\"count\":1},{\"low\":0,\"high\":0,\"count\":2},"    \
+    "{\"low\":0.5,\"high\":0.75,\"count\":3},{\"low\":1,\"high\":1.5,\"count\":"                   \
+    "\"9007199254740993\"},"                                                                       \
+    "{\"low\":2147483648,\"high\":2181038080,\"count\":4}]}"
 #define META                                                                                       \
     "\"meta\":{\"rows_scanned\":100,\"bytes_read\":2048,\"elapsed_ms\":1.234,"                     \
     "\"start\":\"2026-11-22T08:00:00Z\",\"end\":\"2026-11-22T08:01:00Z\",\"granularity_s\":30,"    \
