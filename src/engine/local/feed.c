@@ -223,8 +223,8 @@ static bool put_groups(feeder *f, uint32_t *out)
         uint32_t rows = step < count - first ? step : count - first;
         if (!groups_put_rows(&f->groups, keys, rows, out + first))
             return false;
-        f->wants_split = f->may_split && f->groups.count > f->groups.plan->limit &&
-                         f->groups.count * f->cell_cost > FEED_SPLIT_COST;
+        f->wants_split =
+            f->may_split && feed_is_too_much(f->groups.plan, f->groups.count, f->cell_cost);
     }
     return !f->wants_split;
 }

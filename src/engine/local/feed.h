@@ -9,8 +9,10 @@
 #include "query/finish.h"
 
 #define FEED_CACHE 1024u
-/* A single pass may take this many states' worth of cells (about units of 8 bytes) for groups that will not be shown. */
-#define FEED_SPLIT_COST ((uint64_t)1 << 20)
+/* A single pass may take this many states' worth of cells (about units of 8 bytes) for groups that will not be shown; when
+ * those are the most, less: beyond what the processor's caches hold. */
+#define FEED_SPLIT_COST       ((uint64_t)1 << 20)
+#define FEED_SPLIT_COST_CACHE ((uint64_t)1 << 17)
 
 /* Keys and hashes of numbers, by their bits: what was asked last wins. */
 typedef struct feed_cached {
@@ -60,6 +62,12 @@ typedef struct feeder {
     feed_cached (*key_cache)[FEED_CACHE]; /* per breakdown */
     feed_cached hash_cache[FEED_CACHE];
 } feeder;
+
+static inline bool feed_is_too_much(const plan *p, uint32_t group_count, uint64_t cell_cost)
+{
+    uint64_t most = group_count / 2 > p->limit ? FEED_SPLIT_COST_CACHE : FEED_SPLIT_COST;
+    return group_count > p->limit && group_count * cell_cost > most;
+}
 
 /* NULL: the budget has failed. `wanted` as groups_init. */
 feeder *feeder_new(scan *s, const bool *wanted, const agg_buckets *buckets, group_keys *keys);

@@ -262,15 +262,28 @@ static sk_code merge_feeders(run *r, err *e)
     return groups_settle(into) ? SK_OK : finish_budget_error(&r->budget, e);
 }
 
+/* Whether a calculation costs the choosing pass next to nothing: it counts rows, or reads states that are kept anyway. */
+static bool is_free(const plan *p, const bool *wanted, uint32_t calc)
+{
+    const plan_calc *c = &p->calcs[calc];
+    agg_family kind = agg_rule_of(c->op)->family;
+    bool is_kept = kind == AGG_COUNT && c->field == GROUP_NO_FIELD;
+    for (uint32_t i = 0; i < p->calc_count; i++)
+        is_kept |= wanted[i] && p->calcs[i].field == c->field &&
+                   agg_rule_of(p->calcs[i].op)->family == kind;
+    return is_kept;
+}
+
 /* Whether two passes can help: the choice of groups needs less than the answer. */
 static bool may_split(const run *r, bool *wanted)
 {
     const plan *p = r->plan;
     finish_choice_needs(p, wanted);
-    bool has_more = p->wants_series;
+    bool has_more = p->wants_series && r->buckets.count > 1;
     for (uint32_t i = 0; i < p->calc_count; i++) {
         if (wanted[i] && agg_rule_of(p->calcs[i].op)->is_rate)
             return false; /* needs every bucket to choose */
+        wanted[i] = wanted[i] || is_free(p, wanted, i);
         has_more |= !wanted[i];
     }
     return has_more && p->breakdown_count > 0;
@@ -291,6 +304,15 @@ static uint64_t count_values(const scan_part *p, const plan_field *of)
     return count;
 }
 
+/* Whether filters may leave few of the values: all do but `exists`. */
+static bool may_leave_few(const plan *p)
+{
+    bool may = false;
+    for (uint32_t i = 0; i < p->filter_count; i++)
+        may |= p->filters[i].op != FILTER_EXISTS;
+    return may || p->related_count;
+}
+
 /* Whether a first pass that keeps everything would only find out that there are too many groups: told by the largest sealed
  * part, when nothing is filtered. */
 static bool expects_many_groups(run *r, uint64_t cell_cost)
@@ -301,7 +323,7 @@ static bool expects_many_groups(run *r, uint64_t cell_cost)
         if (!p->info.is_open && (!largest || p->info.row_count > largest->info.row_count))
             largest = p;
     }
-    if (!largest || r->plan->filter_count)
+    if (!largest || may_leave_few(r->plan))
         return false;
     uint64_t group_count = 1;
     for (uint32_t b = 0; b < r->plan->breakdown_count && group_count <= largest->info.row_count;
@@ -310,7 +332,7 @@ static bool expects_many_groups(run *r, uint64_t cell_cost)
         group_keys_expect(r->keys, b, (uint32_t)(values < UINT32_MAX ? values : UINT32_MAX));
         group_count *= values;
     }
-    return group_count > r->plan->limit && group_count * cell_cost > FEED_SPLIT_COST;
+    return group_count <= UINT32_MAX && feed_is_too_much(r->plan, (uint32_t)group_count, cell_cost);
 }
 
 static sk_code run_two_passes(run *r, const bool *wanted, err *e)
@@ -354,7 +376,7 @@ static sk_code run_passes(run *r, err *e)
     for (uint32_t i = 0; code == SK_OK && i < r->slot_count; i++)
         r->slots[i].feeder->may_split = may;
     r->rows_total = r->scan.rows_total;
-    if (code == SK_OK && may && expects_many_groups(r, r->slots[0].feeder->cell_cost))
+    if (code == SK_OK && expects_many_groups(r, r->slots[0].feeder->cell_cost) && may)
         return run_two_passes(r, wanted, e);
     if (code == SK_OK)
         code = run_pass(r, true, e);
