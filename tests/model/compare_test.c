@@ -406,6 +406,17 @@ static void many_blocks(void **state)
         "name, meta.depth",
         "P99(meta.self_ms), HEATMAP(meta.gap_ms) WHERE any.service.name = \"cart\" AND "
         "any2.duration_ms > 350 GROUP BY service.name",
+        "COUNT, P99(duration_ms) WHERE trace.span_id exists GROUP BY trace.span_id ORDER BY COUNT "
+        "DESC LIMIT 50",
+        "P99(duration_ms), COUNT, P50(duration_ms) GROUP BY trace.span_id HAVING COUNT >= 2 ORDER "
+        "BY P99(duration_ms) DESC LIMIT 20",
+        "P50(duration_ms) GROUP BY trace.span_id LIMIT 30",
+        "COUNT GROUP BY trace.trace_id LIMIT 10",
+        "COUNT, P90(duration_ms) GROUP BY trace.trace_id ORDER BY COUNT DESC LIMIT 10",
+        "COUNT WHERE duration_ms > 100 GROUP BY trace.trace_id HAVING COUNT > 2 ORDER BY COUNT "
+        "DESC LIMIT 7",
+        "COUNT GROUP BY trace.trace_id ORDER BY COUNT LIMIT 5",
+        "COUNT GROUP BY trace.trace_id, name ORDER BY COUNT DESC LIMIT 9",
     };
     static party p;
     static tally t;
