@@ -98,7 +98,7 @@ static void count(counted *f, value v, uint32_t side, uint32_t rate, arena *mem)
     char scratch[VALUE_TEXT_MAX];
     differ_value one = {.is_number = v.type == FIELD_INT || v.type == FIELD_FLOAT};
     if (one.is_number)
-        one.low = one.high = v.type == FIELD_INT ? (double)v.i : v.f;
+        one.low = one.high = (v.type == FIELD_INT ? (double)v.i : v.f) + 0.0; /* one zero */
     else
         must(arena_copy(mem, value_text(v, scratch), &one.text));
     value_of(f, &one, mem)->weight[side] += rate;

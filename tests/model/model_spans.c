@@ -118,16 +118,22 @@ static void find_depths(model_trace_view *t)
     }
 }
 
+static bool is_of_trace(const model_row *r, uint32_t environment, trace_id id)
+{
+    return model_sees(r, environment) && r->family != FAMILY_METRIC && trace_id_is_set(r->trace) &&
+           trace_id_equal(r->trace, id);
+}
+
 model_trace_view *model_view_trace(const model *m, uint32_t environment, trace_id id, arena *mem)
 {
     model_trace_view *t = MODEL_ARRAY(mem, model_trace_view, 1);
-    t->rows.at = MODEL_ARRAY(mem, const model_row *, m->row_count);
-    for (uint32_t i = 0; i < m->row_count; i++) {
-        const model_row *r = &m->rows[i];
-        if (model_sees(r, environment) && r->family != FAMILY_METRIC && trace_id_is_set(r->trace) &&
-            trace_id_equal(r->trace, id))
-            t->rows.at[t->rows.count++] = r;
-    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < m->row_count; i++)
+        count += is_of_trace(&m->rows[i], environment, id);
+    t->rows.at = MODEL_ARRAY(mem, const model_row *, count);
+    for (uint32_t i = 0; i < m->row_count; i++)
+        if (is_of_trace(&m->rows[i], environment, id))
+            t->rows.at[t->rows.count++] = &m->rows[i];
     t->parents = MODEL_ARRAY(mem, row_list, t->rows.count);
     t->depths = MODEL_ARRAY(mem, int64_t, t->rows.count);
     for (uint32_t i = 0; i < t->rows.count; i++)
