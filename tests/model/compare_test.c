@@ -423,7 +423,7 @@ static void many_blocks(void **state)
     gather(&p, first_seed() + 98, rounds() >= QUERIES_ALL ? 90000 : 30000);
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         ask_text(&p, &t, texts[i]);
-    ask_questions(&p, &t, rounds() >= QUERIES_ALL ? 400 : 8);
+    ask_questions(&p, &t, rounds() >= QUERIES_ALL ? 60 : 8);
     scatter(&p);
     check_tally(&t, "many blocks");
 }
