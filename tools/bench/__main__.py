@@ -5,6 +5,7 @@
 ./dev bench --peers none heatmap "trace by id"    skep alone, only rows whose names contain these words
 ./dev bench --write                           puts the table into docs/performance.md
 ./dev bench --compare REV                     against an earlier commit, with instruction counts
+./dev bench profile                           where a span's nanoseconds go (tools/bench/profile_ingest.py)
 ./dev bench differences                       real, labelled faults: is the culprit named first (tools/bench/differences.py)
 """
 import argparse
@@ -75,6 +76,11 @@ def main():
 
         subprocess.run(["./dev", "build"], cwd=ROOT, check=True)
         return differences.main(sys.argv[2:])
+    if sys.argv[1:2] == ["profile"]:
+        import profile_ingest
+
+        subprocess.run(["./dev", "build"], cwd=ROOT, check=True)
+        return profile_ingest.main(sys.argv[2:])
     asked = arguments()
     if asked.peers != "none" and not asked.compare:
         in_own_python()
