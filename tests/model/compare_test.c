@@ -420,7 +420,7 @@ static void many_blocks(void **state)
     };
     static party p;
     static tally t;
-    gather(&p, first_seed() + 98, rounds() >= QUERIES_ALL ? 90000 : 30000);
+    gather(&p, first_seed() + 98, 30000);
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         ask_text(&p, &t, texts[i]);
     ask_questions(&p, &t, rounds() >= QUERIES_ALL ? 60 : 8);
