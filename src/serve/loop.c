@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -52,9 +53,13 @@ void loop_settle(io_loop *l)
     } while (mailbox_run(&l->box) > 0 || l->dirty);
 }
 
-static void on_wake(uv_async_t *a)
+static void on_wake(uv_poll_t *poll, int status, int events)
 {
-    loop_settle(a->data);
+    io_loop *l = poll->data;
+    eventfd_t count;
+    (void)status, (void)events;
+    (void)eventfd_read(l->wake_fd, &count);
+    loop_settle(l);
 }
 
 /* Called by posters, the loop's own thread included: that one settles before it sleeps. */
@@ -63,7 +68,20 @@ static void wake(void *ctx)
     io_loop *l = ctx;
     uv_thread_t self = uv_thread_self();
     if (!uv_thread_equal(&l->self, &self))
-        uv_async_send(&l->wake);
+        (void)eventfd_write(l->wake_fd, 1);
+}
+
+/* Not uv_async_t: a loop that it wakes spins until the poster, whose core it may have taken, has left the call. */
+static int open_wake(io_loop *l)
+{
+    l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (l->wake_fd < 0)
+        return uv_translate_sys_error(errno);
+    int failed = uv_poll_init(&l->uv, &l->wake, l->wake_fd);
+    if (failed)
+        return failed;
+    l->wake.data = l;
+    return uv_poll_start(&l->wake, UV_READABLE, on_wake);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);
@@ -185,16 +203,19 @@ sk_code loop_open(io_loop *l, core *c, io_loop *all, uint32_t all_count, tls_con
     l->all_count = all_count;
     l->tls = take_tls;
     atomic_init(&l->conn_count, 0);
+    l->wake_fd = -1;
     int failed = uv_loop_init(&l->uv);
     if (failed)
         return err_set(e, SK_IO, "cannot open an event loop: %s", uv_strerror(failed));
     mailbox_init(&l->box, wake, l);
     l->self = uv_thread_self();
     l->is_open = true;
-    if ((failed = uv_async_init(&l->uv, &l->wake, on_wake)) ||
-        (failed = uv_timer_init(&l->uv, &l->tick)))
+    if ((failed = uv_timer_init(&l->uv, &l->tick)) == 0) {
+        l->tick.data = l;
+        failed = open_wake(l);
+    }
+    if (failed)
         return err_set(e, SK_IO, "cannot open an event loop: %s", uv_strerror(failed));
-    l->wake.data = l->tick.data = l;
     return SK_OK;
 }
 
@@ -302,13 +323,15 @@ void loop_close(io_loop *l)
         thread_join(&l->thread);
     } else {
         stop_accepting(l);
-        if (l->wake.data) {
+        if (l->wake.data)
             uv_close((uv_handle_t *)&l->wake, NULL);
+        if (l->tick.data)
             uv_close((uv_handle_t *)&l->tick, NULL);
-        }
         uv_run(&l->uv, UV_RUN_DEFAULT);
     }
     must(uv_loop_close(&l->uv) == 0);
+    if (l->wake_fd >= 0)
+        close(l->wake_fd);
     mailbox_done(&l->box);
     tls_context_free(l->tls);
     l->is_open = false;

@@ -28,7 +28,8 @@ struct io_loop {
     io_loop *all; /* the server's loops */
     uint32_t all_count;
     uv_loop_t uv;
-    uv_async_t wake;
+    uv_poll_t wake;
+    int wake_fd; /* an eventfd; -1: none */
     uv_timer_t tick;
     mailbox box;
     thread thread;

@@ -24,6 +24,9 @@ typedef struct part_ops {
     sk_code (*reader_new)(const part *p, part_reader **ret, err *e);
     void (*reader_free)(part_reader *take_r);
     sk_code (*read)(part_reader *r, uint32_t col, uint32_t block, vector *out, err *e);
+    /* Some rows of a block; NULL: whole blocks cost as little. Trace ids are not read so. */
+    sk_code (*read_rows)(part_reader *r, uint32_t col, uint32_t block, uint32_t first,
+                         uint32_t count, vector *out, err *e);
     sk_code (*read_parents)(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
                             uint64_t *ret_ids, err *e);
     sk_code (*trace_runs)(const part *p,

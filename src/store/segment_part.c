@@ -1,59 +1,16 @@
 /*
- * store/segment_part.c: a sealed segment as a part: decoding blocks into vectors, resolving parents, finding traces.
+ * store/segment_part.c: a sealed segment as a part: what it says of itself, decoding blocks into vectors.
  * Called through part_ops by snapshot.c and build.c, on any thread; a reader belongs to one.
  * Never: gives out a code, row or length that was not checked against what it indexes.
  */
-#include "store/segment.h"
+#include "store/segment_reader.h"
 
 #include "base/alloc.h"
 #include "base/must.h"
 
-#define PRESENCE_CACHE 4
-
-typedef struct presence_page {
-    uint64_t place; /* 0 = empty: no page starts there */
-    uint64_t words[VECTOR_WORDS];
-} presence_page;
-
-/* Span ids of one block, for parents. */
-typedef struct id_block {
-    uint32_t block; /* UINT32_MAX: empty */
-    uint64_t ids[VECTOR_ROWS];
-} id_block;
-
-typedef struct parent_scratch {
-    id_block own, other;
-    int64_t distances[VECTOR_ROWS];
-    uint64_t orphans[VECTOR_ROWS];
-    vector shape;
-} parent_scratch;
-
-typedef struct segment_reader {
-    part_reader base;
-    segment *segment;
-    directory *directory;
-    decoder *decoder;
-    buf scratch, page;
-    presence_page presences[PRESENCE_CACHE];
-    uint32_t next_presence;
-    parent_scratch *parents; /* made when first needed */
-    vector *source; /* the block that a derived one follows from, kept for others that do */
-    uint32_t source_column, source_block;
-    union { /* values of the present rows, before they are spread */
-        uint32_t codes[VECTOR_ROWS + 1];
-        uint64_t bits[VECTOR_ROWS + 1];
-        trace_id trace_ids[VECTOR_ROWS + 1];
-    } dense;
-} segment_reader;
-
-static const segment *of(const part *p)
-{
-    return (const segment *)p;
-}
-
 static directory_column *column_at(const part *p, uint32_t col)
 {
-    directory *d = segment_directory(of(p));
+    directory *d = segment_directory(segment_of(p));
     must(d && col < d->column_count);
     return &d->columns[col];
 }
@@ -64,7 +21,8 @@ static const column_index *index_of(const part *p, uint32_t col)
     directory_column *c = column_at(p, col);
     column_index *x;
     err e;
-    return c->form != COLUMN_RARE && segment_load_index(of(p), c, &x, &e) == SK_OK ? x : NULL;
+    return c->form != COLUMN_RARE && segment_load_index(segment_of(p), c, &x, &e) == SK_OK ? x
+                                                                                           : NULL;
 }
 
 static const rare_column *rare_of(const part *p, uint32_t col)
@@ -72,14 +30,15 @@ static const rare_column *rare_of(const part *p, uint32_t col)
     directory_column *c = column_at(p, col);
     rare_column *x;
     err e;
-    return c->form == COLUMN_RARE && segment_load_rare(of(p), c, &x, &e) == SK_OK ? x : NULL;
+    return c->form == COLUMN_RARE && segment_load_rare(segment_of(p), c, &x, &e) == SK_OK ? x
+                                                                                          : NULL;
 }
 
 /* ---- facts ---- */
 
 static void get_info(const part *p, part_info *ret)
 {
-    const segment_facts *f = &of(p)->facts;
+    const segment_facts *f = &segment_of(p)->facts;
     *ret = (part_info){.id = f->number,
                        .family = f->family,
                        .has_unique_ids = f->has_unique_ids,
@@ -88,12 +47,12 @@ static void get_info(const part *p, part_info *ret)
                        .column_count = f->column_count,
                        .min_time_ns = f->min_time_ns,
                        .max_time_ns = f->max_time_ns,
-                       .bytes = of(p)->file_bytes};
+                       .bytes = segment_of(p)->file_bytes};
 }
 
 static void get_block(const part *p, uint32_t block, part_block *ret)
 {
-    const segment_facts *f = &of(p)->facts;
+    const segment_facts *f = &segment_of(p)->facts;
     must(block < block_count_of(f->row_count));
     *ret = (part_block){block * VECTOR_ROWS, block_rows_of(f->row_count, block), f->min_time_ns,
                         f->max_time_ns};
@@ -112,7 +71,7 @@ static part_column get_column(const part *p, uint32_t col)
 
 static uint32_t find(const part *p, span name, uint32_t ret_columns[FIELD_TYPE_COUNT])
 {
-    const directory *d = segment_directory(of(p));
+    const directory *d = segment_directory(segment_of(p));
     uint32_t hash = (uint32_t)hash64(name), count = 0;
     for (uint32_t i = PART_COLUMNS; i < d->column_count && count < FIELD_TYPE_COUNT; i++)
         if (d->columns[i].hash == hash && span_equal(d->columns[i].name, name))
@@ -127,8 +86,7 @@ static const dictionary *dictionary_of(const part *p, uint32_t col)
 
 /* ---- skipping ---- */
 
-/* The first of a rare column's values at or after a row. */
-static uint32_t rare_from(const rare_column *c, uint64_t row)
+uint32_t segment__rare_from(const rare_column *c, uint64_t row)
 {
     uint32_t low = 0, high = c->count;
     while (low < high) {
@@ -147,7 +105,7 @@ static bool block_has_column(const part *p, uint32_t col, uint32_t block)
     if (x)
         return block < x->block_count && x->blocks[block].tag != BLOCK_ABSENT;
     const rare_column *r = rare_of(p, col);
-    uint32_t from = r ? rare_from(r, block * (uint64_t)VECTOR_ROWS) : 0;
+    uint32_t from = r ? segment__rare_from(r, block * (uint64_t)VECTOR_ROWS) : 0;
     return !r || (from < r->count && r->rows[from] / VECTOR_ROWS == block);
 }
 
@@ -212,7 +170,7 @@ static bool may_hold(const part *p, uint32_t col, uint32_t block, const uint64_t
 
 /* ---- readers ---- */
 
-static void reader_free(part_reader *take_r)
+void segment__reader_free(part_reader *take_r)
 {
     segment_reader *r = (segment_reader *)take_r;
     if (r->decoder)
@@ -224,35 +182,35 @@ static void reader_free(part_reader *take_r)
     base_free(r);
 }
 
-static sk_code reader_new(const part *p, part_reader **ret, err *e)
+sk_code segment__reader_new(const part *p, part_reader **ret, err *e)
 {
-    segment_reader *r = base_alloc_zero(1, sizeof *r);
+    segment_reader *r = base_alloc(sizeof *r);
     if (!r)
         return err_set(e, SK_NO_MEMORY, "no memory for a reader");
+    memset(r, 0, offsetof(segment_reader, dense));
     r->base.part = p;
-    r->segment = of(p)->self;
+    r->segment = segment_of(p)->self;
     r->directory = segment_directory(r->segment);
     must(r->directory); /* pinned */
     r->decoder = segment_cache_decoder(r->segment->cache);
     buf_init(&r->scratch, PAGE_BYTES_MAX + 64);
     buf_init(&r->page, PAGE_BYTES_MAX + 64);
     if (!r->decoder) {
-        reader_free(&r->base);
+        segment__reader_free(&r->base);
         return err_set(e, SK_NO_MEMORY, "no memory for a reader");
     }
     *ret = &r->base;
     return SK_OK;
 }
 
-static sk_code corrupt(segment_reader *r, uint32_t col, uint32_t block, err *e)
+sk_code segment__corrupt(segment_reader *r, uint32_t col, uint32_t block, err *e)
 {
     span name = col < r->directory->column_count ? r->directory->columns[col].name : (span){0};
     return err_set(e, SK_CORRUPT, "%s: block %u of column %u \"%.*s\" is damaged", r->segment->path,
                    block, col, SPAN_FMT(name));
 }
 
-/* A block's raw page of this length. */
-static sk_code read_page(segment_reader *r, uint64_t place, uint32_t len, err *e)
+sk_code segment__read_page(segment_reader *r, uint64_t place, uint32_t len, err *e)
 {
     page_ref ref = {.offset = place, .len = len, .raw_len = len, .method = METHOD_RAW};
     r->base.bytes += len;
@@ -260,8 +218,8 @@ static sk_code read_page(segment_reader *r, uint64_t place, uint32_t len, err *e
                         &r->page, e);
 }
 
-static sk_code read_presence(segment_reader *r, uint32_t col, uint32_t block, const block_entry *b,
-                             const uint64_t **ret, err *e)
+sk_code segment__read_presence(segment_reader *r, uint32_t col, uint32_t block,
+                               const block_entry *b, const uint64_t **ret, err *e)
 {
     for (uint32_t i = 0; i < PRESENCE_CACHE; i++)
         if (r->presences[i].place == b->presence_place && b->presence_place) {
@@ -270,13 +228,13 @@ static sk_code read_presence(segment_reader *r, uint32_t col, uint32_t block, co
         }
     presence_page *p = &r->presences[r->next_presence++ % PRESENCE_CACHE];
     p->place = 0;
-    sk_code code = read_page(r, b->presence_place, b->presence_len, e);
+    sk_code code = segment__read_page(r, b->presence_place, b->presence_len, e);
     if (code != SK_OK)
         return code;
     reader bytes = reader_of(buf_span(&r->page));
     if (!presence_decode(r->decoder, &bytes, block_rows_of(r->segment->facts.row_count, block),
                          b->value_count, p->words))
-        return corrupt(r, col, block, e);
+        return segment__corrupt(r, col, block, e);
     p->place = b->presence_place;
     *ret = p->words;
     return SK_OK;
@@ -377,7 +335,7 @@ static bool decode_traces(segment_reader *r, reader *bytes, const block_entry *b
     return true;
 }
 
-static vector_kind kind_of(uint32_t col, field_type type)
+vector_kind segment__kind_of(uint32_t col, field_type type)
 {
     static const vector_kind of_pseudo[] = {
         [PART_TIME] = VECTOR_INTS,     [PART_RATE] = VECTOR_INTS,
@@ -391,9 +349,9 @@ static vector_kind kind_of(uint32_t col, field_type type)
     return col < PART_COLUMNS ? of_pseudo[col] : of_type[type];
 }
 
-/* Presence into the vector; *ret_present is NULL when every row has a value. */
-static sk_code take_presence(segment_reader *r, uint32_t col, uint32_t block, const block_entry *b,
-                             vector *out, const uint64_t **ret_present, err *e)
+sk_code segment__take_presence(segment_reader *r, uint32_t col, uint32_t block,
+                               const block_entry *b, vector *out, const uint64_t **ret_present,
+                               err *e)
 {
     uint32_t words = (out->row_count + 63) / 64;
     *ret_present = NULL;
@@ -404,7 +362,7 @@ static sk_code take_presence(segment_reader *r, uint32_t col, uint32_t block, co
         out->all_present = true;
         return SK_OK;
     }
-    sk_code code = read_presence(r, col, block, b, ret_present, e);
+    sk_code code = segment__read_presence(r, col, block, b, ret_present, e);
     if (code == SK_OK)
         memcpy(out->present, *ret_present, words * 8ul);
     return code;
@@ -413,7 +371,7 @@ static sk_code take_presence(segment_reader *r, uint32_t col, uint32_t block, co
 static sk_code read_values(segment_reader *r, uint32_t col, uint32_t block, const block_entry *b,
                            const uint64_t *present, vector *out, err *e)
 {
-    sk_code code = read_page(r, b->place, b->len, e);
+    sk_code code = segment__read_page(r, b->place, b->len, e);
     if (code != SK_OK)
         return code;
     reader bytes = reader_of(buf_span(&r->page));
@@ -429,7 +387,7 @@ static sk_code read_values(segment_reader *r, uint32_t col, uint32_t block, cons
     case VECTOR_IDS: is_good = decode_words(r, &bytes, b, present, out); break;
     case VECTOR_ABSENT: break;
     }
-    return is_good ? SK_OK : corrupt(r, col, block, e);
+    return is_good ? SK_OK : segment__corrupt(r, col, block, e);
 }
 
 static sk_code read_block(segment_reader *r, uint32_t col, uint32_t block, bool loads_texts,
@@ -440,7 +398,8 @@ static sk_code read_source(segment_reader *r, uint32_t col, uint32_t block, err 
 {
     if (!r->source && !(r->source = base_alloc(sizeof *r->source)))
         return err_set(e, SK_NO_MEMORY, "no memory for a derived column");
-    if (r->source_column == col && r->source_block == block)
+    if (r->source_column == col && r->source_block == block && r->source_first == 0 &&
+        r->source->row_count == block_rows_of(r->segment->facts.row_count, block))
         return SK_OK;
     r->source_column = 0; /* no source: times */
     sk_code code = read_block(r, col, block, false, r->source, e);
@@ -448,6 +407,7 @@ static sk_code read_source(segment_reader *r, uint32_t col, uint32_t block, err 
         return code;
     r->source_column = col;
     r->source_block = block;
+    r->source_first = 0;
     return SK_OK;
 }
 
@@ -457,8 +417,9 @@ static sk_code read_derived(segment_reader *r, uint32_t col, uint32_t block, con
     sk_code code = read_source(r, r->directory->columns[col].source, block, e);
     if (code != SK_OK)
         return code;
-    return derived_fill(&x->table, r->source, &x->blocks[block], out) ? SK_OK
-                                                                      : corrupt(r, col, block, e);
+    return derived_fill(&x->table, r->source, &x->blocks[block], out)
+               ? SK_OK
+               : segment__corrupt(r, col, block, e);
 }
 
 static sk_code read_block(segment_reader *r, uint32_t col, uint32_t block, bool loads_texts,
@@ -470,7 +431,7 @@ static sk_code read_block(segment_reader *r, uint32_t col, uint32_t block, bool 
     if (code != SK_OK)
         return code;
     const block_entry *b = &x->blocks[block];
-    vector_start(out, kind_of(col, c->type), col < PART_COLUMNS ? FIELD_INT : c->type,
+    vector_start(out, segment__kind_of(col, c->type), col < PART_COLUMNS ? FIELD_INT : c->type,
                  block_rows_of(r->segment->facts.row_count, block));
     if (out->kind == VECTOR_CODES) {
         out->dictionary = &c->dictionary;
@@ -489,19 +450,19 @@ static sk_code read_block(segment_reader *r, uint32_t col, uint32_t block, bool 
         return read_derived(r, col, block, x, out, e);
     const uint64_t *present;
     if (code == SK_OK)
-        code = take_presence(r, col, block, b, out, &present, e);
+        code = segment__take_presence(r, col, block, b, out, &present, e);
     if (code != SK_OK)
         return code;
     if (form == BLOCK_CONSTANT) {
         if (out->kind == VECTOR_TRACE_IDS || (out->kind == VECTOR_BOOLS && b->place > 1))
-            return corrupt(r, col, block, e);
+            return segment__corrupt(r, col, block, e);
         fill_constant(out, b->place);
         return SK_OK;
     }
     return read_values(r, col, block, b, present, out, e);
 }
 
-static sk_code read_blocks(segment_reader *r, uint32_t col, uint32_t block, vector *out, err *e)
+sk_code segment__read_blocks(segment_reader *r, uint32_t col, uint32_t block, vector *out, err *e)
 {
     return read_block(r, col, block, true, out, e);
 }
@@ -514,10 +475,10 @@ static sk_code read_rare(segment_reader *r, uint32_t col, uint32_t block, vector
     if (code != SK_OK)
         return code;
     uint32_t row_count = block_rows_of(r->segment->facts.row_count, block);
-    vector_start(out, kind_of(col, c->type), c->type, row_count);
+    vector_start(out, segment__kind_of(col, c->type), c->type, row_count);
     memset(out->present, 0, sizeof out->present);
-    uint32_t from = rare_from(x, block * (uint64_t)VECTOR_ROWS);
-    uint32_t to = rare_from(x, (block + 1) * (uint64_t)VECTOR_ROWS);
+    uint32_t from = segment__rare_from(x, block * (uint64_t)VECTOR_ROWS);
+    uint32_t to = segment__rare_from(x, (block + 1) * (uint64_t)VECTOR_ROWS);
     if (from == to) {
         out->kind = VECTOR_ABSENT;
         return SK_OK;
@@ -538,301 +499,27 @@ static sk_code read_rare(segment_reader *r, uint32_t col, uint32_t block, vector
     return SK_OK;
 }
 
-/* ---- parents ---- */
-
-static sk_code make_scratch(segment_reader *r, err *e)
-{
-    if (!r->parents && !(r->parents = base_alloc(sizeof *r->parents)))
-        return err_set(e, SK_NO_MEMORY, "no memory for parents");
-    return SK_OK;
-}
-
-/* Distances and orphans of a block's rows that have a parent: dense, with their presence. */
-static sk_code read_distances(segment_reader *r, uint32_t block, vector *shape, err *e)
-{
-    column_index *x;
-    sk_code code = segment_load_index(r->segment, &r->directory->columns[PART_PARENT_ID], &x, e);
-    if (code != SK_OK)
-        return code;
-    const block_entry *b = &x->blocks[block];
-    shape->row_count = block_rows_of(r->segment->facts.row_count, block);
-    shape->all_present = false;
-    memset(shape->present, 0, sizeof shape->present);
-    if (b->tag == BLOCK_ABSENT)
-        return SK_OK;
-    const uint64_t *present;
-    code = take_presence(r, PART_PARENT_ID, block, b, shape, &present, e);
-    if (code == SK_OK)
-        code = (b->tag & BLOCK_FORMS) == BLOCK_PAGE ? read_page(r, b->place, b->len, e)
-                                                    : corrupt(r, PART_PARENT_ID, block, e);
-    if (code != SK_OK)
-        return code;
-    reader bytes = reader_of(buf_span(&r->page));
-    return parents_decode(r->decoder, &bytes, b->value_count, r->parents->distances,
-                          r->parents->orphans)
-               ? SK_OK
-               : corrupt(r, PART_PARENT_ID, block, e);
-}
-
-/* The row `distance` before `row`, or PART_NO_PARENT when there is none such. */
-static uint32_t parent_row(const segment_reader *r, uint32_t row, int64_t distance)
-{
-    int64_t parent;
-    if (distance == 0 || __builtin_sub_overflow((int64_t)row, distance, &parent) || parent < 0 ||
-        parent >= r->segment->facts.row_count)
-        return PART_NO_PARENT;
-    return (uint32_t)parent;
-}
-
-typedef struct present_rows {
-    uint32_t word, row_count;
-    uint64_t bits;
-    const uint64_t *words;
-} present_rows;
-
-static present_rows rows_of(const vector *v)
-{
-    return (present_rows){0, v->row_count, v->present[0], v->present};
-}
-
-/* The next row that has a value; false at the end. */
-static bool next_row(present_rows *p, uint32_t *ret)
-{
-    while (p->bits == 0) {
-        if ((++p->word) * 64 >= p->row_count)
-            return false;
-        p->bits = p->words[p->word];
-    }
-    *ret = p->word * 64 + (uint32_t)__builtin_ctzll(p->bits);
-    p->bits &= p->bits - 1;
-    return true;
-}
-
-static sk_code read_parents(part_reader *base, uint32_t block, uint32_t out[VECTOR_ROWS],
-                            uint64_t *ret_ids, err *e)
-{
-    segment_reader *r = (segment_reader *)base;
-    must(block < block_count_of(r->segment->facts.row_count));
-    sk_code code = make_scratch(r, e);
-    if (code == SK_OK)
-        code = read_distances(r, block, &r->parents->shape, e);
-    if (code != SK_OK)
-        return code;
-    const vector *shape = &r->parents->shape;
-    memset(out, 0xff, shape->row_count * sizeof out[0]);
-    if (ret_ids)
-        memset(ret_ids, 0, shape->row_count * sizeof ret_ids[0]);
-    present_rows rows = rows_of(shape);
-    uint32_t row, orphan = 0;
-    for (uint32_t i = 0; next_row(&rows, &row); i++) {
-        int64_t distance = r->parents->distances[i];
-        out[row] = parent_row(r, block * VECTOR_ROWS + row, distance);
-        if (distance == 0 && ret_ids)
-            ret_ids[row] = r->parents->orphans[orphan++];
-    }
-    return SK_OK;
-}
-
-static sk_code read_ids(segment_reader *r, uint32_t block, id_block *into, vector *scratch, err *e)
-{
-    into->block = UINT32_MAX;
-    sk_code code = read_blocks(r, PART_SPAN_ID, block, scratch, e);
-    if (code != SK_OK)
-        return code;
-    if (scratch->kind == VECTOR_ABSENT)
-        memset(into->ids, 0, sizeof into->ids);
-    else
-        memcpy(into->ids, scratch->ids, scratch->row_count * sizeof into->ids[0]);
-    into->block = block;
-    return SK_OK;
-}
-
-/* Parent ids: orphans' as they are, the others from the span ids of the rows they point to, which lie in this block or, for
- * traces that were cut by its edge, in another one at a time. */
-static sk_code resolve(segment_reader *r, uint32_t block, const vector *shape, vector *scratch,
-                       uint64_t *ids, err *e)
-{
-    parent_scratch *p = r->parents;
-    sk_code code = read_ids(r, block, &p->own, scratch, e);
-    p->other.block = UINT32_MAX;
-    present_rows rows = rows_of(shape);
-    uint32_t row, orphan = 0;
-    for (uint32_t i = 0; code == SK_OK && next_row(&rows, &row); i++) {
-        if (p->distances[i] == 0) {
-            ids[row] = p->orphans[orphan++];
-            continue;
-        }
-        uint32_t parent = parent_row(r, block * VECTOR_ROWS + row, p->distances[i]);
-        if (parent == PART_NO_PARENT)
-            return corrupt(r, PART_PARENT_ID, block, e);
-        bool is_own = parent / VECTOR_ROWS == block;
-        if (!is_own && p->other.block != parent / VECTOR_ROWS)
-            code = read_ids(r, parent / VECTOR_ROWS, &p->other, scratch, e);
-        ids[row] = (is_own ? p->own.ids : p->other.ids)[parent % VECTOR_ROWS];
-    }
-    return code;
-}
-
-static sk_code read_parent_ids(segment_reader *r, uint32_t block, vector *out, err *e)
-{
-    vector *scratch = base_alloc(sizeof *scratch);
-    if (!scratch)
-        return err_set(e, SK_NO_MEMORY, "no memory for parents");
-    vector_start(out, VECTOR_IDS, FIELD_INT, 0);
-    sk_code code = make_scratch(r, e);
-    if (code == SK_OK)
-        code = read_distances(r, block, out, e);
-    if (code == SK_OK) {
-        memset(out->ids, 0, out->row_count * sizeof out->ids[0]);
-        code = resolve(r, block, out, scratch, out->ids, e);
-    }
-    base_free(scratch);
-    return code;
-}
-
 /* ---- the door ---- */
 
-/* Damage is counted once per file; a disk that fails to answer is not damage. */
-static sk_code judge(segment_reader *r, sk_code code, const err *e)
+sk_code segment__judge(segment_reader *r, sk_code code, const err *e)
 {
     if (code == SK_CORRUPT)
         segment_set_damaged(r->segment, e ? e->text : "a block is damaged");
     return code;
 }
 
-static sk_code read(part_reader *base, uint32_t col, uint32_t block, vector *out, err *e)
+sk_code segment__read(part_reader *base, uint32_t col, uint32_t block, vector *out, err *e)
 {
     segment_reader *r = (segment_reader *)base;
     must(col < r->directory->column_count && block < block_count_of(r->segment->facts.row_count));
     sk_code code;
     if (col == PART_PARENT_ID)
-        code = read_parent_ids(r, block, out, e);
+        code = segment__read_parent_ids(r, block, out, e);
     else if (r->directory->columns[col].form == COLUMN_RARE)
         code = read_rare(r, col, block, out, e);
     else
-        code = read_blocks(r, col, block, out, e);
-    return judge(r, code, e);
-}
-
-static sk_code read_parents_judged(part_reader *base, uint32_t block, uint32_t out[VECTOR_ROWS],
-                                   uint64_t *ret_ids, err *e)
-{
-    return judge((segment_reader *)base, read_parents(base, block, out, ret_ids, e), e);
-}
-
-/* ---- traces ---- */
-
-typedef struct trace_search {
-    segment_reader *reader;
-    vector *v;
-    trace_id id;
-    sk_code (*each)(void *ctx, const part *p, uint32_t first_row, uint32_t end_row);
-    void *ctx;
-} trace_search;
-
-/* The run that starts at `first`, if its id is the one asked for: over as many blocks as it takes. */
-static sk_code follow_run(trace_search *t, uint32_t first, err *e)
-{
-    segment_reader *r = t->reader;
-    uint32_t row_count = r->segment->facts.row_count, row = first;
-    for (bool goes_on = true; goes_on && row < row_count;) {
-        sk_code code = read(&r->base, PART_TRACE_ID, row / VECTOR_ROWS, t->v, e);
-        if (code != SK_OK)
-            return code;
-        uint32_t i = row % VECTOR_ROWS, start = i;
-        while (t->v->kind == VECTOR_TRACE_IDS && i < t->v->row_count &&
-               trace_id_equal(t->v->trace_ids[i], t->id))
-            i++;
-        row += i - start;
-        goes_on = i == VECTOR_ROWS;
-    }
-    return row == first ? SK_OK : t->each(t->ctx, r->base.part, first, row);
-}
-
-static sk_code search_page(trace_search *t, const trace_page *page, uint32_t hash, err *e)
-{
-    uint32_t low = 0, high = page->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (page->entries[middle] < hash)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    sk_code code = SK_OK;
-    for (; code == SK_OK && low < page->count && page->entries[low] == hash; low++)
-        code = follow_run(t, page->entries[page->count + low], e);
-    return code;
-}
-
-static sk_code search_index(trace_search *t, const part *p, err *e)
-{
-    const segment *s = of(p);
-    trace_index *index;
-    sk_code code = segment_load_traces(s, &index, e);
-    if (code != SK_OK)
-        return code;
-    uint32_t hash = trace_index_hash(t->id), page = 0;
-    /* The first page that may hold it: equal hashes may begin in the page before the one that starts with them. */
-    while (page + 1 < index->page_count && index->first_hash[page + 1] < hash)
-        page++;
-    for (; code == SK_OK && page < index->page_count && index->first_hash[page] <= hash; page++) {
-        trace_page *entries;
-        code = segment_load_trace_page(s, index, page, &entries, e);
-        if (code == SK_OK && !t->reader)
-            code = reader_new(p, (part_reader **)&t->reader, e);
-        if (code == SK_OK)
-            code = search_page(t, entries, hash, e);
-    }
-    return code;
-}
-
-static sk_code find_trace(const part *p, trace_id id,
-                          sk_code (*each)(void *ctx, const part *p, uint32_t first_row,
-                                          uint32_t end_row),
-                          void *ctx, err *e)
-{
-    if (!segment_directory(of(p))->has_trace_index)
-        return SK_OK;
-    trace_search t = {.id = id, .each = each, .ctx = ctx, .v = base_alloc(sizeof(vector))};
-    if (!t.v)
-        return err_set(e, SK_NO_MEMORY, "no memory to look for a trace");
-    sk_code code = search_index(&t, p, e);
-    if (code == SK_CORRUPT)
-        segment_set_damaged(of(p)->self, e ? e->text : "the trace index is damaged");
-    if (t.reader)
-        reader_free(&t.reader->base);
-    base_free(t.v);
-    return code;
-}
-
-static sk_code each_page(const segment *s,
-                         sk_code (*each)(void *ctx, const uint32_t *hashes, const uint32_t *rows,
-                                         uint32_t count, err *e),
-                         void *ctx, err *e)
-{
-    trace_index *index;
-    sk_code code = segment_load_traces(s, &index, e);
-    for (uint32_t i = 0; code == SK_OK && i < index->page_count; i++) {
-        trace_page *page;
-        code = segment_load_trace_page(s, index, i, &page, e);
-        if (code == SK_OK)
-            code = each(ctx, page->entries, page->entries + page->count, page->count, e);
-    }
-    return code;
-}
-
-static sk_code trace_runs(const part *p,
-                          sk_code (*each)(void *ctx, const uint32_t *hashes, const uint32_t *rows,
-                                          uint32_t count, err *e),
-                          void *ctx, err *e)
-{
-    if (!segment_directory(of(p))->has_trace_index)
-        return SK_OK;
-    sk_code code = each_page(of(p), each, ctx, e);
-    if (code == SK_CORRUPT)
-        segment_set_damaged(of(p)->self, e ? e->text : "the trace index is damaged");
-    return code;
+        code = segment__read_blocks(r, col, block, out, e);
+    return segment__judge(r, code, e);
 }
 
 const part_ops segment_part_ops = {.info = get_info,
@@ -844,9 +531,10 @@ const part_ops segment_part_ops = {.info = get_info,
                                    .block_is_full = block_is_full,
                                    .number_range = number_range,
                                    .may_hold = may_hold,
-                                   .reader_new = reader_new,
-                                   .reader_free = reader_free,
-                                   .read = read,
-                                   .read_parents = read_parents_judged,
-                                   .trace_runs = trace_runs,
-                                   .find_trace = find_trace};
+                                   .reader_new = segment__reader_new,
+                                   .reader_free = segment__reader_free,
+                                   .read = segment__read,
+                                   .read_rows = segment__read_rows,
+                                   .read_parents = segment__read_parents,
+                                   .trace_runs = segment__trace_runs,
+                                   .find_trace = segment__find_trace};

@@ -181,6 +181,34 @@ sk_code part_read(part_reader *r, uint32_t col, uint32_t block, vector *out, err
     return r->part->ops->read(r, col, block, out, e);
 }
 
+/* Rows [first, first + count) become the first. */
+static void keep_rows(vector *v, uint32_t first, uint32_t count)
+{
+    bool is_code = v->kind == VECTOR_CODES || v->kind == VECTOR_BOOLS;
+    for (uint32_t i = 0; i < count && first; i++) {
+        uint64_t bit = 1ull << (i & 63);
+        v->present[i / 64] =
+            vector_has(v, first + i) ? v->present[i / 64] | bit : v->present[i / 64] & ~bit;
+        if (is_code)
+            v->codes[i] = v->codes[first + i];
+        else
+            v->ids[i] = v->ids[first + i];
+    }
+    v->row_count = count;
+}
+
+sk_code part_read_rows(part_reader *r, uint32_t col, uint32_t block, uint32_t first, uint32_t count,
+                       vector *out, err *e)
+{
+    must(col != PART_TRACE_ID);
+    if (r->part->ops->read_rows)
+        return r->part->ops->read_rows(r, col, block, first, count, out, e);
+    sk_code code = r->part->ops->read(r, col, block, out, e);
+    if (code == SK_OK)
+        keep_rows(out, first, count);
+    return code;
+}
+
 sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
                           uint64_t *ret_ids, err *e)
 {

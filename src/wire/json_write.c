@@ -54,14 +54,57 @@ static void put_escape(buf *out, uint8_t c)
     }
 }
 
+#define EACH_BYTE(b) (0x0101010101010101ull * (b))
+
+/* Bit 7 of every byte that is below `least`, which is at most 0x80; bytes above 0x7f may be missed, and one above such a byte told
+ * too much. */
+static uint64_t bytes_below(uint64_t v, uint8_t least)
+{
+    return (v - EACH_BYTE(least)) & ~v;
+}
+
+/* Whether it is ASCII that stands in JSON as it is: eight bytes at a time. */
+static bool is_plain(span s)
+{
+    uint64_t others = 0;
+    size_t i = 0;
+    for (; i + 8 <= s.len; i += 8) {
+        uint64_t v;
+        memcpy(&v, s.at + i, 8);
+        others |= v | bytes_below(v, 0x20) | bytes_below(v ^ EACH_BYTE('"'), 1) |
+                  bytes_below(v ^ EACH_BYTE('\\'), 1);
+    }
+    for (; i < s.len; i++)
+        if (s.at[i] < 0x20 || s.at[i] == '"' || s.at[i] == '\\')
+            return false;
+        else
+            others |= (uint64_t)(s.at[i] & 0x80);
+    return (others & EACH_BYTE(0x80)) == 0;
+}
+
+static void put_plain(buf *out, span s)
+{
+    if (!buf_reserve(out, s.len + 2))
+        return;
+    uint8_t *at = out->at + out->len;
+    *at++ = '"';
+    if (s.len)
+        memcpy(at, s.at, s.len);
+    at[s.len] = '"';
+    out->len += s.len + 2;
+}
+
 static void put_string(buf *out, span s)
 {
+    if (is_plain(s)) {
+        put_plain(out, s);
+        return;
+    }
     size_t valid = utf8_prefix(s);
     buf_reserve(out, s.len + 2);
     buf_add_u8(out, '"');
     for (size_t i = 0, from = 0;; i++) {
-        bool is_plain = i < valid && s.at[i] >= 0x20 && s.at[i] != '"' && s.at[i] != '\\';
-        if (is_plain)
+        if (i < valid && s.at[i] >= 0x20 && s.at[i] != '"' && s.at[i] != '\\')
             continue;
         if (i > from)
             buf_add(out, s.at + from, i - from);

@@ -123,10 +123,42 @@ typedef struct block_rows {
     part_info info;
     part_block block;
     uint32_t number;
-    vector *v;
+    vector *v, *some;
+    uint64_t random;
     line *lines;
     cells *cells;
 } block_rows;
+
+static bool has(const vector *v, uint32_t row)
+{
+    return v->kind != VECTOR_ABSENT && vector_has(v, row);
+}
+
+/* Some rows of the block that was read, read alone, are what they were. */
+static void check_some_rows(block_rows *b, uint32_t col)
+{
+    const vector *all = b->v, *some = b->some;
+    uint32_t first = (uint32_t)(check_random(&b->random) % b->block.row_count);
+    uint32_t most = check_random(&b->random) % 2 ? 60 : VECTOR_ROWS;
+    uint32_t left = b->block.row_count - first;
+    uint32_t count = 1 + (uint32_t)(check_random(&b->random) % (left < most ? left : most));
+    err e;
+    check_ok(part_read_rows(b->r, col, b->number, first, count, b->some, &e), &e);
+    assert_true(some->row_count == count || some->kind == VECTOR_ABSENT);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(has(some, i), has(all, first + i));
+        if (!has(some, i))
+            continue;
+        assert_int_equal(some->kind, all->kind);
+        assert_int_equal(some->type, all->type);
+        if (some->kind == VECTOR_CODES || some->kind == VECTOR_BOOLS)
+            assert_int_equal(some->codes[i], all->codes[first + i]);
+        else
+            assert_int_equal(some->ids[i], all->ids[first + i]);
+        if (some->kind == VECTOR_CODES)
+            assert_non_null(some->dictionary->text(some->dictionary->of, some->codes[i]).at);
+    }
+}
 
 static void read_column(block_rows *b, uint32_t col)
 {
@@ -134,6 +166,8 @@ static void read_column(block_rows *b, uint32_t col)
     check_ok(part_read(b->r, col, b->number, b->v, &e), &e);
     assert_int_equal(b->v->kind == VECTOR_ABSENT ? b->block.row_count : b->v->row_count,
                      b->block.row_count);
+    if (col != PART_TRACE_ID)
+        check_some_rows(b, col);
 }
 
 static void read_heads(block_rows *b)
@@ -243,7 +277,8 @@ static void check_parents(const part *p, part_reader *r, const part_info *info)
 
 static void add_part(row_list *l, const part *p)
 {
-    block_rows b = {.p = p, .v = malloc(sizeof(vector))};
+    block_rows b = {
+        .p = p, .v = malloc(sizeof(vector)), .some = malloc(sizeof(vector)), .random = 7};
     err e;
     part_info_get(p, &b.info);
     check_ok(part_reader_new(p, &b.r, &e), &e);
@@ -267,7 +302,7 @@ static void add_part(row_list *l, const part *p)
     assert_int_equal(rows, b.info.row_count);
     check_parents(p, b.r, &b.info);
     part_reader_free(b.r);
-    free(b.v), free(b.lines), free(b.cells);
+    free(b.v), free(b.some), free(b.lines), free(b.cells);
 }
 
 void rows_add_snapshot(row_list *l, snapshot *s)

@@ -91,19 +91,26 @@ static int compare_ranges(const void *left, const void *right)
 
 /* ---- the rows of one block ---- */
 
-/* Rows of the trace in a block, as they stand in the vectors, and where their found_row is. */
+/* Rows of the trace in a block, where their found_row is, and how they stand in the vectors, which hold the rows between the
+ * first and the last alone. */
 typedef struct block_rows {
     const part *part;
     uint32_t block, count, first_found;
-    uint16_t at[VECTOR_ROWS];
+    uint16_t at[VECTOR_ROWS]; /* in the block; then less the first's */
+    uint32_t first_row, row_count;
 } block_rows;
+
+static sk_code read_column(finder *f, const block_rows *b, uint32_t col, err *e)
+{
+    return part_read_rows(f->reader, col, b->block, b->first_row, b->row_count, f->v, e);
+}
 
 static sk_code read_ids_and_times(finder *f, block_rows *b, err *e)
 {
     static const uint32_t columns[] = {PART_TIME, PART_RATE, PART_DATASET, PART_SPAN_ID,
                                        PART_PARENT_ID};
     for (size_t c = 0; c < COUNT_OF(columns); c++) {
-        sk_code code = part_read(f->reader, columns[c], b->block, f->v, e);
+        sk_code code = read_column(f, b, columns[c], e);
         if (code != SK_OK)
             return code;
         for (uint32_t i = 0; i < b->count; i++) {
@@ -175,7 +182,7 @@ static sk_code read_fields(finder *f, const block_rows *b, uint32_t column_count
         if (!part_block_has_column(b->part, number, b->block) ||
             (!any && !tells_structure(part_column_get(b->part, number).name)))
             continue;
-        sk_code code = part_read(f->reader, number, b->block, f->v, e);
+        sk_code code = read_column(f, b, number, e);
         if (code != SK_OK)
             return code;
         if (f->v->kind == VECTOR_ABSENT)
@@ -263,6 +270,10 @@ static sk_code read_block(finder *f, block_rows *b, err *e)
     part_info info;
     part_info_get(b->part, &info);
     b->first_found = f->row_count;
+    b->first_row = b->at[0];
+    b->row_count = b->at[b->count - 1] - b->first_row + 1u;
+    for (uint32_t i = 0; i < b->count; i++)
+        b->at[i] = (uint16_t)(b->at[i] - b->first_row);
     for (uint32_t i = 0; i < b->count; i++) {
         if (!add_item(f->scratch, &f->rows, &f->row_capacity, f->row_count, sizeof *f->rows))
             return no_memory(e);
@@ -372,10 +383,19 @@ static int compare_rows(const void *left, const void *right)
     return diff ? diff : compare_u64(a->row.rate, b->row.rate);
 }
 
+/* Columns of a sealed segment are in order of name. */
+static bool is_in_order(const found_row *r)
+{
+    for (uint32_t i = 1; i < r->field_count; i++)
+        if (compare_names(&r->fields[i - 1], &r->fields[i]) > 0)
+            return false;
+    return true;
+}
+
 static uint32_t fold_rows(finder *f)
 {
     for (uint32_t i = 0; i < f->row_count; i++)
-        if (f->rows[i].field_count)
+        if (!is_in_order(&f->rows[i]))
             qsort(f->rows[i].fields, f->rows[i].field_count, sizeof *f->rows[i].fields,
                   compare_names);
     if (f->row_count)

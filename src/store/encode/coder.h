@@ -41,18 +41,27 @@ bool presence_decode(decoder *d, reader *r, uint32_t row_count, uint32_t value_c
 /* ---- floats.c: doubles as their bits ---- */
 void floats_encode(encoder *e, const uint64_t *bits, uint32_t count, buf *out);
 bool floats_decode(decoder *d, reader *r, uint32_t count, uint64_t *bits);
+/* Of those `count` only the `n` from `first` on; where the reader then stands is not told. So the others below. */
+bool floats_decode_some(decoder *d, reader *r, uint32_t count, uint32_t first, uint32_t n,
+                        uint64_t *bits);
 
 /* ---- ids.c ---- */
 void span_ids_encode(const uint64_t *ids, uint32_t count, buf *out);
 bool span_ids_decode(reader *r, uint32_t count, uint64_t *ids);
+bool span_ids_decode_some(reader *r, uint32_t count, uint32_t first, uint32_t n, uint64_t *ids);
 void trace_ids_encode(encoder *e, const trace_id *ids, uint32_t count, buf *out);
 bool trace_ids_decode(decoder *d, reader *r, uint32_t count, trace_id *ids);
+/* The runs alone: ids into d->ids, lengths less one into d->values; their sum is not checked. Returns how many, 0: damaged. */
+uint32_t trace_runs_decode(decoder *d, reader *r, uint32_t count);
 /* Parents of rows that have one: how many rows before its own the parent's row is (negative: behind), or 0 and then its id,
  * in order, in `orphans`. */
 void parents_encode(encoder *e, const int64_t *distances, uint32_t count, const uint64_t *orphans,
                     buf *out);
 /* Fills `orphans` (room for `count`) densely. */
 bool parents_decode(decoder *d, reader *r, uint32_t count, int64_t *distances, uint64_t *orphans);
+/* Distances alone. */
+bool parents_decode_some(decoder *d, reader *r, uint32_t count, uint32_t first, uint32_t n,
+                         int64_t *distances);
 
 /* ---- texts.c: a page of a dictionary ---- */
 #define TEXTS_PAGE_COUNT 4096u

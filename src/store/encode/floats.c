@@ -118,7 +118,9 @@ void floats_encode(encoder *e, const uint64_t *bits, uint32_t count, buf *out)
     }
 }
 
-static bool read_decimal(decoder *d, reader *r, uint32_t count, uint64_t *bits)
+/* The n from `first` on. */
+static bool read_decimal(decoder *d, reader *r, uint32_t count, uint32_t first, uint32_t n,
+                         uint64_t *bits)
 {
     unsigned power = reader_u8(r);
     uint64_t exceptions = reader_varint(r);
@@ -127,15 +129,17 @@ static bool read_decimal(decoder *d, reader *r, uint32_t count, uint64_t *bits)
         (exceptions && !ints_decode_u64(&d->ints, r, (uint32_t)exceptions, rows)))
         return false;
     span raw = reader_bytes(r, exceptions * 8);
-    if (r->failed || !ints_decode_u64(&d->ints, r, count, bits))
+    if (r->failed || !(n == count ? ints_decode_u64(&d->ints, r, count, bits)
+                                  : ints_decode_some(&d->ints, r, count, first, n, bits)))
         return false;
     double divisor = powers[power];
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < n; i++)
         bits[i] = bits_of((double)(int64_t)bits[i] / divisor);
     for (uint32_t i = 0; i < exceptions; i++) {
         if (rows[i] >= count)
             return false;
-        memcpy(&bits[rows[i]], raw.at + 8ul * i, 8);
+        if (rows[i] - first < n)
+            memcpy(&bits[rows[i] - first], raw.at + 8ul * i, 8);
     }
     return true;
 }
@@ -143,7 +147,7 @@ static bool read_decimal(decoder *d, reader *r, uint32_t count, uint64_t *bits)
 bool floats_decode(decoder *d, reader *r, uint32_t count, uint64_t *bits)
 {
     switch (reader_u8(r)) {
-    case FORM_DECIMAL: return read_decimal(d, r, count, bits);
+    case FORM_DECIMAL: return read_decimal(d, r, count, 0, count, bits);
     case FORM_BITS: return ints_decode_u64(&d->ints, r, count, bits);
     case FORM_SPLIT: break;
     default: return false;
@@ -156,5 +160,25 @@ bool floats_decode(decoder *d, reader *r, uint32_t count, uint64_t *bits)
     bits_unpack_u64(low.at, count, SPLIT_LOW_BITS, bits);
     for (uint32_t i = 0; i < count; i++)
         bits[i] |= d->values[i] << SPLIT_LOW_BITS;
+    return true;
+}
+
+bool floats_decode_some(decoder *d, reader *r, uint32_t count, uint32_t first, uint32_t n,
+                        uint64_t *bits)
+{
+    switch (reader_u8(r)) {
+    case FORM_DECIMAL: return read_decimal(d, r, count, first, n, bits);
+    case FORM_BITS: return ints_decode_some(&d->ints, r, count, first, n, bits);
+    case FORM_SPLIT: break;
+    default: return false;
+    }
+    if (!ints_decode_u64(&d->ints, r, count, d->values))
+        return false;
+    span low = reader_bytes(r, bits_bytes(count, SPLIT_LOW_BITS));
+    if (r->failed)
+        return false;
+    bits_unpack_u64(low.at + first * (size_t)(SPLIT_LOW_BITS / 8), n, SPLIT_LOW_BITS, bits);
+    for (uint32_t i = 0; i < n; i++)
+        bits[i] |= d->values[first + i] << SPLIT_LOW_BITS;
     return true;
 }

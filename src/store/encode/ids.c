@@ -20,6 +20,15 @@ bool span_ids_decode(reader *r, uint32_t count, uint64_t *ids)
     return true;
 }
 
+bool span_ids_decode_some(reader *r, uint32_t count, uint32_t first, uint32_t n, uint64_t *ids)
+{
+    span raw = reader_bytes(r, count * 8ul);
+    if (r->failed)
+        return false;
+    memcpy(ids, raw.at + first * 8ul, n * 8ul);
+    return true;
+}
+
 /* ---- ids that come again, though not in the next row: the lines of a log, in which many traces are written at once ---- */
 
 #define SEEN_SLOTS (2 * INTS_MAX)
@@ -135,18 +144,22 @@ static bool read_runs(decoder *d, reader *r, uint32_t runs, bool is_first_versio
     return !r->failed;
 }
 
-bool trace_ids_decode(decoder *d, reader *r, uint32_t count, trace_id *ids)
+uint32_t trace_runs_decode(decoder *d, reader *r, uint32_t count)
 {
-    trace_id *of_run = d->ids;
     uint64_t runs = reader_varint(r);
     bool is_first_version = runs != 0;
     if (!is_first_version)
         runs = reader_varint(r);
-    if (r->failed || runs == 0 || runs > count ||
-        !ints_decode_u64(&d->ints, r, (uint32_t)runs, d->values) ||
-        !read_runs(d, r, (uint32_t)runs, is_first_version, of_run))
-        return false;
-    uint32_t at = 0;
+    bool is_good = !r->failed && runs && runs <= count &&
+                   ints_decode_u64(&d->ints, r, (uint32_t)runs, d->values) &&
+                   read_runs(d, r, (uint32_t)runs, is_first_version, d->ids);
+    return is_good ? (uint32_t)runs : 0;
+}
+
+bool trace_ids_decode(decoder *d, reader *r, uint32_t count, trace_id *ids)
+{
+    const trace_id *of_run = d->ids;
+    uint32_t runs = trace_runs_decode(d, r, count), at = 0;
     for (uint32_t k = 0; k < runs; k++) {
         if (d->values[k] >= count - at)
             return false;
@@ -207,5 +220,17 @@ bool parents_decode(decoder *d, reader *r, uint32_t count, int64_t *distances, u
         return false;
     for (uint32_t i = 0; i < orphan_count; i++)
         orphans[i] = ids[i].lo;
+    return true;
+}
+
+bool parents_decode_some(decoder *d, reader *r, uint32_t count, uint32_t first, uint32_t n,
+                         int64_t *distances)
+{
+    if (reader_left(r) && r->at[0] == PARENTS_SECOND)
+        (void)reader_u8(r);
+    if (!ints_decode_some(&d->ints, r, count, first, n, d->values))
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        distances[i] = (int64_t)(d->values[i] >> 1 ^ -(d->values[i] & 1));
     return true;
 }

@@ -418,3 +418,111 @@ bool ints_decode_u32(ints_decoder *d, reader *r, uint32_t count, uint32_t *out)
         out[i] = base + scale * out[i];
     return true;
 }
+
+/* ---- some of the values ---- */
+
+/* One group of n into `out`; an unwanted one is passed over. */
+static bool next_group(reader *r, uint32_t n, bool is_wanted, uint64_t *out)
+{
+    unsigned width = reader_u8(r), exceptions = reader_u8(r);
+    if (!bits_is_width(width) || exceptions > EXCEPTIONS_MAX || (exceptions && width >= 64))
+        return false;
+    span packed = reader_bytes(r, bits_bytes(n, width));
+    span at = reader_bytes(r, exceptions);
+    if (r->failed)
+        return false;
+    if (is_wanted)
+        bits_unpack_u64(packed.at, n, width, out);
+    for (unsigned k = 0; k < exceptions; k++) {
+        uint64_t high = reader_varint(r);
+        if (at.at[k] >= n)
+            return false;
+        if (is_wanted)
+            out[at.at[k]] |= high << width;
+    }
+    return !r->failed;
+}
+
+static bool some_packed(reader *r, uint32_t count, uint32_t first, uint32_t n, bool are_differences,
+                        uint64_t *out)
+{
+    uint64_t x[GROUP], sum = 0;
+    for (uint32_t i = 0; i < first + n; i += GROUP) {
+        uint32_t in_group = count - i < GROUP ? count - i : GROUP;
+        if (!next_group(r, in_group, are_differences || i + in_group > first, x))
+            return false;
+        for (uint32_t k = 0; are_differences && k < in_group; k++)
+            x[k] = sum += unzigzag(x[k]);
+        uint32_t from = first > i ? first - i : 0;
+        uint32_t to = first + n - i < in_group ? first + n - i : in_group;
+        for (uint32_t k = from; k < to; k++)
+            *out++ = x[k];
+    }
+    return true;
+}
+
+/* A plane's bytes are had whole; only those before `end` are put together. */
+static bool some_planes(ints_decoder *d, reader *r, uint32_t count, uint32_t first, uint32_t n,
+                        bool are_differences, uint64_t *out)
+{
+    uint32_t from = are_differences ? 0 : first, wanted = first + n - from;
+    unsigned planes = reader_u8(r);
+    if (planes > 8)
+        return false;
+    memset(d->x, 0, wanted * sizeof d->x[0]);
+    for (unsigned p = 0; p < planes; p++) {
+        uint8_t method = reader_u8(r);
+        span stored = reader_bytes(r, reader_u16(r));
+        if (r->failed || !unsqueeze(d->unsqueezer, method, stored, d->plane, count))
+            return false;
+        for (uint32_t i = 0; i < wanted; i++)
+            d->x[i] |= (uint64_t)d->plane[from + i] << (8 * p);
+    }
+    if (are_differences)
+        undo_differences(d->x, wanted);
+    memcpy(out, d->x + (first - from), n * sizeof *out);
+    return !r->failed;
+}
+
+static bool some_runs(ints_decoder *d, reader *r, uint32_t count, uint32_t first, uint32_t n,
+                      uint64_t *out)
+{
+    uint64_t runs = reader_varint(r);
+    if (r->failed || runs > count || !unpack_groups_u64(r, (uint32_t)runs, d->x) ||
+        !unpack_groups_u64(r, (uint32_t)runs, d->other))
+        return false;
+    uint32_t at = 0, k = 0;
+    for (uint32_t i = 0; i < n; k++) {
+        if (k == runs || d->other[k] >= count - at)
+            return false;
+        for (at += (uint32_t)d->other[k] + 1; first + i < at && i < n; i++)
+            out[i] = d->x[k];
+    }
+    return true;
+}
+
+bool ints_decode_some(ints_decoder *d, reader *r, uint32_t count, uint32_t first, uint32_t n,
+                      uint64_t *out)
+{
+    uint8_t form = reader_u8(r);
+    uint64_t base = (uint64_t)reader_zigzag(r);
+    if (form == FORM_SEQUENCE) {
+        uint64_t step = (uint64_t)reader_zigzag(r);
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = base + (first + i) * step;
+        return !r->failed;
+    }
+    uint64_t scale = reader_varint(r);
+    bool is_good = false;
+    switch (form) {
+    case FORM_PACKED: is_good = some_packed(r, count, first, n, false, out); break;
+    case FORM_PACKED_DELTA: is_good = some_packed(r, count, first, n, true, out); break;
+    case FORM_PLANES: is_good = some_planes(d, r, count, first, n, false, out); break;
+    case FORM_PLANES_DELTA: is_good = some_planes(d, r, count, first, n, true, out); break;
+    case FORM_RUNS: is_good = some_runs(d, r, count, first, n, out); break;
+    default: break;
+    }
+    for (uint32_t i = 0; is_good && i < n; i++)
+        out[i] = base + scale * out[i];
+    return is_good && !r->failed;
+}

@@ -35,7 +35,10 @@ typedef struct ints_decoder {
 
 /* Reads exactly `count` integers; false when the bytes are not that. The bytes end DECODE_SLACK before unreadable memory. */
 bool ints_decode_u64(ints_decoder *d, reader *r, uint32_t count, uint64_t *out);
-/* The same for codes, which were 32 bits wide when they were encoded. */
+/* Of those `count` only the `n` from `first` on; where the reader then stands is not told. */
+bool ints_decode_some(ints_decoder *d, reader *r, uint32_t count, uint32_t first, uint32_t n,
+                      uint64_t *out);
+/* The same as ints_decode_u64 for codes, which were 32 bits wide when they were encoded. */
 bool ints_decode_u32(ints_decoder *d, reader *r, uint32_t count, uint32_t *out);
 
 #endif
