@@ -155,7 +155,7 @@ void finish_choice_needs(const plan *p, bool *wanted)
         wanted[0] = true;
 }
 
-static bool having_holds(const plan_having *h, result_value v)
+bool finish_having_holds(const plan_having *h, result_value v)
 {
     if (v.kind != RESULT_INT && v.kind != RESULT_NUMBER)
         return false;
@@ -176,8 +176,8 @@ static bool passes_having(const finisher *f, uint32_t group)
     arena_mark mark = arena_here(f->mem);
     bool passes = true;
     for (uint32_t i = 0; i < f->plan->having_count && passes; i++)
-        passes =
-            having_holds(&f->plan->havings[i], group_value(f, group, f->plan->havings[i].calc));
+        passes = finish_having_holds(&f->plan->havings[i],
+                                     group_value(f, group, f->plan->havings[i].calc));
     arena_rewind(f->mem, mark);
     return passes;
 }

@@ -18,6 +18,7 @@ typedef struct finish_choice {
     uint32_t group_count; /* that pass HAVING */
 } finish_choice;
 
+bool finish_having_holds(const plan_having *h, result_value v);
 /* Which calculations finish_choose looks at: sets wanted[calc_count]. */
 void finish_choice_needs(const plan *p, bool *wanted);
 /* SK_TOO_LARGE and SK_NO_MEMORY only. Uses and fills `mem`; result_compare_rows decides. */

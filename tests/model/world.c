@@ -366,7 +366,7 @@ static void put_item(world *w, batch *b)
 
 static void make_batch(world *w, uint32_t row_max)
 {
-    uint32_t r = (uint32_t)world_below(w, 100);
+    uint32_t r = w->has_spans_alone ? 0 : (uint32_t)world_below(w, 100);
     batch *b = batch_new(r < 65 ? FAMILY_TRACE : r < 85 ? FAMILY_LOG : FAMILY_METRIC, BATCH_CAP);
     assert_non_null(b);
     while (b->row_count < row_max) {
@@ -406,9 +406,12 @@ static void repeat_batch(world *w, uint32_t first)
     assert_false(to->bytes.failed);
 }
 
-void world_make(world *w, uint64_t seed, uint32_t row_count)
+void world_make(world *w, uint64_t seed, uint32_t row_count, bool has_spans_alone)
 {
-    *w = (world){.seed = seed, .next_id = 1, .scale = 1 + row_count / 8000};
+    *w = (world){.seed = seed,
+                 .next_id = 1,
+                 .scale = 1 + row_count / 8000,
+                 .has_spans_alone = has_spans_alone};
     w->mem = arena_new(1 * GIB);
     assert_non_null(w->mem);
     /* 2023-11-14 22:13:20 UTC, and up to two hours later: some worlds straddle midnight. */

@@ -69,6 +69,7 @@ typedef struct world {
     int64_t start_ns, now_ns;
     uint64_t next_id;
     uint32_t scale; /* of batches: large worlds have large ones */
+    bool has_spans_alone;
     uint32_t batch_count, row_count;
     world_batch batches[WORLD_BATCHES_MAX];
     uint32_t pool_count[64];
@@ -86,7 +87,7 @@ uint64_t world_below(world *w, uint64_t limit);
 bool world_chance(world *w, uint32_t percent);
 value world_value(world *w, value_kind kind);
 void world_remember(world *w, uint32_t field, value v); /* for filters */
-void world_make(world *w, uint64_t seed, uint32_t row_count);
+void world_make(world *w, uint64_t seed, uint32_t row_count, bool has_spans_alone);
 /* Later batches, after a pause. */
 void world_extend(world *w, int64_t pause_ns, uint32_t row_count);
 void world_done(world *w);

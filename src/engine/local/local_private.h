@@ -23,7 +23,7 @@ typedef struct local {
 /* The code with which a running question must end, or SK_OK: cancelled, or past its deadline. */
 sk_code local__must_end(const run_control *c, err *e);
 
-/* The families that a question about a dataset (at == NULL: all) reads: aggregate.h "families". In run.c. */
+/* The families that a question about a dataset (at == NULL: all) reads: aggregate.h "families". */
 sk_code local__families(local *l, uint32_t environment, span dataset, uint32_t *ret, err *e);
 
 /* ---- one file each ---- */

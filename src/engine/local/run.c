@@ -4,7 +4,8 @@
  *
  * One pass keeps every state of every group and bucket. When that would be much for groups that LIMIT does not show, the query
  * takes two: the first keeps only what decides which groups are shown, without time buckets; the second everything for
- * those, the others going to "other" as one group, or only the buckets of those when nothing else was left out.
+ * those, the others going to "other" as one group, or only the buckets of those when nothing else was left out. Counts by trace have a first
+ * pass of their own (trace_groups.h).
  * Never: holds a snapshot longer than the call; returns before every worker has let go of the query.
  */
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "engine/local/feed.h"
 #include "engine/local/local_private.h"
 #include "engine/local/structure.h"
+#include "engine/local/trace_groups.h"
 #include "event/fields.h"
 
 #define PROGRESS_NS (100 * NS_PER_MS)
@@ -23,7 +25,8 @@
 #define PARTIAL_CELLS                                                                              \
     ((uint64_t)64                                                                                  \
      << 10) /* larger tables are not shown half-done: merging them would cost the query */
-#define PARTIAL_ARENA (64 * MIB)
+#define PARTIAL_ARENA   (64 * MIB)
+#define TRACES_ROWS_MIN (2 * VECTOR_ROWS) /* fewer: the trace indexes are not looked at */
 
 typedef struct run_slot {
     lock guard; /* the feeder: its worker during a morsel, the asker for a partial result */
@@ -32,6 +35,7 @@ typedef struct run_slot {
 
 typedef struct run {
     local *engine;
+    uint32_t environment;
     const plan *plan;
     const run_control *control;
     snapshot *snapshot;
@@ -59,7 +63,11 @@ typedef struct run {
     groups first;
     bool has_first;
     bool is_series_only; /* the first pass has all but the time buckets of the chosen groups */
+    bool has_series;     /* and a second one those */
     finish_choice choice;
+    /* Counts by trace: of each worker; NULL: groups are made as everywhere. */
+    trace_tally *tallies;
+    straddle_set straddling;
 } run;
 
 sk_code local__must_end(const run_control *c, err *e)
@@ -96,7 +104,9 @@ static void run_morsel(void *ctx, uint32_t slot, uint32_t morsel)
             break;
         sk_code code = local__must_end(r->control, &e);
         if (code == SK_OK)
-            code = feed_block(f, m->part, b, &e);
+            code = r->tallies
+                       ? trace_groups_feed(f, &r->tallies[slot], &r->straddling, m->part, b, &e)
+                       : feed_block(f, m->part, b, &e);
         if (code != SK_OK)
             stop_run(r, code, &e);
         if (f->wants_split)
@@ -107,6 +117,14 @@ static void run_morsel(void *ctx, uint32_t slot, uint32_t morsel)
 }
 
 /* ---- on the asker's thread ---- */
+
+static void close_tallies(run *r)
+{
+    for (uint32_t i = 0; r->tallies && i < r->slot_count; i++)
+        trace_tally_done(&r->tallies[i]);
+    r->tallies = NULL;
+    straddle_set_done(&r->straddling);
+}
 
 static void free_feeders(run *r)
 {
@@ -149,7 +167,7 @@ static sk_code answer(run *r, const groups *g, arena *choosing, arena *mem, resu
         return code != SK_OK ? code : finish_result(g, &choice, NULL, mem, ret, e);
     }
     if (r->is_series_only)
-        return finish_result(&r->first, &r->choice, g, mem, ret, e);
+        return finish_result(&r->first, &r->choice, r->has_series ? g : NULL, mem, ret, e);
     if (!choice_is_whole(g, choosing, &choice))
         return err_set(e, SK_NO_MEMORY, "memory ran out while the query was answered");
     choice.group_count = r->choice.group_count;
@@ -335,9 +353,35 @@ static bool expects_many_groups(run *r, uint64_t cell_cost)
     return group_count <= UINT32_MAX && feed_is_too_much(r->plan, (uint32_t)group_count, cell_cost);
 }
 
+/* The workers' tables, joined in the first one's, become the first pass's. */
+static void take_first(run *r)
+{
+    r->first = r->slots[0].feeder->groups;
+    r->slots[0].feeder->groups = (groups){.plan = r->plan, .budget = &r->budget};
+    r->has_first = true;
+}
+
+static sk_code run_second_pass(run *r, err *e)
+{
+    free_feeders(r);
+    r->has_series = r->is_series_only;
+    sk_code code = make_feeders(r, NULL, &r->buckets, e);
+    for (uint32_t i = 0; code == SK_OK && i < r->slot_count; i++)
+        if (!feeder_set_choice(r->slots[i].feeder, &r->first, &r->choice, r->is_series_only))
+            code = finish_budget_error(&r->budget, e);
+    if (code == SK_OK)
+        code = run_pass(r, !r->is_series_only, e);
+    return code == SK_OK ? merge_feeders(r, e) : code;
+}
+
+static agg_buckets one_bucket(const plan *p)
+{
+    return (agg_buckets){p->start_ns, p->end_ns, p->end_ns - p->start_ns, 1};
+}
+
 static sk_code run_two_passes(run *r, const bool *wanted, err *e)
 {
-    agg_buckets one = {r->plan->start_ns, r->plan->end_ns, r->plan->end_ns - r->plan->start_ns, 1};
+    agg_buckets one = one_bucket(r->plan);
     free_feeders(r);
     atomic_store(&r->wants_split, false);
     r->rows_total += r->scan.rows_total;
@@ -348,22 +392,54 @@ static sk_code run_two_passes(run *r, const bool *wanted, err *e)
         code = merge_feeders(r, e);
     if (code != SK_OK)
         return code;
-    r->first = r->slots[0].feeder->groups; /* taken over */
-    r->slots[0].feeder->groups = (groups){.plan = r->plan, .budget = &r->budget};
-    r->has_first = true;
-    free_feeders(r);
+    take_first(r);
     code = finish_choose(&r->first, r->mem, &r->choice, e);
-    if (code == SK_OK)
-        code = make_feeders(r, NULL, &r->buckets, e);
     r->is_series_only = true;
     for (uint32_t i = 0; i < r->plan->calc_count; i++)
         r->is_series_only &= wanted[i];
+    return code == SK_OK ? run_second_pass(r, e) : code;
+}
+
+/* Whether traces that lie in one place can be told from the others: *ret. */
+static sk_code find_straddling(run *r, bool *ret, err *e)
+{
+    sk_code code = straddle_find(r->engine, r->environment, &r->slots[0].feeder->scan, r->control,
+                                 &r->straddling, e);
+    *ret = code == SK_OK && !r->straddling.is_partial;
+    return code == SK_CORRUPT ? SK_OK : code;
+}
+
+static sk_code run_by_trace(run *r, err *e)
+{
+    agg_buckets one = one_bucket(r->plan);
+    bool has_more = r->plan->wants_series && r->buckets.count > 1;
+    free_feeders(r);
+    r->rows_total += has_more ? r->scan.rows_total : 0;
+    sk_code code = make_feeders(r, NULL, &one, e);
+    trace_tally *tallies = ARENA_ARRAY(r->mem, trace_tally, r->slot_count);
+    if (!tallies)
+        return err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
+    r->tallies = tallies;
     for (uint32_t i = 0; code == SK_OK && i < r->slot_count; i++)
-        if (!feeder_set_choice(r->slots[i].feeder, &r->first, &r->choice, r->is_series_only))
+        if (!trace_tally_init(&tallies[i], r->plan, &r->budget))
             code = finish_budget_error(&r->budget, e);
     if (code == SK_OK)
-        code = run_pass(r, !r->is_series_only, e);
-    return code == SK_OK ? merge_feeders(r, e) : code;
+        code = run_pass(r, false, e);
+    if (code == SK_OK)
+        code = merge_feeders(r, e);
+    if (code != SK_OK)
+        return code;
+    take_first(r);
+    code = trace_groups_choose(&r->first, tallies, r->slot_count, r->mem, &r->choice, e);
+    close_tallies(r);
+    r->is_series_only = true;
+    return code == SK_OK && has_more ? run_second_pass(r, e) : code;
+}
+
+static bool may_count_traces(const run *r)
+{
+    return r->scan.rows_total > TRACES_ROWS_MIN && !may_leave_few(r->plan) &&
+           trace_groups_fit(&r->scan);
 }
 
 static sk_code run_passes(run *r, err *e)
@@ -376,6 +452,11 @@ static sk_code run_passes(run *r, err *e)
     for (uint32_t i = 0; code == SK_OK && i < r->slot_count; i++)
         r->slots[i].feeder->may_split = may;
     r->rows_total = r->scan.rows_total;
+    bool by_trace = false;
+    if (code == SK_OK && may_count_traces(r))
+        code = find_straddling(r, &by_trace, e);
+    if (code == SK_OK && by_trace)
+        return run_by_trace(r, e);
     if (code == SK_OK && expects_many_groups(r, r->slots[0].feeder->cell_cost) && may)
         return run_two_passes(r, wanted, e);
     if (code == SK_OK)
@@ -401,79 +482,6 @@ static bool note_damage(run *r, arena *mem, result *ret)
     lines[ret->approximate_count++] = (const char *)line.at;
     ret->approximate = lines;
     return true;
-}
-
-/* ---- which families ---- */
-
-static sk_code part_has_dataset(const part *p, span dataset, bool *ret, err *e)
-{
-    part_info info;
-    part_info_get(p, &info);
-    vector *v = base_alloc(sizeof *v);
-    part_reader *reader = NULL;
-    if (!v)
-        return err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
-    sk_code code = part_reader_new(p, &reader, e);
-    uint32_t last = UINT32_MAX;
-    for (uint32_t b = 0; code == SK_OK && b < info.block_count && !*ret; b++) {
-        code = part_read(reader, PART_DATASET, b, v, e);
-        if (code == SK_CORRUPT) {
-            code = SK_OK;
-            continue;
-        }
-        for (uint32_t row = 0; code == SK_OK && row < v->row_count && !*ret; row++) {
-            if (v->codes[row] != last)
-                *ret = span_equal(v->dictionary->text(v->dictionary->of, v->codes[row]), dataset);
-            last = v->codes[row];
-        }
-    }
-    part_reader_free(reader);
-    base_free(v);
-    return code == SK_CORRUPT ? SK_OK : code;
-}
-
-/* Whether a dictionary rules the dataset out: small ones are looked through. */
-static bool may_have_dataset(const part *p, span dataset)
-{
-    part_info info;
-    part_info_get(p, &info);
-    const dictionary *d = part_dictionary(p, PART_DATASET);
-    if (d->count > info.row_count)
-        return true;
-    for (uint32_t i = 0; i < d->count; i++)
-        if (span_equal(d->text(d->of, i), dataset))
-            return true;
-    return false;
-}
-
-static sk_code has_dataset(local *l, uint32_t environment, uint32_t families, span dataset,
-                           bool *ret, err *e)
-{
-    snapshot *s;
-    sk_code code = store_snapshot(l->store, environment, families, INT64_MIN, INT64_MAX, &s, e);
-    if (code != SK_OK)
-        return code;
-    *ret = false;
-    for (uint32_t i = 0; code == SK_OK && !*ret && i < snapshot_part_count(s); i++)
-        if (may_have_dataset(snapshot_part(s, i), dataset))
-            code = part_has_dataset(snapshot_part(s, i), dataset, ret, e);
-    snapshot_release(s);
-    return code;
-}
-
-sk_code local__families(local *l, uint32_t environment, span dataset, uint32_t *ret, err *e)
-{
-    *ret = FAMILIES_EVENTS;
-    if (!dataset.at)
-        return SK_OK;
-    bool is_there = false;
-    sk_code code = has_dataset(l, environment, FAMILIES_EVENTS, dataset, &is_there, e);
-    if (code != SK_OK || is_there)
-        return code;
-    code = has_dataset(l, environment, FAMILY_BIT(FAMILY_METRIC), dataset, &is_there, e);
-    if (is_there)
-        *ret = FAMILY_BIT(FAMILY_METRIC);
-    return code;
 }
 
 /* ---- the call ---- */
@@ -521,6 +529,7 @@ static void close_run(run *r)
 {
     if (r->slots) {
         free_feeders(r);
+        close_tallies(r);
         for (uint32_t i = 0; i < r->slot_count; i++)
             lock_done(&r->slots[i].guard);
     }
@@ -539,6 +548,8 @@ sk_code local__run(engine *e, uint32_t environment, const plan *p, const run_con
                    result *ret, err *er)
 {
     run r = {.engine = (local *)e,
+             .environment = environment,
+             .straddling = {.budget = &r.budget},
              .plan = p,
              .control = c,
              .shows_partial = true,

@@ -217,8 +217,9 @@ static bool is_sealed_traces(const scan_part *p)
 }
 
 /* A damaged index tells of no trace: its segment has been told of. */
-static sk_code forgive_damage(sk_code code)
+static sk_code forgive_damage(straddle_set *set, sk_code code)
 {
+    set->is_partial |= code == SK_CORRUPT;
     return code == SK_CORRUPT ? SK_OK : code;
 }
 
@@ -228,7 +229,7 @@ static sk_code find_in_range(finder *f, const scan *s, err *e)
     for (uint32_t i = 0; i < s->part_count; i++) {
         if (!is_sealed_traces(&s->parts[i]))
             continue;
-        sk_code code = forgive_damage(part_trace_runs(s->parts[i].part, take_page, f, e));
+        sk_code code = forgive_damage(f->set, part_trace_runs(s->parts[i].part, take_page, f, e));
         if (code != SK_OK)
             return code;
     }
@@ -245,7 +246,7 @@ static sk_code find_sealed(const scan *s, const run_control *c, straddle_set *re
     sk_code code = SK_OK;
     for (uint32_t i = 0; code == SK_OK && i < s->part_count; i++)
         if (is_sealed_traces(&s->parts[i]))
-            code = forgive_damage(find_long_runs(&f, &s->parts[i], e));
+            code = forgive_damage(ret, find_long_runs(&f, &s->parts[i], e));
     uint64_t ranges = f.run_total / RANGE_HASHES + 1, step = (1ull << 32) / ranges + 1;
     for (f.low = 0; code == SK_OK && f.low < 1ull << 32; f.low = f.high) {
         f.high = f.low + step;
@@ -361,7 +362,8 @@ sk_code straddle_find(local *l, uint32_t environment, scan_worker *w, const run_
         sk_code code = find_sealed(s, c, ret, e);
         if (code != SK_OK)
             return code;
-        keep(l->straddles, environment, s, ret);
+        if (!ret->is_partial)
+            keep(l->straddles, environment, s, ret);
     } else if (!is_done) {
         return straddle_budget_error(ret->budget, e);
     }

@@ -14,6 +14,7 @@ typedef struct straddle_set {
     agg_budget *budget;
     uint32_t count, slot_count;
     uint32_t *slots; /* 0 = free */
+    bool is_partial; /* an index could not be read: traces of its part may be missing */
 } straddle_set;
 
 void straddle_set_done(straddle_set *s);

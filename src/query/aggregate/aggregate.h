@@ -175,6 +175,8 @@ bool agg_states_grow(agg_states *s, uint32_t count) must_use;
 void agg_update(agg_states *s, const agg_run *r);
 /* One histogram value (event/histogram.h bytes) of one row. */
 void agg_update_histogram(agg_states *s, uint32_t cell, uint32_t weight, span histogram_bytes);
+/* AGG_COUNT alone: rows that were counted elsewhere. */
+void agg_count_add(agg_states *s, uint32_t cell, uint64_t weight);
 /* After the last update and before any cell is read (finish, agg_merge): what was only noted gets into its cells. False:
  * budget.failed says why. */
 bool agg_settle(agg_states *s) must_use;

@@ -25,6 +25,13 @@ static void update(agg_states *s, const agg_run *r)
         counts[r->cells[i]] += r->weights[i];
 }
 
+void agg_count_add(agg_states *s, uint32_t cell, uint64_t weight)
+{
+    must(s->family == AGG_COUNT);
+    must(cell < s->count);
+    ((uint64_t *)s->cells)[cell] += weight;
+}
+
 static void merge(agg_states *into, void *into_cell, const void *from_cell)
 {
     *(uint64_t *)into_cell += *(const uint64_t *)from_cell;
