@@ -1,6 +1,9 @@
 """The loads: requests written once by `skep load --write`, sent to every server as they are, and decoded once into Parquet for the
 databases that are asked in SQL."""
+import concurrent.futures
+import itertools
 import json
+import os
 import pathlib
 import struct
 import subprocess
@@ -48,22 +51,33 @@ class Load:
                 yield file.read(struct.unpack("<II", head)[0])
 
     def decode(self):
-        """Parquet files of BATCH rows: one column an attribute, dots as underscores."""
+        """Parquet files of BATCH rows: one column an attribute, dots as underscores. Every process takes each n-th request."""
         if self.parquet:
             return
-        table = Table(self)
-        for body in self.requests_in_turn():
-            (read_logs if self.is_logs else read_spans)(body, table)
-            if table.rows >= BATCH:
-                table.flush()
-        table.flush()
+        workers = os.cpu_count() or 1
+        with concurrent.futures.ProcessPoolExecutor(workers) as pool:
+            for files, schema, names, trace_ids in pool.map(decode_share, [self] * workers, range(workers), [workers] * workers):
+                self.parquet += files
+                self.schema |= schema
+                self.names |= names
+                self.trace_ids += trace_ids
+
+
+def decode_share(load, worker, workers):
+    table = Table(load, f"part-{worker}")
+    for body in itertools.islice(load.requests_in_turn(), worker, None, workers):
+        (read_logs if load.is_logs else read_spans)(body, table)
+        if table.rows >= BATCH:
+            table.flush()
+    table.flush()
+    return load.parquet, load.schema, load.names, load.trace_ids
 
 
 class Table:
     """Columns that grow together; an absent value is None."""
 
-    def __init__(self, load):
-        self.load, self.rows, self.columns = load, 0, {}
+    def __init__(self, load, name):
+        self.load, self.name, self.rows, self.columns = load, name, 0, {}
 
     def add(self, row):
         for key, value in row.items():
@@ -86,7 +100,7 @@ class Table:
         for key, column in self.columns.items():
             column.extend([None] * (self.rows - len(column)))
             arrays[key] = pyarrow.array(column, type=getattr(pyarrow, self.load.schema[key])())
-        path = self.load.folder / f"part-{len(self.load.parquet):04}.parquet"
+        path = self.load.folder / f"{self.name}-{len(self.load.parquet):04}.parquet"
         pyarrow.parquet.write_table(pyarrow.table(arrays), path, compression="zstd")
         self.load.parquet.append(path)
         self.rows, self.columns = 0, {}
