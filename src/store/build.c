@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/must.h"
+#include "store/cache_write.h"
 #include "store/gather.h"
 
 /* Blocks kept decoded: a seal keeps all of its set's (128 of 66 KB for 1 Mi rows); a merge follows its inputs. */
@@ -298,6 +299,8 @@ static sk_code write_file(builder *b, err *e)
         code = write_columns(b, e);
     if (code == SK_OK)
         code = write_hashes(b, e);
+    if (code == SK_OK && by_trace && q->cacher && q->cacher->name)
+        code = cache_write(q->cacher, q->path, &q->facts, b->writer, q->cancel, e);
     if (code == SK_OK)
         code = segment_writer_finish(b->writer, &q->facts, e);
     return code;

@@ -13,8 +13,9 @@ typedef struct build_request {
     const uint64_t *selected; /* bit per row of the only part; NULL = all */
     const char *path;         /* to be written; must not exist */
     encoder *encoder;
-    segment_facts facts;       /* filled in: row and column counts, order, times */
-    const atomic_bool *cancel; /* may be NULL; SK_CLOSING once true */
+    segment_facts facts;        /* filled in: row and column counts, order, times */
+    const atomic_bool *cancel;  /* may be NULL; SK_CLOSING once true */
+    const store_cacher *cacher; /* NULL: nothing is made of the rows */
     const segment_hash *hashes;
     uint32_t hash_count;
 } build_request;

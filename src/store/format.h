@@ -27,6 +27,7 @@
     (64 * MIB) /* raw; directories and indexes of the largest files stay far below */
 #define SEGMENT_REPLACES_MAX 65536u
 #define SEGMENT_HASHES_MAX   65536u /* newest request hashes kept */
+#define CACHED_MAX           16u    /* columns made at sealing, of one file */
 #define INDEX_ENTRIES_MAX    4096u  /* of a page of the trace index */
 #define BLOCK_BITMAP_CODES   1024u /* dictionaries up to this size have a bitmap of codes per block */
 

@@ -189,6 +189,7 @@ static sk_code build(merging *m, err *e)
                        .part_count = m->inputs.count,
                        .path = m->temporary,
                        .encoder = m->encoder,
+                       .cacher = &of->o.cacher,
                        .cancel = &of->is_closing,
                        .facts = joined_facts(m, number)};
     sk_code code = join_hashes(m, clock_wall_ns(), e);

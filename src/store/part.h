@@ -15,6 +15,7 @@ typedef struct part_ops {
     void (*block)(const part *p, uint32_t block, part_block *ret);
     part_column (*column)(const part *p, uint32_t col);
     uint32_t (*find)(const part *p, span name, uint32_t ret_columns[FIELD_TYPE_COUNT]);
+    uint32_t (*cached)(const part *p, span name); /* NULL: it has none */
     const dictionary *(*dictionary)(const part *p, uint32_t col);
     bool (*block_has_column)(const part *p, uint32_t col, uint32_t block);
     bool (*block_is_full)(const part *p, uint32_t col, uint32_t block); /* NULL: not known */

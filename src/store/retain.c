@@ -347,6 +347,7 @@ static sk_code rewrite(table *t, segment *s, const uint64_t *selected, segment *
                            .selected = selected,
                            .path = temporary,
                            .encoder = enc,
+                           .cacher = &of->o.cacher,
                            .cancel = &of->is_closing,
                            .hashes = hashes,
                            .hash_count = hash_count,

@@ -124,6 +124,7 @@ static sk_code build_group(sealing *s, uint32_t index, err *e)
                        .selected = g->selected,
                        .path = g->temporary,
                        .encoder = s->encoder,
+                       .cacher = &of->o.cacher,
                        .hashes = s->hashes,
                        .hash_count = index == 0 ? s->hash_count : 0,
                        .facts = {.number = number,

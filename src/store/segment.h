@@ -116,6 +116,7 @@ typedef struct trace_index {
 typedef struct directory {
     file *file;
     uint32_t column_count; /* pseudo ones included, first */
+    uint32_t cached_count; /* behind them: columns made at sealing */
     directory_column *columns;
     uint32_t pack_count;
     page_ref *packs;
@@ -149,6 +150,12 @@ struct segment {
 /* Reads trailer and footer. SK_CORRUPT: not a whole segment; SK_UNSUPPORTED: of a newer version. */
 sk_code segment_open(const char *path, bool checks, segment_cache *cache, segment **ret,
                      err *e) must_use;
+/* A file in the making, as far as it is written; `of_directory`: the bytes of what would be its page. */
+sk_code segment_of_unfinished(const char *path, uint64_t file_id, uint64_t file_bytes,
+                              const segment_facts *facts, span of_directory, segment **ret,
+                              err *e) must_use;
+/* A snapshot of it alone. */
+sk_code snapshot__of_segment(segment *g, snapshot **ret, err *e) must_use;
 segment *segment_ref(segment *s);
 void segment_unref(segment *s);                   /* NULL is fine */
 void segment_rename(segment *s, char *take_path); /* before it is shown */
@@ -179,6 +186,8 @@ bool derived_fill(const derived_table *t, const vector *source, const block_entr
 
 /* ---- segment_load.c; pinned segments only ---- */
 sk_code segment_load_directory(segment *s, directory **ret, err *e) must_use;
+/* The same from its bytes. */
+sk_code segment_set_directory(segment *s, span bytes, err *e) must_use;
 sk_code segment_load_index(const segment *s, directory_column *c, column_index **ret,
                            err *e) must_use;
 sk_code segment_load_rare(const segment *s, directory_column *c, rare_column **ret,

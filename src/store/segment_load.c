@@ -131,11 +131,13 @@ static bool may_follow(const directory *d, const directory_column *c)
 
 static bool check_columns(const segment *s, const directory *d)
 {
-    for (uint32_t i = 0; i < d->column_count; i++) {
+    for (uint32_t i = 0; i < d->column_count + d->cached_count; i++) {
         const directory_column *c = &d->columns[i];
-        if (i > PART_COLUMNS && !is_in_order(c - 1, c))
+        if (i > PART_COLUMNS && i != d->column_count && !is_in_order(c - 1, c))
             return false;
-        if (i < PART_COLUMNS && c->form == COLUMN_RARE)
+        if ((i < PART_COLUMNS || i >= d->column_count) && c->form == COLUMN_RARE)
+            return false;
+        if (i >= d->column_count && c->type != FIELD_STRING)
             return false;
         if (c->form == COLUMN_DERIVED && !may_follow(d, c))
             return false;
@@ -156,7 +158,7 @@ static sk_code parse_directory(const segment *s, span bytes, directory *d, err *
     if (r.failed || d->column_count < PART_COLUMNS ||
         d->column_count - PART_COLUMNS != s->facts.column_count)
         return corrupt(s, e, "the directory does not fit the footer");
-    d->columns = base_alloc_zero(d->column_count, sizeof d->columns[0]);
+    d->columns = base_alloc_zero(d->column_count + CACHED_MAX, sizeof d->columns[0]);
     d->names = base_alloc(bytes.len + 1);
     if (!d->columns || !d->names)
         return out_of_memory(s, e);
@@ -174,9 +176,30 @@ static sk_code parse_directory(const segment *s, span bytes, directory *d, err *
     d->has_trace_index = reader_u8(&r) == 1;
     if (d->has_trace_index)
         d->trace_root = page_ref_read(&r);
-    d->bytes = sizeof *d + d->column_count * sizeof d->columns[0] + bytes.len +
+    if (reader_left(&r)) /* files of before have nothing here */
+        d->cached_count = read_max(&r, CACHED_MAX);
+    for (uint32_t i = 0; i < d->cached_count && !r.failed; i++) {
+        d->columns[d->column_count + i].segment = s;
+        read_column(&r, d, &d->columns[d->column_count + i], &names_used);
+    }
+    d->bytes = sizeof *d + (d->column_count + CACHED_MAX) * sizeof d->columns[0] + bytes.len +
                d->pack_count * sizeof d->packs[0];
     return r.failed || !check_columns(s, d) ? corrupt(s, e, "the directory is not one") : SK_OK;
+}
+
+sk_code segment_set_directory(segment *s, span bytes, err *e)
+{
+    directory *d = base_alloc_zero(1, sizeof *d);
+    if (!d)
+        return out_of_memory(s, e);
+    sk_code code = file_open(s->path, FILE_READ, &d->file, e);
+    if (code == SK_OK)
+        code = parse_directory(s, bytes, d, e);
+    if (code == SK_OK)
+        atomic_store(&s->directory, d);
+    else
+        free_directory(d);
+    return code;
 }
 
 sk_code segment_load_directory(segment *s, directory **ret, err *e)
@@ -724,7 +747,7 @@ void segment_unload(segment *s)
     directory *d = atomic_exchange(&s->directory, NULL);
     if (!d)
         return;
-    for (uint32_t i = 0; i < d->column_count; i++) {
+    for (uint32_t i = 0; i < d->column_count + d->cached_count; i++) {
         free_index(atomic_load(&d->columns[i].loaded));
         free_rare(atomic_load(&d->columns[i].loaded_rare));
     }

@@ -166,7 +166,7 @@ static void free_segment(segment *s)
     base_free(s);
 }
 
-sk_code segment_open(const char *path, bool checks, segment_cache *cache, segment **ret, err *e)
+static segment *new_segment(const char *path, bool checks, segment_cache *cache, err *e)
 {
     size_t len = strlen(path) + 1;
     segment *s = base_alloc_zero(1, sizeof *s);
@@ -174,7 +174,8 @@ sk_code segment_open(const char *path, bool checks, segment_cache *cache, segmen
     if (!s || !copy) {
         base_free(s);
         base_free(copy);
-        return err_set(e, SK_NO_MEMORY, "no memory to open %s", path);
+        (void)err_set(e, SK_NO_MEMORY, "no memory to open %s", path);
+        return NULL;
     }
     s->base.ops = &segment_part_ops;
     s->self = s;
@@ -183,6 +184,14 @@ sk_code segment_open(const char *path, bool checks, segment_cache *cache, segmen
     s->cache = cache;
     atomic_init(&s->refs, 1);
     lock_init(&s->lock, RANK_LEAF);
+    return s;
+}
+
+sk_code segment_open(const char *path, bool checks, segment_cache *cache, segment **ret, err *e)
+{
+    segment *s = new_segment(path, checks, cache, e);
+    if (!s)
+        return e->code;
     file *f;
     sk_code code = file_open(path, FILE_READ, &f, e);
     if (code == SK_OK) {
@@ -195,6 +204,25 @@ sk_code segment_open(const char *path, bool checks, segment_cache *cache, segmen
     }
     *ret = s;
     return SK_OK;
+}
+
+sk_code segment_of_unfinished(const char *path, uint64_t file_id, uint64_t file_bytes,
+                              const segment_facts *facts, span of_directory, segment **ret, err *e)
+{
+    segment *s = new_segment(path, true, NULL, e);
+    if (!s)
+        return e->code;
+    s->file_id = file_id;
+    s->file_bytes = file_bytes;
+    s->facts = *facts;
+    s->facts.replaces = NULL;
+    s->facts.replaces_count = 0;
+    sk_code code = segment_set_directory(s, of_directory, e);
+    if (code != SK_OK)
+        free_segment(s);
+    else
+        *ret = s;
+    return code;
 }
 
 void segment_rename(segment *s, char *take_path)

@@ -11,7 +11,7 @@
 static directory_column *column_at(const part *p, uint32_t col)
 {
     directory *d = segment_directory(segment_of(p));
-    must(d && col < d->column_count);
+    must(d && col < d->column_count + d->cached_count);
     return &d->columns[col];
 }
 
@@ -77,6 +77,15 @@ static uint32_t find(const part *p, span name, uint32_t ret_columns[FIELD_TYPE_C
         if (d->columns[i].hash == hash && span_equal(d->columns[i].name, name))
             ret_columns[count++] = i;
     return count;
+}
+
+static uint32_t find_cached(const part *p, span name)
+{
+    const directory *d = segment_directory(segment_of(p));
+    for (uint32_t i = d->column_count; i < d->column_count + d->cached_count; i++)
+        if (span_equal(d->columns[i].name, name))
+            return i;
+    return UINT32_MAX;
 }
 
 static const dictionary *dictionary_of(const part *p, uint32_t col)
@@ -205,7 +214,7 @@ sk_code segment__reader_new(const part *p, part_reader **ret, err *e)
 
 sk_code segment__corrupt(segment_reader *r, uint32_t col, uint32_t block, err *e)
 {
-    span name = col < r->directory->column_count ? r->directory->columns[col].name : (span){0};
+    span name = column_at(r->base.part, col)->name;
     return err_set(e, SK_CORRUPT, "%s: block %u of column %u \"%.*s\" is damaged", r->segment->path,
                    block, col, SPAN_FMT(name));
 }
@@ -511,7 +520,8 @@ sk_code segment__judge(segment_reader *r, sk_code code, const err *e)
 sk_code segment__read(part_reader *base, uint32_t col, uint32_t block, vector *out, err *e)
 {
     segment_reader *r = (segment_reader *)base;
-    must(col < r->directory->column_count && block < block_count_of(r->segment->facts.row_count));
+    must(col < r->directory->column_count + r->directory->cached_count &&
+         block < block_count_of(r->segment->facts.row_count));
     sk_code code;
     if (col == PART_PARENT_ID)
         code = segment__read_parent_ids(r, block, out, e);
@@ -526,6 +536,7 @@ const part_ops segment_part_ops = {.info = get_info,
                                    .block = get_block,
                                    .column = get_column,
                                    .find = find,
+                                   .cached = find_cached,
                                    .dictionary = dictionary_of,
                                    .block_has_column = block_has_column,
                                    .block_is_full = block_is_full,

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/must.h"
+#include "store/segment.h"
 #include "store/segment_write_private.h"
 
 #define SLICE_BYTES       (1 * MIB)
@@ -151,6 +152,10 @@ sk_code segment_writer_begin_entry(segment_writer *w, uint32_t pseudo, span name
     buf *d = &w->directory;
     column_entry *c = &w->columns[w->column_count];
     *c = (column_entry){.start = d->len, .pseudo = pseudo, .number = w->column_count, .type = type};
+    if (w->is_caching) {
+        c->pseudo = ENTRY_CACHED;
+        w->cached_count++;
+    }
     buf_add_varint(d, name.len);
     c->name_start = d->len;
     c->name.len = name.len;
@@ -184,15 +189,17 @@ void segment_writer_sort_columns(segment_writer *w)
         qsort(w->columns, w->column_count, sizeof w->columns[0], compare_columns);
 }
 
-static sk_code add_entries(const segment_writer *w, buf *out, err *e)
+/* Those from `first` on, which are so many. */
+static sk_code add_entries(const segment_writer *w, uint32_t first, uint32_t count, buf *out,
+                           err *e)
 {
     uint32_t *place = base_alloc((w->column_count + 1ul) * sizeof place[0]);
     if (!place)
         return out_of_memory(e);
     for (uint32_t i = 0; i < w->column_count; i++)
         place[w->columns[i].number] = i;
-    buf_add_varint(out, w->column_count);
-    for (uint32_t i = 0; i < w->column_count; i++) {
+    buf_add_varint(out, count);
+    for (uint32_t i = first; i < first + count; i++) {
         const column_entry *c = &w->columns[i];
         buf_add_span(out, span_of(w->directory.at + c->start, c->end - c->start));
         if (c->source != NO_ENTRY)
@@ -320,22 +327,52 @@ sk_code segment_writer_end_columns(segment_writer *w, err *e)
     return code;
 }
 
+static sk_code make_directory(const segment_writer *w, buf *out, err *e)
+{
+    uint32_t named = w->column_count - w->cached_count;
+    sk_code code = w->directory.failed ? out_of_memory(e) : add_entries(w, 0, named, out, e);
+    buf_add_varint(out, w->pack_count);
+    for (uint32_t i = 0; i < w->pack_count; i++)
+        page_ref_add(out, &w->packs[i]);
+    buf_add_u8(out, w->has_trace_index);
+    if (w->has_trace_index)
+        page_ref_add(out, &w->trace_index);
+    if (code == SK_OK)
+        code = add_entries(w, named, w->cached_count, out, e);
+    return code == SK_OK && out->failed ? out_of_memory(e) : code;
+}
+
 static sk_code write_directory(segment_writer *w, page_ref *ret, err *e)
 {
     buf whole;
     buf_init(&whole, PAGE_BYTES_MAX);
-    sk_code code = w->directory.failed ? out_of_memory(e) : add_entries(w, &whole, e);
-    buf_add_varint(&whole, w->pack_count);
-    for (uint32_t i = 0; i < w->pack_count; i++)
-        page_ref_add(&whole, &w->packs[i]);
-    buf_add_u8(&whole, w->has_trace_index);
-    if (w->has_trace_index)
-        page_ref_add(&whole, &w->trace_index);
+    sk_code code = make_directory(w, &whole, e);
     if (code == SK_OK)
-        code = whole.failed ? out_of_memory(e)
-                            : segment_writer_page(w, buf_span(&whole), true, ret, e);
+        code = segment_writer_page(w, buf_span(&whole), true, ret, e);
     buf_done(&whole);
     return code;
+}
+
+sk_code segment_writer_view(segment_writer *w, const char *path, const segment_facts *facts,
+                            segment **ret, err *e)
+{
+    segment_facts so_far = *facts;
+    so_far.column_count = w->column_count - PART_COLUMNS;
+    buf whole;
+    buf_init(&whole, PAGE_BYTES_MAX);
+    sk_code code = make_directory(w, &whole, e);
+    if (code == SK_OK)
+        code = flush(w, e);
+    if (code == SK_OK)
+        code =
+            segment_of_unfinished(path, w->file_id, w->flushed, &so_far, buf_span(&whole), ret, e);
+    buf_done(&whole);
+    return code;
+}
+
+void segment_writer_begin_cached(segment_writer *w)
+{
+    w->is_caching = true;
 }
 
 static void add_footer(buf *out, const segment_facts *f)
@@ -384,7 +421,7 @@ static void add_trailer(segment_writer *w, const page_ref *footer)
 
 sk_code segment_writer_finish(segment_writer *w, segment_facts *facts, err *e)
 {
-    facts->column_count = w->column_count - PART_COLUMNS;
+    facts->column_count = w->column_count - w->cached_count - PART_COLUMNS;
     sk_code code = write_directory(w, &facts->directory, e);
     if (code != SK_OK)
         return code;

@@ -66,5 +66,11 @@ sk_code segment_writer_rare(segment_writer *w, const rare_values *v, err *e) mus
 void segment_writer_sort_columns(segment_writer *w);
 /* After the last column: the packs' references and the trace index go into the directory. */
 sk_code segment_writer_end_columns(segment_writer *w, err *e) must_use;
+/* What is written so far as a segment that can be read, until segment_unref. */
+struct segment;
+sk_code segment_writer_view(segment_writer *w, const char *path, const segment_facts *facts,
+                            struct segment **ret, err *e) must_use;
+/* Columns that follow are made from the rows, and stand behind the others. */
+void segment_writer_begin_cached(segment_writer *w);
 
 #endif

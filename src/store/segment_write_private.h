@@ -15,7 +15,8 @@ typedef struct presence_slot {
     uint32_t len;
 } presence_slot;
 
-#define NO_ENTRY UINT32_MAX
+#define NO_ENTRY     UINT32_MAX
+#define ENTRY_CACHED (PART_COLUMNS + 1) /* pseudo of columns that are made from the rows */
 
 /* One of the directory's, in the order in which columns are written. */
 typedef struct column_entry {
@@ -38,6 +39,8 @@ struct segment_writer {
     buf payload; /* of the page in the making */
     buf directory;
     uint32_t column_count; /* pseudo columns included */
+    uint32_t cached_count; /* of them the last */
+    bool is_caching;
     column_entry *columns;
     uint32_t column_capacity;
     derive_sources *sources;

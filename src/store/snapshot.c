@@ -78,6 +78,26 @@ sk_code store_snapshot(store *s, uint32_t environment, uint32_t family_mask, int
     return code;
 }
 
+sk_code snapshot__of_segment(segment *g, snapshot **ret, err *e)
+{
+    snapshot *n = base_alloc_zero(1, sizeof *n);
+    if (n) {
+        n->parts = base_alloc_zero(1, sizeof n->parts[0]);
+        n->pinned = base_alloc_zero(1, sizeof n->pinned[0]);
+    }
+    sk_code code = n && n->parts && n->pinned
+                       ? segment_pin(g, e)
+                       : err_set(e, SK_NO_MEMORY, "no memory for a snapshot of a segment");
+    if (code != SK_OK) {
+        snapshot_release(n);
+        return code;
+    }
+    n->pinned[n->pinned_count++] = g;
+    n->parts[n->part_count++] = segment_part(g);
+    *ret = n;
+    return SK_OK;
+}
+
 void snapshot_release(snapshot *take_s)
 {
     if (!take_s)
@@ -137,6 +157,11 @@ part_column part_column_get(const part *p, uint32_t col)
 uint32_t part_find(const part *p, span name, uint32_t ret_columns[FIELD_TYPE_COUNT])
 {
     return p->ops->find(p, name, ret_columns);
+}
+
+uint32_t part_cached_column(const part *p, span name)
+{
+    return p->ops->cached ? p->ops->cached(p, name) : UINT32_MAX;
 }
 
 const dictionary *part_dictionary(const part *p, uint32_t col)

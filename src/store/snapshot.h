@@ -61,6 +61,9 @@ void part_block_get(const part *p, uint32_t block, part_block *ret);
 part_column part_column_get(const part *p, uint32_t column); /* column ≥ PART_COLUMNS */
 /* The named columns called `name`, one per type: writes up to FIELD_TYPE_COUNT numbers, returns how many. */
 uint32_t part_find(const part *p, span name, uint32_t ret_columns[FIELD_TYPE_COUNT]);
+/* The column of this name that was made when the part was sealed (store.h, store_cacher); UINT32_MAX: it has none. It is read like a named
+ * one, but stands in no list. */
+uint32_t part_cached_column(const part *p, span name);
 /* code → text of a CODES column; stays valid while the snapshot is held. */
 const dictionary *part_dictionary(const part *p, uint32_t column);
 

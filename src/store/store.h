@@ -20,6 +20,22 @@
 
 typedef struct store store;
 
+struct snapshot;
+
+/* A column that the owner makes of a new trace segment, and that the store keeps beside its rows: what the owner would find out
+ * anew at every question (snapshot.h part_cached_column). Called on the store's threads, for one segment after another. */
+#define STORE_NO_CODE UINT32_MAX
+typedef struct store_cacher {
+    const char *name; /* NULL: nothing is kept. Changes when what the column says does */
+    /* `s`: the segment alone. SK_TOO_LARGE, here or later: the segment is written without. */
+    sk_code (*begin)(struct snapshot *s, void **ret_made, err *e);
+    /* Of each row of the block, blocks in order. Codes count up from 0 with their first use. Texts of the segment's dictionaries stay
+     * until it returns. */
+    sk_code (*codes)(void *made, uint32_t block, uint32_t *ret_codes, err *e);
+    span (*text)(void *made, uint32_t code); /* stays until the end */
+    void (*end)(void *take_made);
+} store_cacher;
+
 typedef struct store_options {
     const char *dir;
     memory *memory;          /* account for open batches and sealing; may be NULL */
@@ -39,6 +55,7 @@ typedef struct store_options {
     /* Something worth a line in the log and in doctor: a damaged file, a dropped segment, a full disk. */
     void (*notice)(void *ctx, const char *text);
     void *ctx;
+    store_cacher cacher;
 } store_options;
 
 sk_code store_open(const store_options *o, store **ret, err *e) must_use;

@@ -71,6 +71,8 @@ static void name_column(const directory *d, uint32_t col, char *out, size_t size
     const directory_column *c = &d->columns[col];
     if (col < PART_COLUMNS)
         snprintf(out, size, "(%s)", pseudo[col]);
+    else if (col >= d->column_count)
+        snprintf(out, size, "(made at sealing: %.*s)", SPAN_FMT(c->name));
     else if (c->form == COLUMN_RARE)
         snprintf(out, size, "(rare columns)");
     else
@@ -107,7 +109,7 @@ static void add_columns(verification *v, const segment *s)
     directory *d = segment_directory(s);
     uint64_t *seen = base_alloc(4096 * sizeof seen[0]);
     uint32_t seen_count = 0;
-    for (uint32_t col = 0; seen && col < d->column_count; col++) {
+    for (uint32_t col = 0; seen && col < d->column_count + d->cached_count; col++) {
         char name[256];
         name_column(d, col, name, sizeof name);
         directory_column *c = &d->columns[col];
@@ -208,7 +210,8 @@ static sk_code check_segment(verification *v, segment *s, bool *ret_is_bad, err 
     vector *values = base_alloc(sizeof *values);
     sk_code code = values ? part_reader_new(segment_part(s), &r, e)
                           : err_set(e, SK_NO_MEMORY, "no memory to verify");
-    uint32_t columns = segment_directory(s)->column_count;
+    const directory *d = segment_directory(s);
+    uint32_t columns = d->column_count + d->cached_count;
     for (uint32_t col = 0; col <= columns && (code == SK_OK || code == SK_CORRUPT); col++) {
         code = col < columns ? read_column(s, r, col, values, e) : read_traces(s, e);
         if (code == SK_CORRUPT) {

@@ -10,6 +10,7 @@ static void open_engine(holder *h)
 {
     err e = {0};
     local_options o = {.workers = h->workers,
+                       .keeps_nothing = h->keeps_nothing,
                        .store = {.dir = h->dir,
                                  .data_dir = h->dir,
                                  .seal_rows = 1 << 20,
@@ -45,6 +46,7 @@ static void merge(holder *h)
 void holder_restart(holder *h, const world *w, uint32_t published)
 {
     engine_close(h->engine);
+    h->keeps_nothing = !h->keeps_nothing;
     open_engine(h);
     store *s = engine_local_store(h->engine);
     for (uint32_t i = 0; i < published; i++)

@@ -22,6 +22,7 @@ typedef struct holder {
     engine *engine;
     char dir[300];
     uint32_t workers;
+    bool keeps_nothing; /* as it was opened last: another time it is the other way */
 } holder;
 
 void holder_open(holder *h, world *w); /* below check_dir() */

@@ -5,16 +5,17 @@
 
 #include "event/fields.h"
 
-fixture fixture_open_in(const char *parent, uint32_t workers, uint64_t query_memory_max)
+fixture fixture_open_in(const char *parent, uint32_t workers, uint64_t query_memory_max,
+                        bool keeps_nothing)
 {
     fixture f = {.seq = 1, .arrival_ns = T0 + 600 * NS_PER_S};
-    static char dir[300];
     static unsigned folder; /* each its own below the test's */
-    snprintf(dir, sizeof dir, "%s/%u", parent, folder++);
-    local_options o = {.workers = workers, .query_memory_max = query_memory_max};
+    snprintf(f.dir, sizeof f.dir, "%s/%u", parent, folder++);
+    local_options o = {
+        .workers = workers, .query_memory_max = query_memory_max, .keeps_nothing = keeps_nothing};
     err e;
-    o.store = (store_options){.dir = dir,
-                              .data_dir = dir,
+    o.store = (store_options){.dir = f.dir,
+                              .data_dir = f.dir,
                               .seal_rows = 1 << 20,
                               .seal_bytes = 256 * MIB,
                               .seal_age_ns = 60 * NS_PER_S,

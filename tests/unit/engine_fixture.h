@@ -14,12 +14,15 @@ typedef struct fixture {
     engine *engine;
     uint64_t seq;
     int64_t arrival_ns;
+    char dir[300];
 } fixture;
 
 /* check_dir is each file's own, and removed after its test: so it is the test's that counts. */
 #define fixture_open(workers, query_memory_max)                                                    \
-    fixture_open_in(check_dir(), (workers), (query_memory_max))
-fixture fixture_open_in(const char *parent, uint32_t workers, uint64_t query_memory_max);
+    fixture_open_in(check_dir(), (workers), (query_memory_max), false)
+#define fixture_open_keeping_nothing(workers) fixture_open_in(check_dir(), (workers), 0, true)
+fixture fixture_open_in(const char *parent, uint32_t workers, uint64_t query_memory_max,
+                        bool keeps_nothing);
 void fixture_close(fixture *f);
 
 /* A row is begun, then given its fields; fixture_publish takes the batch. */

@@ -3,5 +3,5 @@
  */
 #include "check.h"
 
-TEST_MAIN(engine_questions, engine_structure, engine_control, engine_derived, engine_selections,
-          hand_structure)
+TEST_MAIN(engine_questions, engine_structure, engine_map, engine_control, engine_derived,
+          engine_selections, hand_structure)

@@ -6,6 +6,7 @@
 #include "base/must.h"
 #include "engine/local/block_flags.h"
 #include "engine/local/local_private.h"
+#include "engine/local/map_seal.h"
 #include "engine/local/straddle.h"
 
 #define QUERY_MEMORY_DEFAULT (256 * MIB)
@@ -80,12 +81,14 @@ sk_code engine_open_local(const local_options *o, engine **ret, err *e)
         return err_set(e, SK_NO_MEMORY, "memory ran out while the engine was opened");
     l->base.ops = &OPS;
     l->o = *o;
+    if (!l->o.keeps_nothing)
+        l->o.store.cacher = map_cacher;
     if (!l->o.query_memory_max)
         l->o.query_memory_max = QUERY_MEMORY_DEFAULT;
     l->straddles = straddle_cache_new();
     l->flags = block_flags_new();
     sk_code code = l->straddles
-                       ? store_open(&o->store, &l->store, e)
+                       ? store_open(&l->o.store, &l->store, e)
                        : err_set(e, SK_NO_MEMORY, "memory ran out while the engine was opened");
     if (code == SK_OK) {
         code = pool_new(o->workers, &l->pool, e);

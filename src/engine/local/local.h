@@ -6,8 +6,9 @@
 #include "store/store.h"
 
 typedef struct local_options {
-    store_options store;
-    uint32_t workers; /* 0 = one per core */
+    store_options store; /* its cacher is the engine's */
+    bool keeps_nothing;  /* segments as they were before anything was kept in them (tests) */
+    uint32_t workers;    /* 0 = one per core */
     uint64_t
         query_memory_max; /* bytes of group tables of one query: 256 MiB; beyond it SK_TOO_LARGE naming it */
 } local_options;

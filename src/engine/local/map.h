@@ -1,14 +1,15 @@
 /*
  * engine/local/map.h: the service map's insides (docs/internals/service-map.md), shared by map_rows.c (rows to spans),
- * map_columns.c (the common case, by column), map_trace.c (one trace's rules), map_table.c (what they measure into) and
- * service_map.c (the passes and the answer). Texts are group_keys numbers of
- * one table: 0 is none.
+ * map_trace.c (one trace's rules), map_said.c (what they conclude, as a text), map_seal.c (which is kept of each sealed span),
+ * map_codes.c (counting it), map_table.c (what is measured into) and service_map.c (the passes and the answer). Texts are
+ * group_keys numbers of one table: 0 is none.
  */
 #ifndef ENGINE_LOCAL_MAP_H
 #define ENGINE_LOCAL_MAP_H
 
 #include "engine/local/local_private.h"
 #include "engine/local/scan.h"
+#include "engine/local/straddle.h"
 #include "query/finish.h"
 
 typedef enum node_kind {
@@ -77,16 +78,14 @@ typedef struct map_edge_entry {
     uint64_t count, errors;
 } map_edge_entry;
 
-#define MAP_BATCH         4096u
-#define MAP_CLASS_ENTRIES 3u
+#define MAP_CLASS_ENTRIES 4u
+#define MAP_NO_CLASS      UINT32_MAX
 
-/* Spans that are measured alike: between the same services and in the same way. They are counted once, and added to each of
- * their entries when the table is settled. */
+/* Spans that are measured on the same entries. They are counted once, and added to each of them when the table is settled. */
 typedef struct map_class {
-    uint64_t services; /* from << 32 | to; or of a leaf: service << 32 | its text */
-    uint32_t way;
     uint32_t entry_count, entries[MAP_CLASS_ENTRIES];
-    uint64_t count, errors;
+    bool is_error;
+    uint64_t count;
 } map_class;
 
 typedef struct map_table {
@@ -100,9 +99,6 @@ typedef struct map_table {
     map_class *classes;
     uint32_t *class_slots;      /* class + 1 by hash */
     agg_states class_durations; /* a sketch per class */
-    /* durations of classes that are not in there yet */
-    uint32_t batch_count, batch_cells[MAP_BATCH], batch_weights[MAP_BATCH];
-    double batch_values[MAP_BATCH];
 } map_table;
 
 /* A list that grows within the query's budget. */
@@ -159,11 +155,31 @@ typedef struct map_cached {
 #define MAP_ANSWER_NO     1u
 #define MAP_ANSWER_YES    2u
 
-#define MAP_STAMPS        4096u /* 2^12: see the hash */
-typedef struct map_stamped_id {
-    uint64_t id;
-    uint32_t stamp;
-} map_stamped_id;
+/* What the rules conclude of a span from its sealed trace alone: its own side, and the parent's where it counts. */
+typedef struct map_said {
+    uint32_t service, queue, leaf;         /* texts of the span itself */
+    uint32_t parent_service, parent_queue; /* 0: none */
+    uint8_t kind, leaf_kind, parent_kind;
+    uint8_t flags; /* SAID_… */
+} map_said;
+enum {
+    SAID_ERROR = 1,
+    SAID_WHOLE = 2,   /* else only its own side is known: the trace takes the long way */
+    SAID_BY_USER = 4, /* SERVER, without a parent id and without a parent */
+    SAID_LEAF = 8,    /* its leaf is measured */
+};
+
+/* A sealed part whose spans have a code for what is said of them. */
+typedef struct map_coded {
+    uint32_t column, code_count; /* 0: it has none */
+    map_said *said;              /* by code */
+    uint64_t *marked;            /* a bit per block: rows of a straddling trace may be in it */
+} map_coded;
+
+/* The columns of a block that say what its rows are. */
+typedef struct map_ids {
+    const vector *trace, *span, *parent, *time, *rate;
+} map_ids;
 
 typedef struct map_worker {
     scan_worker scan;
@@ -171,7 +187,6 @@ typedef struct map_worker {
     map_list spans, links;                   /* of the trace at hand */
     map_list deferred_spans, deferred_links; /* of traces in several runs */
     map_list pending, followed, producers;   /* map_pending, map_target, map_producer */
-    map_list runs;                           /* first pass: hashes of the traces met, one a run */
     map_list targets;                        /* first pass: map_target */
     map_list slots;                          /* map_trace's scratch: u32 */
     uint32_t *answers
@@ -181,12 +196,9 @@ typedef struct map_worker {
     uint8_t name_sources[VECTOR_ROWS];
     uint32_t name_codes[VECTOR_ROWS];
     uint32_t datasets[VECTOR_ROWS];
-    uint32_t services[VECTOR_ROWS], parents[VECTOR_ROWS]; /* positions; MAP_NO_SPAN */
-    uint64_t orphan_of[VECTOR_ROWS];                      /* the missing parent's id; 0: none */
-    const vector *span_ids; /* NULL: unique in every trace, and every row has one */
-    uint32_t stamp;
-    map_stamped_id seen[MAP_STAMPS]; /* open addressing: ids of the trace at hand have its stamp */
-    uint8_t kinds[VECTOR_ROWS], child_marks[VECTOR_ROWS];
+    uint32_t class_part; /* whose codes `class_of` is about; UINT32_MAX: none */
+    uint32_t *class_of;  /* by code; MAP_CODE_… */
+    uint32_t row_classes[VECTOR_ROWS], weights[VECTOR_ROWS];
     uint32_t detail_count; /* MAP_DETAILS fields that the block at hand has */
     uint8_t detail_fields[MAP_DETAIL_COUNT];
     map_details details[MAP_DETAILS_CACHE];
@@ -196,7 +208,8 @@ typedef struct map_worker {
 
 /* One service map being made. */
 typedef struct map_run {
-    local *engine;
+    local *engine; /* NULL: at sealing, where texts do not last */
+    uint32_t environment;
     const run_control *control;
     plan plan;
     agg_budget budget;
@@ -211,8 +224,9 @@ typedef struct map_run {
     lock error_guard;
     bool is_first_pass;
     /* between the passes */
-    uint64_t *split; /* hashes of traces in several runs, open addressing, 0 = free */
-    uint32_t split_slots;
+    straddle_set straddling;
+    map_coded *coded; /* by part */
+    uint32_t code_max;
     map_target *targets; /* link targets, sorted */
     uint32_t target_count;
 } map_run;
@@ -220,15 +234,38 @@ typedef struct map_run {
 /* ---- map_rows.c ---- */
 bool map__list_add(map_run *m, map_list *l, const void *item, size_t item_bytes) must_use;
 void map__list_free(map_run *m, map_list *l, size_t item_bytes);
-plan_field *map__fields(arena *mem);   /* MAP_FIELD_COUNT of them; NULL: no memory */
-uint64_t map__trace_hash(trace_id id); /* never 0 */
+plan_field *map__fields(arena *mem); /* MAP_FIELD_COUNT of them; NULL: no memory */
 int map__compare_targets(const void *left, const void *right);
-/* First pass: notes the traces and link targets of a block. Second: its spans; whole traces go through map_trace. */
+/* First pass: notes the link targets of a block. Second: its spans; whole traces go through map_trace. */
 sk_code map__note_block(map_run *m, map_worker *w, uint32_t number, uint32_t block,
                         err *e) must_use;
 sk_code map__read_block(map_run *m, map_worker *w, uint32_t number, uint32_t block,
                         err *e) must_use;
 span map__text(const map_run *m, uint32_t text);
+uint32_t map__put_text(map_run *m, span text,
+                       bool is_lasting); /* MAP_ANSWER_ABSENT: the budget has failed */
+/* What the rules ask of the rows of the block at hand. */
+sk_code map__read_answers(map_run *m, map_worker *w, err *e) must_use;
+sk_code map__read_durations(map_worker *w, err *e) must_use;
+sk_code map__read_ids(map_worker *w, map_ids *ret, err *e) must_use;
+/* Which fields the rows have is forgotten, but for those of links. */
+sk_code map__read_links(map_run *m, map_worker *w, err *e) must_use;
+sk_code map__read_names(map_run *m, map_worker *w, err *e) must_use;
+map_span map__span(map_run *m, map_worker *w, const map_ids *ids, uint32_t k);
+/* Rows [first, end) of the selected ones, of one trace: its rules, or, when it `waits`, put aside. `said`: by row what is said of it
+ * (NULL: none), in place of answers; NULL: answers. */
+sk_code map__read_run(map_run *m, map_worker *w, const map_ids *ids, trace_id id, uint32_t first,
+                      uint32_t end, bool waits, const map_coded *said, err *e) must_use;
+
+static inline trace_id map__trace_at(const vector *v, uint32_t row)
+{
+    return vector_has(v, row) ? v->trace_ids[row] : (trace_id){0, 0};
+}
+
+static inline uint64_t map__id_at(const vector *v, uint32_t row)
+{
+    return vector_has(v, row) ? v->ids[row] : 0;
+}
 
 static inline uint32_t map__answer(const map_worker *w, map_field f, uint32_t k)
 {
@@ -237,12 +274,24 @@ static inline uint32_t map__answer(const map_worker *w, map_field f, uint32_t k)
 }
 const map_details *map__details(map_run *m, map_worker *w, uint32_t k); /* NULL: none */
 
-/* ---- map_columns.c ---- */
-/* Whether the block at hand can be measured by column; then what that needs is read. */
-sk_code map__columns_open(map_worker *w, bool *ret, err *e) must_use;
-/* Measures rows [first, end), one trace that is nowhere else; *ret false: it takes more than its columns, nothing was done. */
-bool map__columns_trace(map_run *m, map_worker *w, uint32_t first, uint32_t end,
-                        bool *ret) must_use;
+/* ---- map_said.c ---- */
+#define MAP_CACHED "service map 1" /* the cached column; another number when the rules change */
+/* As a text that map__said_parse understands, in `mem`; at NULL: no memory. */
+span map__said_text(const map_run *m, const map_said *s, arena *mem);
+bool map__said_parse(map_run *m, span text, map_said *ret);
+/* Without what changes nothing. `parent`: NULL none. */
+map_said map__said_of(const map_span *s, const map_span *parent, bool is_whole);
+/* A span, and its parent, about which the rules say the same. */
+void map__said_spans(const map_said *said, map_span *ret, map_span *ret_parent,
+                     bool *ret_has_parent);
+
+/* ---- map_codes.c ---- */
+/* Before the second pass, after what straddles is known. */
+sk_code map__codes_open(map_run *m, err *e) must_use;
+void map__codes_close(map_run *m);
+/* A block of a coded part. */
+sk_code map__read_codes(map_run *m, map_worker *w, uint32_t number, uint32_t block,
+                        err *e) must_use;
 
 /* ---- map_table.c ---- */
 map_table *map_table_new(const agg_buckets *range,
@@ -255,13 +304,13 @@ typedef struct map_measure {
 } map_measure;
 bool map_table_add(map_table *t, uint64_t from, uint64_t to, edge_kind kind,
                    map_measure x) must_use;
-/* The class of these, NULL when it has not been met. */
-map_class *map_table_class(const map_table *t, uint64_t services, uint32_t way);
-/* Makes it; its entries are added with map_table_class_add. NULL: the budget has failed. */
-map_class *map_table_new_class(map_table *t, uint64_t services, uint32_t way);
 bool map_table_class_add(map_table *t, map_class *c, uint64_t from, uint64_t to,
                          edge_kind kind) must_use;
-void map_table_measure(map_table *t, map_class *c, map_measure x);
+/* The number of the class of these entries; without entries MAP_NO_CLASS. */
+bool map_table_class(map_table *t, const map_class *c, uint32_t *ret) must_use;
+/* Adds spans of these classes; `weights` NULL: all 1. */
+void map_table_measure(map_table *t, const uint32_t *classes, const double *durations_ms,
+                       const uint32_t *weights, uint32_t count);
 /* After the last measure: entries' durations can be read. */
 bool map_table_settle(map_table *t) must_use;
 /* Adds all of `from` as it stands, but for the edge (from, to, kind) that takes its place. */
@@ -279,11 +328,22 @@ static inline uint64_t map_node_of(node_kind kind, uint32_t text)
 /* Every rule for the spans of one trace: measures into w->table, or into w->pending what has to wait. */
 bool map__trace(map_run *m, map_worker *w, map_span *spans, uint32_t span_count,
                 const map_link *links, uint32_t link_count) must_use;
+/* Where what is measured goes: into the table, or, to be counted later, into a class. */
+typedef struct map_sink {
+    map_table *table;
+    map_class *class; /* NULL: `x` into the table */
+    map_measure x;
+} map_sink;
+/* All that a span whose links lead nowhere is measured on. */
+bool map__measure(map_run *m, const map_sink *to, const map_span *s,
+                  const map_span *parent) must_use;
+bool map__note_producer(map_run *m, map_worker *w, map_target id, uint32_t service,
+                        uint32_t queue) must_use;
 /* A CONSUMER span, once its senders are known. */
 typedef struct map_sender {
     uint32_t service, queue;
 } map_sender;
-bool map__consumer(map_run *m, map_table *t, const map_span *s, const map_sender *senders,
+bool map__consumer(map_run *m, const map_sink *to, const map_span *s, const map_sender *senders,
                    uint32_t sender_count, bool has_parent, uint32_t parent_service,
                    bool parent_is_producer) must_use;
 

@@ -76,7 +76,7 @@ span map__text(const map_run *m, uint32_t text)
     return group_keys_value(m->texts, 0, text, m->scratch).text;
 }
 
-static uint32_t put_text(map_run *m, span text, bool is_lasting)
+uint32_t map__put_text(map_run *m, span text, bool is_lasting)
 {
     group_keys_begin(m->texts, 0);
     uint32_t key = group_keys_text(m->texts, 0, text, GROUP_KEY_TEXT, is_lasting);
@@ -130,7 +130,8 @@ static uint32_t answer_of(map_run *m, map_field f, value v, bool is_lasting)
         text = url_host(text);
     else if (f == MAP_RPC_METHOD)
         text = before_last_slash(text);
-    return text.len ? put_text(m, text, is_lasting && v.type == FIELD_STRING) : MAP_ANSWER_NONE;
+    return text.len ? map__put_text(m, text, is_lasting && v.type == FIELD_STRING)
+                    : MAP_ANSWER_NONE;
 }
 
 static inline uint32_t position(const scan_taken *t, uint32_t n)
@@ -147,7 +148,7 @@ static void answer_codes(map_run *m, map_worker *w, map_field f, scan_source *of
         if (unlikely(!answer)) {
             value x = {.is_set = true, .type = of->type};
             x.text = of->dictionary->text(of->dictionary->of, code);
-            answer = answer_of(m, f, x, true);
+            answer = answer_of(m, f, x, m->engine != NULL);
             atomic_store_explicit(&known[code], answer, memory_order_relaxed);
         }
         w->answers[f][k] = answer;
@@ -216,7 +217,7 @@ static sk_code answer_field(map_run *m, map_worker *w, map_field f, err *e)
 
 /* ---- duration, name, dataset ---- */
 
-static sk_code read_durations(map_worker *w, err *e)
+sk_code map__read_durations(map_worker *w, err *e)
 {
     const scan_field *field = &w->scan.at->fields[MAP_DURATION];
     for (uint32_t k = 0; k < w->scan.count; k++)
@@ -242,7 +243,7 @@ static sk_code read_durations(map_worker *w, err *e)
 }
 
 /* Where each row's name is; the text itself is only looked at when two spans must be told apart. */
-static sk_code read_names(map_run *m, map_worker *w, err *e)
+sk_code map__read_names(map_run *m, map_worker *w, err *e)
 {
     const scan_field *field = &w->scan.at->fields[MAP_NAME];
     memset(w->name_sources, NAME_NONE, w->scan.count);
@@ -264,7 +265,7 @@ static sk_code read_names(map_run *m, map_worker *w, err *e)
             char text[VALUE_TEXT_MAX];
             w->name_sources[k] = NAME_KEY;
             w->name_codes[k] =
-                put_text(m, value_text(scan_value(v, of->type, row, &scratch), text), false);
+                map__put_text(m, value_text(scan_value(v, of->type, row, &scratch), text), false);
         }
     }
     return atomic_load(&m->budget.failed) ? finish_budget_error(&m->budget, e) : SK_OK;
@@ -281,7 +282,8 @@ static sk_code read_datasets(map_run *m, map_worker *w, err *e)
         uint32_t at = v->codes[w->scan.rows[k]],
                  answer = atomic_load_explicit(&known[at], memory_order_relaxed);
         if (unlikely(!answer)) {
-            answer = put_text(m, of->dictionary->text(of->dictionary->of, at), true);
+            answer =
+                map__put_text(m, of->dictionary->text(of->dictionary->of, at), m->engine != NULL);
             atomic_store_explicit(&known[at], answer, memory_order_relaxed);
         }
         w->datasets[k] = answer;
@@ -299,7 +301,7 @@ static uint32_t join(map_run *m, uint32_t a, const char *between, uint32_t b)
     span x = map__text(m, a), y = map__text(m, b), whole = {0};
     if (mem)
         whole = arena_print(mem, "%.*s%s%.*s", SPAN_FMT(x), between, SPAN_FMT(y));
-    uint32_t text = whole.at ? put_text(m, whole, false) : MAP_ANSWER_ABSENT;
+    uint32_t text = whole.at ? map__put_text(m, whole, false) : MAP_ANSWER_ABSENT;
     arena_free(mem);
     return text;
 }
@@ -358,11 +360,6 @@ const map_details *map__details(map_run *m, map_worker *w, uint32_t k)
 
 /* ---- traces ---- */
 
-uint64_t map__trace_hash(trace_id id)
-{
-    return hash_mix(id.hi ^ hash_mix(id.lo)) | 1;
-}
-
 int map__compare_targets(const void *left, const void *right)
 {
     const map_target *a = left, *b = right;
@@ -371,17 +368,6 @@ int map__compare_targets(const void *left, const void *right)
     if (a->trace.lo != b->trace.lo)
         return a->trace.lo < b->trace.lo ? -1 : 1;
     return (a->span > b->span) - (a->span < b->span);
-}
-
-static bool is_split(const map_run *m, trace_id id)
-{
-    uint64_t hash = map__trace_hash(id);
-    if (!m->split_slots)
-        return false;
-    uint32_t i = (uint32_t)(hash >> 1) & (m->split_slots - 1);
-    while (m->split[i] && m->split[i] != hash)
-        i = (i + 1) & (m->split_slots - 1);
-    return m->split[i] != 0;
 }
 
 /* A link row's target: its texts must be ids in their own form. */
@@ -410,12 +396,7 @@ static bool link_target(map_worker *w, uint32_t k, map_target *ret, err *e)
     return true;
 }
 
-/* The columns of a block that say what its rows are. */
-typedef struct row_ids {
-    const vector *trace, *span, *parent, *time, *rate;
-} row_ids;
-
-static sk_code read_ids(map_worker *w, row_ids *ret, err *e)
+sk_code map__read_ids(map_worker *w, map_ids *ret, err *e)
 {
     sk_code code = scan_read(&w->scan, PART_TRACE_ID, &ret->trace, e);
     if (code == SK_OK)
@@ -425,16 +406,6 @@ static sk_code read_ids(map_worker *w, row_ids *ret, err *e)
     if (code == SK_OK)
         code = scan_read(&w->scan, PART_TIME, &ret->time, e);
     return code == SK_OK ? scan_read(&w->scan, PART_RATE, &ret->rate, e) : code;
-}
-
-static inline trace_id trace_at(const vector *v, uint32_t row)
-{
-    return vector_has(v, row) ? v->trace_ids[row] : (trace_id){0, 0};
-}
-
-static inline uint64_t id_at(const vector *v, uint32_t row)
-{
-    return vector_has(v, row) ? v->ids[row] : 0;
 }
 
 /* ---- first pass ---- */
@@ -463,36 +434,20 @@ static sk_code note_links(map_run *m, map_worker *w, err *e)
 
 sk_code map__note_block(map_run *m, map_worker *w, uint32_t number, uint32_t block, err *e)
 {
-    const vector *v;
     sk_code code = scan_block(&w->scan, number, block, e);
-    if (code != SK_OK || w->scan.count == 0)
-        return code;
-    code = scan_read(&w->scan, PART_TRACE_ID, &v, e);
-    if (code == SK_OK)
+    if (code == SK_OK && w->scan.count)
         code = note_links(m, w, e);
-    if (code == SK_CORRUPT)
-        return SK_OK; /* the second pass meets it again, and notes it */
-    trace_id last = {0, 0};
-    for (uint32_t k = 0; code == SK_OK && k < w->scan.count; k++) {
-        trace_id id = trace_at(v, w->scan.rows[k]);
-        if (trace_id_equal(id, last))
-            continue;
-        last = id;
-        if (trace_id_is_set(id) &&
-            !map__list_add(m, &w->runs, &(uint64_t){map__trace_hash(id)}, sizeof(uint64_t)))
-            return finish_budget_error(&m->budget, e);
-    }
-    return code;
+    return code == SK_CORRUPT ? SK_OK : code; /* the second pass meets it again, and notes it */
 }
 
 /* ---- second pass ---- */
 
-static map_span make_span(map_run *m, map_worker *w, const row_ids *ids, uint32_t k)
+map_span map__span(map_run *m, map_worker *w, const map_ids *ids, uint32_t k)
 {
     uint32_t row = w->scan.rows[k], kind = map__answer(w, MAP_KIND, k);
-    map_span s = {.trace = trace_at(ids->trace, row),
-                  .id = id_at(ids->span, row),
-                  .parent_id = id_at(ids->parent, row),
+    map_span s = {.trace = map__trace_at(ids->trace, row),
+                  .id = map__id_at(ids->span, row),
+                  .parent_id = map__id_at(ids->parent, row),
                   .time_ns = ids->time->ints[row],
                   .duration_ms = w->durations[k],
                   .weight = (uint32_t)ids->rate->ints[row],
@@ -532,20 +487,21 @@ static bool put_aside(map_run *m, map_worker *w)
     return true;
 }
 
-static bool end_run(map_run *m, map_worker *w, trace_id id)
+static bool end_run(map_run *m, map_worker *w, bool waits)
 {
-    bool is_done = true;
-    if (!trace_id_is_set(id) || w->spans.count + w->links.count == 0)
+    if (w->spans.count + w->links.count == 0)
         return true;
-    if (is_split(m, id))
-        is_done = put_aside(m, w);
-    else
-        is_done = map__trace(m, w, w->spans.at, w->spans.count, w->links.at, w->links.count);
-    w->spans.count = w->links.count = 0;
-    return is_done;
+    return waits ? put_aside(m, w)
+                 : map__trace(m, w, w->spans.at, w->spans.count, w->links.at, w->links.count);
 }
 
-static sk_code read_answers(map_run *m, map_worker *w, err *e)
+sk_code map__read_links(map_run *m, map_worker *w, err *e)
+{
+    memset(w->has, 0, sizeof w->has);
+    return answer_field(m, w, MAP_ANNOTATION, e);
+}
+
+sk_code map__read_answers(map_run *m, map_worker *w, err *e)
 {
     sk_code code = SK_OK;
     for (uint32_t f = 0; code == SK_OK && f < MAP_FIELD_COUNT; f++)
@@ -556,80 +512,94 @@ static sk_code read_answers(map_run *m, map_worker *w, err *e)
         if (w->has[f])
             w->detail_fields[w->detail_count++] = (uint8_t)f;
     if (code == SK_OK)
-        code = read_durations(w, e);
+        code = map__read_durations(w, e);
     return code == SK_OK ? read_datasets(m, w, e) : code;
 }
 
-static sk_code put_row(map_run *m, map_worker *w, const row_ids *ids, uint32_t k, err *e)
+/* What is said of a row takes the place of its answers. */
+static map_span coded_span(map_worker *w, const map_ids *ids, const map_said *said, uint32_t k)
+{
+    uint32_t row = w->scan.rows[k];
+    return (map_span){.trace = map__trace_at(ids->trace, row),
+                      .id = map__id_at(ids->span, row),
+                      .parent_id = map__id_at(ids->parent, row),
+                      .time_ns = ids->time->ints[row],
+                      .duration_ms = w->durations[k],
+                      .weight = (uint32_t)ids->rate->ints[row],
+                      .service = said->service,
+                      .queue = said->queue,
+                      .leaf = said->leaf,
+                      .leaf_kind = said->leaf_kind,
+                      .part = w->scan.part,
+                      .name_code = w->name_codes[k],
+                      .name_source = w->name_sources[k],
+                      .kind = said->kind,
+                      .is_error = (said->flags & SAID_ERROR) != 0,
+                      .parent = MAP_NO_SPAN};
+}
+
+static sk_code put_row(map_run *m, map_worker *w, const map_ids *ids, const map_coded *said,
+                       uint32_t k, err *e)
 {
     uint32_t row = w->scan.rows[k];
     bool is_done = true;
-    if (id_at(ids->span, row)) {
-        map_span s = make_span(m, w, ids, k);
+    if (map__id_at(ids->span, row)) {
+        const vector *codes = NULL;
+        if (said)
+            must(scan_read(&w->scan, said->column, &codes, NULL) == SK_OK); /* read before */
+        bool is_coded = codes && codes->kind == VECTOR_CODES && vector_has(codes, row);
+        if (said && !is_coded)
+            return err_set(e, SK_CORRUPT, "a span of which nothing is said");
+        map_span s =
+            said ? coded_span(w, ids, &said->said[codes->codes[row]], k) : map__span(m, w, ids, k);
         is_done = map__list_add(m, &w->spans, &s, sizeof s);
-    } else if (id_at(ids->parent, row) && map__answer(w, MAP_ANNOTATION, k) == MAP_ANSWER_YES) {
+    } else if (map__id_at(ids->parent, row) &&
+               map__answer(w, MAP_ANNOTATION, k) == MAP_ANSWER_YES) {
         map_target t;
         if (!link_target(w, k, &t, e))
             return e->code;
-        map_link l = {trace_at(ids->trace, row), t.trace, id_at(ids->parent, row), t.span};
+        map_link l = {map__trace_at(ids->trace, row), t.trace, map__id_at(ids->parent, row),
+                      t.span};
         is_done = map__list_add(m, &w->links, &l, sizeof l);
     }
     return is_done ? SK_OK : finish_budget_error(&m->budget, e);
 }
 
-/* Rows [first, end) of one trace, one by one. */
-static sk_code read_run(map_run *m, map_worker *w, const row_ids *ids, trace_id id, uint32_t first,
-                        uint32_t end, err *e)
+sk_code map__read_run(map_run *m, map_worker *w, const map_ids *ids, trace_id id, uint32_t first,
+                      uint32_t end, bool waits, const map_coded *said, err *e)
 {
     sk_code code = SK_OK;
-    for (uint32_t k = first; code == SK_OK && k < end; k++)
-        code = put_row(m, w, ids, k, e);
-    if (code == SK_OK && !end_run(m, w, id))
+    for (uint32_t k = first; code == SK_OK && trace_id_is_set(id) && k < end; k++)
+        code = put_row(m, w, ids, said, k, e);
+    if (code == SK_OK && !end_run(m, w, waits))
         code = finish_budget_error(&m->budget, e);
     w->spans.count = w->links.count = 0;
     return code;
 }
 
-/* What read_run needs beyond the answers, once a block. */
-static sk_code read_rest(map_run *m, map_worker *w, row_ids *ids, bool *is_read, err *e)
-{
-    if (*is_read)
-        return SK_OK;
-    *is_read = true;
-    sk_code code = read_ids(w, ids, e);
-    return code == SK_OK ? read_names(m, w, e) : code;
-}
-
-/* A damaged column found half-way (of links, or of what only some traces need) leaves out what follows it in the block; the
+/* Traces that are in several places, or may go on in the blocks beside this one, wait until all of them is there.
+ * A damaged column found half-way (of links, or of what only some traces need) leaves out what follows it in the block; the
  * rest is counted. */
 sk_code map__read_block(map_run *m, map_worker *w, uint32_t number, uint32_t block, err *e)
 {
-    row_ids ids = {0};
-    bool by_column = false, is_read = false;
-    const vector *traces;
+    map_ids ids = {0};
     sk_code code = scan_block(&w->scan, number, block, e);
     if (code != SK_OK || w->scan.count == 0)
         return code;
-    code = scan_read(&w->scan, PART_TRACE_ID, &traces, e);
+    code = map__read_answers(m, w, e);
     if (code == SK_OK)
-        code = read_answers(m, w, e);
+        code = map__read_ids(w, &ids, e);
     if (code == SK_OK)
-        code = map__columns_open(w, &by_column, e);
-    if (code == SK_OK && !by_column)
-        code = read_rest(m, w, &ids, &is_read, e);
+        code = map__read_names(m, w, e);
     for (uint32_t first = 0, end; code == SK_OK && first < w->scan.count; first = end) {
-        trace_id id = trace_at(traces, w->scan.rows[first]);
-        for (end = first + 1;
-             end < w->scan.count && trace_id_equal(trace_at(traces, w->scan.rows[end]), id);)
+        trace_id id = map__trace_at(ids.trace, w->scan.rows[first]);
+        for (end = first + 1; end < w->scan.count &&
+                              trace_id_equal(map__trace_at(ids.trace, w->scan.rows[end]), id);)
             end++;
-        bool is_done = !trace_id_is_set(id);
-        if (!is_done && by_column && !is_split(m, id) &&
-            !map__columns_trace(m, w, first, end, &is_done))
-            code = finish_budget_error(&m->budget, e);
-        if (code == SK_OK && !is_done)
-            code = read_rest(m, w, &ids, &is_read, e);
-        if (code == SK_OK && !is_done)
-            code = read_run(m, w, &ids, id, first, end, e);
+        bool waits = (first == 0 && block > 0) ||
+                     (end == w->scan.count && block + 1 < w->scan.at->info.block_count) ||
+                     straddle_has(&m->straddling, part_trace_hash(id));
+        code = map__read_run(m, w, &ids, id, first, end, waits, NULL, e);
     }
     if (code != SK_CORRUPT)
         return code;

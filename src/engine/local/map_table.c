@@ -110,59 +110,6 @@ bool map_table_add(map_table *t, uint64_t from, uint64_t to, edge_kind kind, map
 
 /* ---- classes ---- */
 
-static uint32_t hash_class(uint64_t services, uint32_t way)
-{
-    return (uint32_t)((services + way) * 0x9e3779b97f4a7c15ull >> 32);
-}
-
-map_class *map_table_class(const map_table *t, uint64_t services, uint32_t way)
-{
-    if (!t->class_slot_count)
-        return NULL;
-    uint32_t i = hash_class(services, way) & (t->class_slot_count - 1);
-    for (; t->class_slots[i]; i = (i + 1) & (t->class_slot_count - 1)) {
-        map_class *c = &t->classes[t->class_slots[i] - 1];
-        if (likely(c->services == services && c->way == way))
-            return c;
-    }
-    return NULL;
-}
-
-static void place_class(map_table *t, uint32_t number)
-{
-    const map_class *c = &t->classes[number];
-    uint32_t i = hash_class(c->services, c->way) & (t->class_slot_count - 1);
-    while (t->class_slots[i])
-        i = (i + 1) & (t->class_slot_count - 1);
-    t->class_slots[i] = number + 1;
-}
-
-map_class *map_table_new_class(map_table *t, uint64_t services, uint32_t way)
-{
-    if (t->class_count == t->class_capacity) { /* slots are four times as many as classes */
-        uint32_t capacity = t->class_capacity ? t->class_capacity * 2 : 64;
-        map_class *classes = agg_realloc(t->budget, t->classes, t->class_capacity * sizeof *classes,
-                                         capacity * sizeof *classes);
-        if (!classes)
-            return NULL;
-        t->classes = classes;
-        t->class_capacity = capacity;
-        agg_free(t->budget, t->class_slots, t->class_slot_count * sizeof *t->class_slots);
-        t->class_slot_count = 0;
-        t->class_slots = agg_alloc(t->budget, 4ul * capacity * sizeof *t->class_slots);
-        if (!t->class_slots)
-            return NULL;
-        t->class_slot_count = 4 * capacity;
-        for (uint32_t n = 0; n < t->class_count; n++)
-            place_class(t, n);
-    }
-    if (!agg_states_grow(&t->class_durations, t->class_count + 1))
-        return NULL;
-    t->classes[t->class_count] = (map_class){.services = services, .way = way};
-    place_class(t, t->class_count);
-    return &t->classes[t->class_count++];
-}
-
 bool map_table_class_add(map_table *t, map_class *c, uint64_t from, uint64_t to, edge_kind kind)
 {
     if (from == to)
@@ -174,39 +121,90 @@ bool map_table_class_add(map_table *t, map_class *c, uint64_t from, uint64_t to,
     return entry != NULL;
 }
 
-static void feed(map_table *t)
+static uint32_t hash_class(const map_class *c)
 {
-    agg_update(&t->class_durations, &(agg_run){.count = t->batch_count,
-                                               .cells = t->batch_cells,
-                                               .weights = t->batch_weights,
-                                               .kind = AGG_VALUES_FLOATS,
-                                               .floats = t->batch_values});
-    t->batch_count = 0;
+    uint64_t hash = c->is_error;
+    for (uint32_t i = 0; i < c->entry_count; i++)
+        hash = hash_mix(hash ^ (c->entries[i] + 1ull));
+    return (uint32_t)hash;
 }
 
-void map_table_measure(map_table *t, map_class *c, map_measure x)
+static bool is_class(const map_class *a, const map_class *b)
 {
-    c->count += x.weight;
-    c->errors += x.is_error ? x.weight : 0;
-    if (isnan(x.duration_ms))
-        return;
-    t->batch_cells[t->batch_count] = (uint32_t)(c - t->classes);
-    t->batch_weights[t->batch_count] = x.weight;
-    t->batch_values[t->batch_count++] = x.duration_ms;
-    if (t->batch_count == MAP_BATCH)
-        feed(t);
+    return a->is_error == b->is_error && a->entry_count == b->entry_count &&
+           memcmp(a->entries, b->entries, a->entry_count * sizeof *a->entries) == 0;
+}
+
+static void place_class(map_table *t, uint32_t number)
+{
+    uint32_t i = hash_class(&t->classes[number]) & (t->class_slot_count - 1);
+    while (t->class_slots[i])
+        i = (i + 1) & (t->class_slot_count - 1);
+    t->class_slots[i] = number + 1;
+}
+
+static bool grow_classes(map_table *t)
+{
+    if (t->class_count < t->class_capacity) /* slots are four times as many as classes */
+        return true;
+    uint32_t capacity = t->class_capacity ? t->class_capacity * 2 : 64;
+    map_class *classes = agg_realloc(t->budget, t->classes, t->class_capacity * sizeof *classes,
+                                     capacity * sizeof *classes);
+    if (!classes)
+        return false;
+    t->classes = classes;
+    t->class_capacity = capacity;
+    agg_free(t->budget, t->class_slots, t->class_slot_count * sizeof *t->class_slots);
+    t->class_slot_count = 0;
+    t->class_slots = agg_alloc(t->budget, 4ul * capacity * sizeof *t->class_slots);
+    if (!t->class_slots)
+        return false;
+    t->class_slot_count = 4 * capacity;
+    for (uint32_t n = 0; n < t->class_count; n++)
+        place_class(t, n);
+    return true;
+}
+
+bool map_table_class(map_table *t, const map_class *c, uint32_t *ret)
+{
+    *ret = MAP_NO_CLASS;
+    if (c->entry_count == 0)
+        return true;
+    if (!grow_classes(t) || !agg_states_grow(&t->class_durations, t->class_count + 1))
+        return false;
+    uint32_t i = hash_class(c) & (t->class_slot_count - 1);
+    for (; t->class_slots[i]; i = (i + 1) & (t->class_slot_count - 1))
+        if (is_class(&t->classes[t->class_slots[i] - 1], c)) {
+            *ret = t->class_slots[i] - 1;
+            return true;
+        }
+    t->classes[t->class_count] = *c;
+    t->class_slots[i] = t->class_count + 1;
+    *ret = t->class_count++;
+    return true;
+}
+
+void map_table_measure(map_table *t, const uint32_t *classes, const double *durations_ms,
+                       const uint32_t *weights, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        t->classes[classes[i]].count += weights ? weights[i] : 1;
+    agg_update(&t->class_durations, &(agg_run){.count = count,
+                                               .cells = classes,
+                                               .weights = weights,
+                                               .kind = AGG_VALUES_FLOATS,
+                                               .floats = durations_ms});
 }
 
 bool map_table_settle(map_table *t)
 {
-    feed(t);
     if (!agg_settle(&t->class_durations) || !agg_settle(&t->durations))
         return false;
     for (uint32_t n = 0; n < t->class_count; n++) {
         const map_class *c = &t->classes[n];
         for (uint32_t i = 0; i < c->entry_count; i++) {
             t->entries[c->entries[i]].count += c->count;
-            t->entries[c->entries[i]].errors += c->errors;
+            t->entries[c->entries[i]].errors += c->is_error ? c->count : 0;
             agg_merge(&t->durations, c->entries[i], &t->class_durations, n);
         }
     }

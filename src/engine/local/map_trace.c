@@ -1,6 +1,7 @@
 /*
  * engine/local/map_trace.c: the rules of docs/internals/service-map.md for the spans of one trace: parents, calls, queues, leaves,
- * users. Called by map_rows.c for traces that stand together, by service_map.c for those that had to be gathered.
+ * users. Called by map_rows.c for traces that stand together, by service_map.c for those that had to be gathered, by map_codes.c for
+ * spans of which a code says all.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -114,9 +115,15 @@ static bool find_parents(map_run *m, map_worker *w, map_span *spans, uint32_t sp
 
 /* ---- measuring ---- */
 
-static map_measure measure_of(const map_span *s)
+static map_sink sink_of(map_table *t, const map_span *s)
 {
-    return (map_measure){s->duration_ms, s->weight, s->is_error};
+    return (map_sink){.table = t, .x = {s->duration_ms, s->weight, s->is_error}};
+}
+
+static bool put(const map_sink *to, uint64_t from, uint64_t node, edge_kind kind)
+{
+    return to->class ? map_table_class_add(to->table, to->class, from, node, kind)
+                     : map_table_add(to->table, from, node, kind, to->x);
 }
 
 static uint32_t least_queue(const map_run *m, const map_sender *senders, uint32_t count)
@@ -138,40 +145,36 @@ static bool is_first_of(const map_sender *senders, uint32_t at, bool without_que
     return true;
 }
 
-bool map__consumer(map_run *m, map_table *t, const map_span *s, const map_sender *senders,
+bool map__consumer(map_run *m, const map_sink *to, const map_span *s, const map_sender *senders,
                    uint32_t sender_count, bool has_parent, uint32_t parent_service,
                    bool parent_is_producer)
 {
     uint64_t service = map_node_of(NODE_SERVICE, s->service);
     uint32_t queue = least_queue(m, senders, sender_count);
     queue = queue ? queue : s->queue;
-    bool is_done = !queue || map_table_add(t, map_node_of(NODE_MESSAGING, queue), service,
-                                           EDGE_MESSAGING, measure_of(s));
+    bool is_done = !queue || put(to, map_node_of(NODE_MESSAGING, queue), service, EDGE_MESSAGING);
     for (uint32_t i = 0; is_done && i < sender_count; i++) {
         uint64_t sender = map_node_of(NODE_SERVICE, senders[i].service);
         if (queue && !senders[i].queue && is_first_of(senders, i, true))
-            is_done = map_table_add(t, sender, map_node_of(NODE_MESSAGING, queue), EDGE_MESSAGING,
-                                    measure_of(s));
+            is_done = put(to, sender, map_node_of(NODE_MESSAGING, queue), EDGE_MESSAGING);
         else if (!queue && is_first_of(senders, i, false))
-            is_done = map_table_add(t, sender, service, EDGE_MESSAGING, measure_of(s));
+            is_done = put(to, sender, service, EDGE_MESSAGING);
     }
     if (is_done && has_parent && !queue && !parent_is_producer)
-        is_done = map_table_add(t, map_node_of(NODE_SERVICE, parent_service), service, EDGE_CALL,
-                                measure_of(s));
+        is_done = put(to, map_node_of(NODE_SERVICE, parent_service), service, EDGE_CALL);
     return is_done;
 }
 
-/* A CONSUMER span: at once, or put aside when it has links. */
-static bool measure_consumer(map_run *m, map_worker *w, const map_span *s, const map_span *parent,
-                             const map_link *links, uint32_t link_count)
+/* A CONSUMER span that has links is put aside. */
+static bool note_links(map_run *m, map_worker *w, const map_span *s, const map_span *parent,
+                       const map_link *links, uint32_t link_count, bool *ret_waits)
 {
-    bool by_producer = parent && parent->kind == KIND_PRODUCER;
     map_pending p = {.span = *s,
                      .parent_service = parent ? parent->service : 0,
                      .parent_queue = parent ? parent->queue : 0,
-                     .parent_is_producer = by_producer,
+                     .parent_is_producer = parent && parent->kind == KIND_PRODUCER,
                      .first_link = w->followed.count};
-    for (uint32_t i = 0; i < link_count; i++) {
+    for (uint32_t i = 0; s->kind == KIND_CONSUMER && i < link_count; i++) {
         if (links[i].parent_id != s->id || !trace_id_is_set(links[i].to_trace) || !links[i].to_span)
             continue;
         if (!map__list_add(m, &w->followed, &(map_target){links[i].to_trace, links[i].to_span},
@@ -179,14 +182,11 @@ static bool measure_consumer(map_run *m, map_worker *w, const map_span *s, const
             return false;
         p.link_count++;
     }
-    if (p.link_count)
-        return map__list_add(m, &w->pending, &p, sizeof p);
-    map_sender sender = {p.parent_service, p.parent_queue};
-    return map__consumer(m, w->table, s, &sender, by_producer, parent != NULL, p.parent_service,
-                         by_producer);
+    *ret_waits = p.link_count > 0;
+    return !*ret_waits || map__list_add(m, &w->pending, &p, sizeof p);
 }
 
-static bool measure_leaf(map_worker *w, const map_span *s)
+static bool measure_leaf(const map_sink *to, const map_span *s)
 {
     if ((s->kind != KIND_CLIENT && (s->kind != KIND_PRODUCER || s->queue)) ||
         s->has_child_elsewhere || s->has_calling_child || !s->leaf)
@@ -194,42 +194,48 @@ static bool measure_leaf(map_worker *w, const map_span *s)
     edge_kind kind = s->leaf_kind == NODE_DATABASE    ? EDGE_DATABASE
                      : s->leaf_kind == NODE_MESSAGING ? EDGE_MESSAGING
                                                       : EDGE_EXTERNAL;
-    return map_table_add(w->table, map_node_of(NODE_SERVICE, s->service),
-                         map_node_of((node_kind)s->leaf_kind, s->leaf), kind, measure_of(s));
+    return put(to, map_node_of(NODE_SERVICE, s->service),
+               map_node_of((node_kind)s->leaf_kind, s->leaf), kind);
 }
 
-static bool note_producer(map_run *m, map_worker *w, const map_span *s)
+bool map__note_producer(map_run *m, map_worker *w, map_target id, uint32_t service, uint32_t queue)
 {
-    map_target id = {s->trace, s->id};
     if (!m->target_count ||
         !bsearch(&id, m->targets, m->target_count, sizeof id, map__compare_targets))
         return true;
-    return map__list_add(m, &w->producers, &(map_producer){id, s->service, s->queue},
+    return map__list_add(m, &w->producers, &(map_producer){id, service, queue},
                          sizeof(map_producer));
 }
 
-static bool measure_span(map_run *m, map_worker *w, const map_span *s, const map_span *parent,
-                         const map_link *links, uint32_t link_count)
+/* `waits`: it is a consumer whose senders are not known yet. */
+static bool measure_span(map_run *m, const map_sink *to, const map_span *s, const map_span *parent,
+                         bool waits)
 {
     uint64_t service = map_node_of(NODE_SERVICE, s->service);
-    bool is_done = map_table_see(w->table, s->service);
+    bool is_done = map_table_see(to->table, s->service);
     bool comes_from_elsewhere = parent && parent->service != s->service;
     if (s->kind == KIND_SERVER || s->kind == KIND_CONSUMER || !parent || comes_from_elsewhere)
-        is_done = is_done && map_table_add(w->table, 0, service, EDGE_ENTER, measure_of(s));
-    if (s->kind == KIND_CONSUMER)
-        is_done = is_done && measure_consumer(m, w, s, parent, links, link_count);
-    else if (comes_from_elsewhere)
-        is_done = is_done && map_table_add(w->table, map_node_of(NODE_SERVICE, parent->service),
-                                           service, EDGE_CALL, measure_of(s));
+        is_done = is_done && put(to, 0, service, EDGE_ENTER);
+    if (s->kind == KIND_CONSUMER) {
+        bool by_producer = parent && parent->kind == KIND_PRODUCER;
+        map_sender sender = {parent ? parent->service : 0, parent ? parent->queue : 0};
+        is_done = is_done && (waits || map__consumer(m, to, s, &sender, by_producer, parent != NULL,
+                                                     sender.service, by_producer));
+    } else if (comes_from_elsewhere) {
+        is_done =
+            is_done && put(to, map_node_of(NODE_SERVICE, parent->service), service, EDGE_CALL);
+    }
     if (s->kind == KIND_PRODUCER && s->queue)
-        is_done = is_done && map_table_add(w->table, service, map_node_of(NODE_MESSAGING, s->queue),
-                                           EDGE_MESSAGING, measure_of(s));
-    if (s->kind == KIND_PRODUCER)
-        is_done = is_done && note_producer(m, w, s);
+        is_done =
+            is_done && put(to, service, map_node_of(NODE_MESSAGING, s->queue), EDGE_MESSAGING);
     if (s->kind == KIND_SERVER && !s->parent_id && !parent)
-        is_done = is_done && map_table_add(w->table, map_node_of(NODE_CLIENT, 0), service,
-                                           EDGE_CALL, measure_of(s));
-    return is_done && measure_leaf(w, s);
+        is_done = is_done && put(to, map_node_of(NODE_CLIENT, 0), service, EDGE_CALL);
+    return is_done && measure_leaf(to, s);
+}
+
+bool map__measure(map_run *m, const map_sink *to, const map_span *s, const map_span *parent)
+{
+    return measure_span(m, to, s, parent, false);
 }
 
 bool map__trace(map_run *m, map_worker *w, map_span *spans, uint32_t span_count,
@@ -239,7 +245,14 @@ bool map__trace(map_run *m, map_worker *w, map_span *spans, uint32_t span_count,
         return false;
     for (uint32_t i = 0; i < span_count; i++) {
         const map_span *parent = spans[i].parent == MAP_NO_SPAN ? NULL : &spans[spans[i].parent];
-        if (!measure_span(m, w, &spans[i], parent, links, link_count))
+        map_sink to = sink_of(w->table, &spans[i]);
+        bool waits = false;
+        if (!note_links(m, w, &spans[i], parent, links, link_count, &waits) ||
+            !measure_span(m, &to, &spans[i], parent, waits))
+            return false;
+        if (spans[i].kind == KIND_PRODUCER &&
+            !map__note_producer(m, w, (map_target){spans[i].trace, spans[i].id}, spans[i].service,
+                                spans[i].queue))
             return false;
     }
     return true;

@@ -1,7 +1,7 @@
 /*
- * engine/local/service_map.c: the service map (docs/internals/service-map.md) in two passes of the query workers. The first
- * notes in how many runs of rows each trace lies, and what links lead to; the second measures traces that lie in one run
- * at once. Traces in several runs (cut by a block, by segments, or arriving now) are gathered and measured last, as are
+ * engine/local/service_map.c: the service map (docs/internals/service-map.md). Where there may be links, a first pass of the query
+ * workers notes what they lead to. The second measures traces that lie in one run of rows at once, or counts what was kept
+ * of their spans at sealing. Traces in several runs (of segments, or arriving now) are gathered and measured last, as are
  * consumers with links. So the answer does not depend on where rows lie.
  */
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/must.h"
 #include "engine/local/map.h"
+#include "event/fields.h"
 
 #define SCRATCH_BYTES (512 * MIB)
 
@@ -26,8 +27,9 @@ static void run_morsel(void *ctx, uint32_t slot, uint32_t number)
     for (uint32_t b = at->first_block; b < at->end_block && atomic_load(&m->stop) == SK_OK; b++) {
         sk_code code = local__must_end(m->control, &e);
         if (code == SK_OK)
-            code = m->is_first_pass ? map__note_block(m, w, at->part, b, &e)
-                                    : map__read_block(m, w, at->part, b, &e);
+            code = m->is_first_pass                     ? map__note_block(m, w, at->part, b, &e)
+                   : m->coded[at->part].code_count == 0 ? map__read_block(m, w, at->part, b, &e)
+                                                        : map__read_codes(m, w, at->part, b, &e);
         int none = SK_OK;
         if (code != SK_OK && atomic_compare_exchange_strong(&m->stop, &none, (int)code)) {
             lock_take(&m->error_guard);
@@ -50,44 +52,15 @@ static sk_code run_pass(map_run *m, bool is_first, err *e)
     return code;
 }
 
-static bool note_run(uint64_t *table, uint32_t slots, uint64_t hash)
+/* Whether some part knows the field that says where a link leads. */
+static bool may_have_links(const map_run *m)
 {
-    uint32_t i = (uint32_t)(hash >> 1) & (slots - 1);
-    while (table[i] && table[i] != hash)
-        i = (i + 1) & (slots - 1);
-    bool was_there = table[i] != 0;
-    table[i] = hash;
-    return was_there;
-}
-
-/* The traces that were met in more than one run. A hash shared by two traces only makes them wait. */
-static bool find_split(map_run *m)
-{
-    uint64_t runs = 0;
-    uint32_t slots = 64, split_slots = 64;
-    map_list again = {0};
-    for (uint32_t i = 0; i < m->worker_count; i++)
-        runs += m->workers[i]->runs.count;
-    while (slots < 2 * runs && slots < 1u << 31)
-        slots *= 2;
-    uint64_t *table = agg_alloc(&m->budget, slots * sizeof *table);
-    bool is_done = table != NULL;
-    for (uint32_t i = 0; is_done && i < m->worker_count; i++) {
-        const uint64_t *hashes = m->workers[i]->runs.at;
-        for (uint32_t n = 0; is_done && n < m->workers[i]->runs.count; n++)
-            if (note_run(table, slots, hashes[n]))
-                is_done = map__list_add(m, &again, &hashes[n], sizeof *hashes);
-        map__list_free(m, &m->workers[i]->runs, sizeof *hashes);
+    for (uint32_t i = 0; i < m->scan.part_count; i++) {
+        uint32_t columns[FIELD_TYPE_COUNT];
+        if (part_find(m->scan.parts[i].part, SPAN(F_LINK_TRACE_ID), columns))
+            return true;
     }
-    agg_free(&m->budget, table, slots * sizeof *table);
-    while (split_slots < 2 * again.count)
-        split_slots *= 2;
-    m->split = is_done ? agg_alloc(&m->budget, split_slots * sizeof *m->split) : NULL;
-    m->split_slots = m->split ? split_slots : 0;
-    for (uint32_t n = 0; m->split && n < again.count; n++)
-        note_run(m->split, split_slots, ((const uint64_t *)again.at)[n]);
-    map__list_free(m, &again, sizeof(uint64_t));
-    return m->split != NULL;
+    return false;
 }
 
 static bool gather_targets(map_run *m)
@@ -214,8 +187,10 @@ static bool measure_pending(map_run *m, const map_worker *owner, const map_pendi
                 return false;
         }
     }
-    return map__consumer(m, m->workers[0]->table, &p->span, senders->at, senders->count,
-                         p->parent_service != 0, p->parent_service, p->parent_is_producer);
+    map_sink to = {.table = m->workers[0]->table,
+                   .x = {p->span.duration_ms, p->span.weight, p->span.is_error}};
+    return map__consumer(m, &to, &p->span, senders->at, senders->count, p->parent_service != 0,
+                         p->parent_service, p->parent_is_producer);
 }
 
 static sk_code measure_consumers(map_run *m, err *e)
@@ -460,6 +435,7 @@ static bool make_workers(map_run *m, const agg_buckets *range)
             return false;
         m->workers[i] = w;
         scan_worker_init(&w->scan, &m->scan);
+        w->class_part = UINT32_MAX;
         w->table = map_table_new(range, &m->budget);
         if (!w->table)
             return false;
@@ -480,14 +456,15 @@ static void free_workers(map_run *m)
         map__list_free(m, &w->pending, sizeof(map_pending));
         map__list_free(m, &w->followed, sizeof(map_target));
         map__list_free(m, &w->producers, sizeof(map_producer));
-        map__list_free(m, &w->runs, sizeof(uint64_t));
         map__list_free(m, &w->targets, sizeof(map_target));
         map__list_free(m, &w->slots, sizeof(uint32_t));
+        agg_free(&m->budget, w->class_of, m->code_max * sizeof *w->class_of);
         map_table_free(w->table);
         scan_worker_done(&w->scan);
         agg_free(&m->budget, w, sizeof *w);
     }
-    agg_free(&m->budget, m->split, m->split_slots * sizeof *m->split);
+    map__codes_close(m);
+    straddle_set_done(&m->straddling);
     group_keys_free(m->texts);
 }
 
@@ -497,8 +474,13 @@ static sk_code draw(map_run *m, arena *mem, service_map *ret, err *e)
     m->texts = group_keys_new(1, &m->budget);
     if (!m->texts || !make_workers(m, &range))
         return finish_budget_error(&m->budget, e);
-    sk_code code = run_pass(m, true, e);
-    if (code == SK_OK && (!find_split(m) || !gather_targets(m)))
+    sk_code code = straddle_find(m->engine, m->environment, &m->workers[0]->scan, m->control,
+                                 &m->straddling, e);
+    if (code == SK_OK)
+        code = map__codes_open(m, e);
+    if (code == SK_OK && may_have_links(m))
+        code = run_pass(m, true, e);
+    if (code == SK_OK && !gather_targets(m))
         code = finish_budget_error(&m->budget, e);
     for (uint32_t i = 0; i < m->worker_count; i++)
         m->workers[i]->scan.damage = (scan_damage){0}; /* the second pass meets it again */
@@ -514,7 +496,10 @@ static sk_code draw(map_run *m, arena *mem, service_map *ret, err *e)
 sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
                            const run_control *c, arena *mem, service_map *ret, err *er)
 {
-    map_run m = {.engine = (local *)e, .control = c, .scratch = arena_new(SCRATCH_BYTES)};
+    map_run m = {.engine = (local *)e,
+                 .environment = environment,
+                 .control = c,
+                 .scratch = arena_new(SCRATCH_BYTES)};
     snapshot *s = NULL;
     *ret = (service_map){0};
     m.budget.max_bytes = m.engine->o.query_memory_max;

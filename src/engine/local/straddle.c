@@ -149,6 +149,7 @@ typedef struct finder {
     uint64_t run_total;
     /* of the part at hand: the last run that begins in each block, and its hash */
     uint32_t *last_rows, *last_hashes, block_count;
+    uint64_t *marked; /* blocks in which a run of the set begins; NULL: not asked */
 } finder;
 
 static sk_code note_page(void *ctx, const uint32_t *hashes, const uint32_t *rows, uint32_t count,
@@ -158,6 +159,8 @@ static sk_code note_page(void *ctx, const uint32_t *hashes, const uint32_t *rows
     f->run_total += count;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t block = rows[i] / VECTOR_ROWS;
+        if (f->marked && block < f->block_count && straddle_has(f->set, hashes[i]))
+            f->marked[block / 64] |= 1ull << (block & 63);
         if (block < f->block_count &&
             (f->last_rows[block] == NO_RUN || f->last_rows[block] < rows[i])) {
             f->last_rows[block] = rows[i];
@@ -167,18 +170,30 @@ static sk_code note_page(void *ctx, const uint32_t *hashes, const uint32_t *rows
     return local__must_end(f->control, e);
 }
 
-/* Runs that go on over a whole block: block by block they could not be read with their neighbours alone. */
-static sk_code find_long_runs(finder *f, const scan_part *p, err *e)
+static sk_code find_last_runs(finder *f, const scan_part *p, err *e)
 {
     f->block_count = p->info.block_count;
     size_t bytes = (f->block_count + 1ul) * sizeof *f->last_rows;
     f->last_rows = agg_alloc(f->budget, bytes);
     f->last_hashes = agg_alloc(f->budget, bytes);
-    sk_code code = f->last_rows && f->last_hashes ? SK_OK : straddle_budget_error(f->budget, e);
-    if (code == SK_OK) {
-        memset(f->last_rows, 0xff, bytes);
-        code = part_trace_runs(p->part, note_page, f, e);
-    }
+    if (!f->last_rows || !f->last_hashes)
+        return straddle_budget_error(f->budget, e);
+    memset(f->last_rows, 0xff, bytes);
+    return part_trace_runs(p->part, note_page, f, e);
+}
+
+static void forget_last_runs(finder *f)
+{
+    size_t bytes = (f->block_count + 1ul) * sizeof *f->last_rows;
+    agg_free(f->budget, f->last_rows, bytes);
+    agg_free(f->budget, f->last_hashes, bytes);
+    f->last_rows = f->last_hashes = NULL;
+}
+
+/* Runs that go on over a whole block: block by block they could not be read with their neighbours alone. */
+static sk_code find_long_runs(finder *f, const scan_part *p, err *e)
+{
+    sk_code code = find_last_runs(f, p, e);
     uint32_t hash = 0;
     bool has_run = false;
     for (uint32_t b = 0; code == SK_OK && b < f->block_count; b++) {
@@ -189,8 +204,7 @@ static sk_code find_long_runs(finder *f, const scan_part *p, err *e)
             code = straddle_budget_error(f->budget, e);
         }
     }
-    agg_free(f->budget, f->last_rows, bytes);
-    agg_free(f->budget, f->last_hashes, bytes);
+    forget_last_runs(f);
     return code;
 }
 
@@ -257,6 +271,27 @@ static sk_code find_sealed(const scan *s, const run_control *c, straddle_set *re
     return code;
 }
 
+sk_code straddle_mark(const straddle_set *s, const scan_part *p, const run_control *c,
+                      uint64_t *out, err *e)
+{
+    if (s->count == 0)
+        return SK_OK;
+    straddle_set set = *s;
+    finder f = {.control = c, .budget = s->budget, .set = &set, .marked = out};
+    sk_code code = find_last_runs(&f, p, e);
+    bool is_straddling = false; /* the run that may go on into the block */
+    for (uint32_t b = 0; code == SK_OK && b < f.block_count; b++) {
+        if (is_straddling)
+            out[b / 64] |= 1ull << (b & 63);
+        if (f.last_rows[b] != NO_RUN)
+            is_straddling = straddle_has(s, f.last_hashes[b]);
+    }
+    forget_last_runs(&f);
+    if (code == SK_CORRUPT)
+        memset(out, 0xff, (p->info.block_count + 63) / 64 * sizeof *out);
+    return code == SK_CORRUPT ? SK_OK : code;
+}
+
 /* ---- what is kept ---- */
 
 static bool is_of(const cache_entry *x, uint32_t environment, const scan *s)
@@ -309,16 +344,16 @@ static void keep(straddle_cache *c, uint32_t environment, const scan *s, const s
         if (from->slots[i])
             made.hashes[made.hash_count++] = from->slots[i];
     lock_take(&c->guard);
-    cache_entry *oldest = &c->entries[0];
+    cache_entry *oldest = &c->entries[0], *own[2] = {0};
     for (uint32_t i = 0; i < CACHE_ENTRIES; i++) {
         cache_entry *x = &c->entries[i];
-        if (x->environment == environment) { /* what it knew is out of date */
-            oldest = x;
-            break;
-        }
+        if (x->parts && x->environment == environment)
+            own[own[0] != NULL] = x;
         if (x->last_used < oldest->last_used)
             oldest = x;
     }
+    if (own[1]) /* two lists an environment: of all times, and of the time that is looked at */
+        oldest = own[0]->last_used < own[1]->last_used ? own[0] : own[1];
     free_entry(oldest);
     made.last_used = ++c->clock;
     *oldest = made;

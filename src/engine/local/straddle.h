@@ -34,6 +34,10 @@ static inline bool straddle_has(const straddle_set *s, uint32_t hash)
 sk_code straddle_find(local *l, uint32_t environment, scan_worker *w, const run_control *c,
                       straddle_set *ret, err *e) must_use;
 
+/* The blocks of a sealed part that may hold rows of a trace in the set: a bit each, set in `out` (zeroed). */
+sk_code straddle_mark(const straddle_set *s, const scan_part *p, const run_control *c,
+                      uint64_t *out, err *e) must_use;
+
 /* What is kept: of the few environments asked last. */
 typedef struct straddle_cache straddle_cache;
 straddle_cache *straddle_cache_new(void); /* NULL: no memory */
