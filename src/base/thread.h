@@ -50,8 +50,10 @@ typedef struct thread {
 
 /* `name` shows in ps and gdb (15 bytes). Signals are blocked in every thread but the first. */
 bool thread_start(thread *t, const char *name, void (*run)(void *ctx), void *ctx) must_use;
-void thread_join(thread *t);       /* no-op when not running */
-void thread_be_nice(int niceness); /* lowers the calling thread's priority; failure is ignored */
-uint32_t thread_core_count(void);  /* usable cores, affinity and cgroup quota respected, ≥ 1 */
+void thread_join(thread *t); /* no-op when not running */
+/* The calling thread works through long tasks: it lowers its priority (0: keeps it) and lets threads that wake up have the core at
+ * once. Failure is ignored. */
+void thread_be_nice(int niceness);
+uint32_t thread_core_count(void); /* usable cores, affinity and cgroup quota respected, ≥ 1 */
 
 #endif

@@ -44,6 +44,7 @@ static void run_sealer(void *ctx)
 {
     store *s = ctx;
     told t = {0};
+    thread_be_nice(0); /* it takes its share, but not the core from whom a request wakes up */
     while (wait_for_work(s)) {
         table **list = store__tables(s);
         for (table **at = list; at && *at && !atomic_load(&s->is_closing); at++) {

@@ -16,7 +16,7 @@
 typedef struct seen {
     char name[16];
     bool is_blocked;
-    int priority;
+    int priority, policy;
 } seen;
 
 static void look_around(void *ctx)
@@ -28,6 +28,7 @@ static void look_around(void *ctx)
     s->is_blocked = sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGINT) == 1;
     thread_be_nice(5);
     s->priority = getpriority(PRIO_PROCESS, (id_t)gettid());
+    s->policy = sched_getscheduler(0);
 }
 
 static void threads_have_a_name_and_no_signals(void **state)
@@ -42,6 +43,7 @@ static void threads_have_a_name_and_no_signals(void **state)
     assert_string_equal(s.name, "a name of more ");
     assert_true(s.is_blocked);
     assert_int_equal(s.priority, before > 5 ? before : 5);
+    assert_int_equal(s.policy, SCHED_BATCH); /* waking up it takes no core from another */
     assert_int_equal(getpriority(PRIO_PROCESS, 0), before); /* the thread's alone */
     sigset_t mask;
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
