@@ -196,7 +196,7 @@ sk_code segment__reader_new(const part *p, part_reader **ret, err *e)
     segment_reader *r = base_alloc(sizeof *r);
     if (!r)
         return err_set(e, SK_NO_MEMORY, "no memory for a reader");
-    memset(r, 0, offsetof(segment_reader, dense));
+    memset(r, 0, offsetof(segment_reader, presences));
     r->base.part = p;
     r->segment = segment_of(p)->self;
     r->directory = segment_directory(r->segment);
@@ -231,21 +231,21 @@ sk_code segment__read_presence(segment_reader *r, uint32_t col, uint32_t block,
                                const block_entry *b, const uint64_t **ret, err *e)
 {
     for (uint32_t i = 0; i < PRESENCE_CACHE; i++)
-        if (r->presences[i].place == b->presence_place && b->presence_place) {
-            *ret = r->presences[i].words;
+        if (r->presence_places[i] == b->presence_place && b->presence_place) {
+            *ret = r->presences[i];
             return SK_OK;
         }
-    presence_page *p = &r->presences[r->next_presence++ % PRESENCE_CACHE];
-    p->place = 0;
+    uint32_t at = r->next_presence++ % PRESENCE_CACHE;
+    r->presence_places[at] = 0;
     sk_code code = segment__read_page(r, b->presence_place, b->presence_len, e);
     if (code != SK_OK)
         return code;
     reader bytes = reader_of(buf_span(&r->page));
     if (!presence_decode(r->decoder, &bytes, block_rows_of(r->segment->facts.row_count, block),
-                         b->value_count, p->words))
+                         b->value_count, r->presences[at]))
         return segment__corrupt(r, col, block, e);
-    p->place = b->presence_place;
-    *ret = p->words;
+    r->presence_places[at] = b->presence_place;
+    *ret = r->presences[at];
     return SK_OK;
 }
 

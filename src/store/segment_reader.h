@@ -10,11 +10,6 @@
 
 #define PRESENCE_CACHE 8
 
-typedef struct presence_page {
-    uint64_t place; /* 0 = empty: no page starts there */
-    uint64_t words[VECTOR_WORDS];
-} presence_page;
-
 /* Span ids of one block, for parents. */
 typedef struct id_block {
     uint32_t block; /* UINT32_MAX: empty */
@@ -35,11 +30,12 @@ typedef struct segment_reader {
     directory *directory;
     decoder *decoder;
     buf scratch, page;
-    presence_page presences[PRESENCE_CACHE];
     uint32_t next_presence;
-    parent_scratch *parents; /* made when first needed */
+    uint64_t presence_places[PRESENCE_CACHE]; /* 0 = empty: no page starts there */
+    parent_scratch *parents;                  /* made when first needed */
     vector *source; /* the block that a derived one follows from, kept for others that do */
     uint32_t source_column, source_block, source_first;
+    uint64_t presences[PRESENCE_CACHE][VECTOR_WORDS]; /* from here on: not cleared at first */
     union { /* values of the present rows, before they are spread */
         uint32_t codes[VECTOR_ROWS + 1];
         uint64_t bits[VECTOR_ROWS + 1];

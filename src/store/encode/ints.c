@@ -461,26 +461,49 @@ static bool some_packed(reader *r, uint32_t count, uint32_t first, uint32_t n, b
     return true;
 }
 
-/* A plane's bytes are had whole; only those before `end` are put together. */
+static uint64_t from_planes(const uint8_t *bytes, unsigned planes, uint32_t i)
+{
+    uint64_t x = 0;
+    for (unsigned p = 0; p < planes; p++)
+        x |= (uint64_t)bytes[p * INTS_MAX + i] << (8 * p);
+    return x;
+}
+
+/* What the differences before the first value add up to. */
+static uint64_t sum_before(const uint8_t *bytes, unsigned planes, uint32_t first)
+{
+    uint64_t sum = 0;
+    if (planes == 1)
+        for (uint32_t i = 0; i < first; i++)
+            sum += unzigzag(bytes[i]);
+    else if (planes == 2)
+        for (uint32_t i = 0; i < first; i++)
+            sum += unzigzag(bytes[i] | (uint64_t)bytes[INTS_MAX + i] << 8);
+    else
+        for (uint32_t i = 0; i < first; i++)
+            sum += unzigzag(from_planes(bytes, planes, i));
+    return sum;
+}
+
+/* A plane's bytes are had whole; only the values asked for are put together. */
 static bool some_planes(ints_decoder *d, reader *r, uint32_t count, uint32_t first, uint32_t n,
                         bool are_differences, uint64_t *out)
 {
-    uint32_t from = are_differences ? 0 : first, wanted = first + n - from;
+    uint8_t *bytes = (uint8_t *)d->x; /* room for the eight planes */
     unsigned planes = reader_u8(r);
     if (planes > 8)
         return false;
-    memset(d->x, 0, wanted * sizeof d->x[0]);
     for (unsigned p = 0; p < planes; p++) {
         uint8_t method = reader_u8(r);
         span stored = reader_bytes(r, reader_u16(r));
-        if (r->failed || !unsqueeze(d->unsqueezer, method, stored, d->plane, count))
+        if (r->failed || !unsqueeze(d->unsqueezer, method, stored, bytes + p * INTS_MAX, count))
             return false;
-        for (uint32_t i = 0; i < wanted; i++)
-            d->x[i] |= (uint64_t)d->plane[from + i] << (8 * p);
     }
-    if (are_differences)
-        undo_differences(d->x, wanted);
-    memcpy(out, d->x + (first - from), n * sizeof *out);
+    uint64_t sum = are_differences ? sum_before(bytes, planes, first) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t x = from_planes(bytes, planes, first + i);
+        out[i] = are_differences ? (sum += unzigzag(x)) : x;
+    }
     return !r->failed;
 }
 
