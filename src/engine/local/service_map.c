@@ -93,11 +93,6 @@ static int compare_traces(trace_id a, trace_id b)
     return (a.lo > b.lo) - (a.lo < b.lo);
 }
 
-static int compare_spans(const void *left, const void *right)
-{
-    return compare_traces(((const map_span *)left)->trace, ((const map_span *)right)->trace);
-}
-
 static int compare_links(const void *left, const void *right)
 {
     return compare_traces(((const map_link *)left)->trace, ((const map_link *)right)->trace);
@@ -112,6 +107,70 @@ static bool move_list(map_run *m, map_list *into, map_list *from, size_t item_by
     return true;
 }
 
+/* The links of a trace, among all in order. */
+static const map_link *links_of(const map_list *links, trace_id trace, uint32_t *ret_count)
+{
+    const map_link *at = links->at;
+    uint32_t low = 0, high = links->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (compare_traces(at[middle].trace, trace) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (*ret_count = 0;
+         low + *ret_count < links->count && trace_id_equal(at[low + *ret_count].trace, trace);)
+        ++*ret_count;
+    return *ret_count ? at + low : NULL;
+}
+
+/* Spans of one hash, mostly of one trace: those of the first come to the front and are measured. Returns how many; 0: the budget has
+ * failed. */
+static uint32_t measure_first(map_run *m, map_worker *w, uint64_t *keys, uint32_t count)
+{
+    const map_span *spans = w->deferred_spans.at;
+    trace_id trace = spans[(uint32_t)keys[0]].trace;
+    uint32_t mine = 0, link_count;
+    w->spans.count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t key = keys[i];
+        if (!trace_id_equal(spans[(uint32_t)key].trace, trace))
+            continue;
+        keys[i] = keys[mine];
+        keys[mine++] = key;
+        if (!map__list_add(m, &w->spans, &spans[(uint32_t)key], sizeof *spans))
+            return 0;
+    }
+    const map_link *links = links_of(&w->deferred_links, trace, &link_count);
+    return map__trace(m, w, w->spans.at, mine, links, link_count) ? mine : 0;
+}
+
+static sk_code measure_in_order(map_run *m, map_worker *w, uint64_t *keys, uint64_t *room, err *e)
+{
+    const map_span *spans = w->deferred_spans.at;
+    uint32_t count = w->deferred_spans.count;
+    for (uint32_t i = 0; i < count; i++)
+        keys[i] = (uint64_t)part_trace_hash(spans[i].trace) << 32 | i;
+    straddle_sort(keys, room, count);
+    for (uint32_t from = 0, looked = 0, end; from < count; from = end) {
+        for (end = from + 1; end < count && keys[end] >> 32 == keys[from] >> 32;)
+            end++;
+        if (end - looked > 4096) {
+            looked = end;
+            if (local__must_end(m->control, e) != SK_OK)
+                return e->code;
+        }
+        while (from < end) {
+            uint32_t mine = measure_first(m, w, keys + from, end - from);
+            if (mine == 0)
+                return finish_budget_error(&m->budget, e);
+            from += mine;
+        }
+    }
+    return SK_OK;
+}
+
 /* Traces of several runs, all into the first worker's table. */
 static sk_code measure_deferred(map_run *m, err *e)
 {
@@ -121,28 +180,16 @@ static sk_code measure_deferred(map_run *m, err *e)
         is_done =
             move_list(m, &w->deferred_spans, &m->workers[i]->deferred_spans, sizeof(map_span)) &&
             move_list(m, &w->deferred_links, &m->workers[i]->deferred_links, sizeof(map_link));
-    map_span *spans = w->deferred_spans.at;
-    const map_link *links = w->deferred_links.at;
-    uint32_t span_count = w->deferred_spans.count, link_count = w->deferred_links.count;
-    if (span_count)
-        qsort(spans, span_count, sizeof *spans, compare_spans);
-    if (link_count)
-        qsort(w->deferred_links.at, link_count, sizeof *links, compare_links);
-    for (uint32_t from = 0, end, link = 0; is_done && from < span_count; from = end) {
-        for (end = from + 1;
-             end < span_count && trace_id_equal(spans[end].trace, spans[from].trace);)
-            end++;
-        while (link < link_count && compare_traces(links[link].trace, spans[from].trace) < 0)
-            link++;
-        uint32_t links_end = link;
-        while (links_end < link_count && trace_id_equal(links[links_end].trace, spans[from].trace))
-            links_end++;
-        if (from % 4096 < end - from && local__must_end(m->control, e) != SK_OK)
-            return e->code;
-        is_done = map__trace(m, w, spans + from, end - from, links ? links + link : NULL,
-                             links_end - link);
-    }
-    return is_done ? SK_OK : finish_budget_error(&m->budget, e);
+    size_t bytes = (w->deferred_spans.count + 1ul) * sizeof(uint64_t);
+    uint64_t *keys = is_done ? agg_alloc(&m->budget, bytes) : NULL;
+    uint64_t *room = keys ? agg_alloc(&m->budget, bytes) : NULL;
+    if (w->deferred_links.count)
+        qsort(w->deferred_links.at, w->deferred_links.count, sizeof(map_link), compare_links);
+    sk_code code =
+        keys && room ? measure_in_order(m, w, keys, room, e) : finish_budget_error(&m->budget, e);
+    agg_free(&m->budget, keys, bytes);
+    agg_free(&m->budget, room, bytes);
+    return code;
 }
 
 static int compare_producers(const void *left, const void *right)
