@@ -1,21 +1,24 @@
 /*
- * engine/local/differ.h: the insides of differences (docs/internals/differences.md), shared by differences.c (the call, the sides, the
- * passes), differ_count.c (values of all fields), differ_spans.c (traces to cells) and differ_lines.c (words of log lines).
+ * engine/local/differ.h: the insides of differences (docs/internals/differences.md), shared by
+ *
+ * differences.c     the call, the passes
+ * differ_sides.c    which side rows and traces are of
+ * differ_count.c    values of all fields
+ * differ_spans.c    a block's spans, and which way each trace goes
+ * differ_columns.c  whole traces of a block to cells, column by column
+ * differ_trace.c    any other trace, put together
+ * differ_cells.c    sums over spans that are alike
+ * differ_lines.c    words of log lines
  */
 #ifndef ENGINE_LOCAL_DIFFER_H
 #define ENGINE_LOCAL_DIFFER_H
 
+#include "engine/local/items.h"
 #include "engine/local/local_private.h"
 #include "engine/local/scan.h"
 #include "engine/local/structure.h"
 #include "query/differences.h"
 #include "query/finish.h"
-
-/* A list that grows within the query's budget. */
-typedef struct differ_items {
-    void *at;
-    uint32_t count, capacity;
-} differ_items;
 
 /* Hashes of traces, open addressing; 0 is free. */
 typedef struct differ_set {
@@ -71,11 +74,50 @@ typedef struct differ_span {
     bool is_error;
 } differ_span;
 
-typedef struct cell_table {
-    uint32_t count, capacity, slot_count;
-    differ_cell *cells;
-    uint32_t *slots; /* cell + 1 */
-} cell_table;
+/* Spans of one service, name and instance; and of one way to them. */
+typedef struct differ_like {
+    differ_cell own, visit;
+} differ_like;
+
+typedef struct differ_way {
+    differ_cell cell;
+    uint32_t like;
+} differ_way;
+
+#define DIFFER_NO_LIKE    UINT32_MAX
+#define DIFFER_LIKE_SLOTS 4096u
+
+typedef struct like_slot {
+    uint32_t service, name, instance, like1; /* like + 1; 0: free */
+} like_slot;
+
+/* The scan that a block's spans are read by, and where in its plan their fields are. */
+#define DIFFER_NO_FIELD UINT32_MAX
+typedef struct differ_source {
+    scan *scan;
+    scan_worker *worker;
+    uint32_t first_field,
+        self_field; /* self_field: DIFFER_NO_FIELD when self times are not at hand */
+} differ_source;
+
+/* A block's spans: what traces are measured by. */
+typedef struct span_rows {
+    uint32_t count, first_row;
+    bool by_column;
+    const vector *trace, *rate;
+    const vector *id;               /* NULL: every row is a span */
+    const vector *parent_id, *time; /* NULL: not read yet */
+    uint32_t services[VECTOR_ROWS], names[VECTOR_ROWS], instances[VECTOR_ROWS];
+    int64_t durations[VECTOR_ROWS], self_ns[VECTOR_ROWS]; /* -1: none */
+    uint8_t kinds[VECTOR_ROWS], errors[VECTOR_ROWS];
+    uint32_t parents[VECTOR_ROWS]; /* rows of the part */
+    /* differ_columns.c's */
+    uint8_t marks[VECTOR_ROWS];
+    uint32_t entries[VECTOR_ROWS], likes[VECTOR_ROWS];
+    int64_t visits[VECTOR_ROWS];
+    uint32_t kind_keys[64]; /* text → kind, by the text's number */
+    uint8_t known_kinds[64];
+} span_rows;
 
 /* ---- all of it ---- */
 
@@ -104,12 +146,14 @@ typedef struct differ_worker {
     column_counts *columns;
     bool is_whole; /* both sides are the whole block, and no row weighs more than 1 */
     number_slot numbers[DIFFER_NUMBER_SLOTS];
-    differ_items traces[DIFFER_SIDES], runs; /* hashes, one a run of rows */
-    differ_items trace_spans, deferred;
-    cell_table cells;
-    void *derive; /* differ_spans.c's scratch */
-    uint32_t *room[4];
-    double durations[VECTOR_ROWS];
+    uint64_t met[DIFFER_SIDES][VECTOR_WORDS]; /* sides, before any sampling */
+    item_list traces[DIFFER_SIDES], runs;     /* hashes, one a run of rows */
+    item_list trace_spans, deferred;
+    item_table likes, ways;
+    like_slot known_likes[DIFFER_LIKE_SLOTS];
+    span_rows *rows;             /* made when first needed */
+    struct trace_scratch *trace; /* the same */
+    uint32_t *services;          /* of lines */
     uint64_t line_count;
 } differ_worker;
 
@@ -124,7 +168,9 @@ typedef struct differ_run {
     scan scans[SCAN_SIDES];
     structure *structures[SCAN_SIDES];
     uint32_t derived_count,
-        derived_first; /* the last fields of the first plan: they are compared too */
+        derived_first;    /* the last fields of the first plan: they are compared too */
+    bool spans_with_rows; /* spans are measured by the scan that counts: rows are spans */
+    uint32_t span_first;  /* their fields in its plan */
     plan span_plan, line_plan;
     scan span_scan, line_scan;
     uint32_t scan_count; /* opened, of the sides */
@@ -154,17 +200,45 @@ typedef struct differ_run {
     lock error_guard;
 } differ_run;
 
-/* ---- differences.c ---- */
-bool differ__add(differ_run *r, differ_items *l, const void *item, size_t item_bytes) must_use;
-void differ__free(differ_run *r, differ_items *l, size_t item_bytes);
+static inline void differ__add_row(differ_cell *c, uint32_t side, uint32_t weight, bool is_error)
+{
+    c->rows[side]++;
+    c->weight[side] += weight;
+    c->errors[side] += is_error ? weight : 0;
+}
+
+static inline void differ__add_time(differ_cell *c, uint32_t side, uint32_t weight, int64_t ns)
+{
+    int64_t of = differ_log(ns);
+    c->timed_rows[side]++;
+    c->timed_weight[side] += weight;
+    c->us[side] += (uint64_t)(ns / 1000) * weight;
+    c->logs[side] += of * weight;
+    c->squares[side] +=
+        (uint64_t)(of >> DIFFER_SQUARE_SHIFT) * (uint64_t)(of >> DIFFER_SQUARE_SHIFT) * weight;
+}
+
+/* ---- differ_sides.c ---- */
 uint64_t differ__trace_hash(trace_id id); /* never 0 */
 bool differ__has(const differ_set *s, uint64_t hash);
 /* False: it was there, or the budget has failed. */
 bool differ__put(differ_run *r, differ_set *s, uint64_t hash);
+/* Whether it is in the sample of a side. */
+bool differ__is_kept(const differ_run *r, uint64_t hash, uint32_t side);
 /* Which side a trace is of; DIFFER_SIDES: none, or not in the sample. */
 uint32_t differ__side_of(const differ_run *r, uint64_t hash);
+/* Finds the rows of both sides. *ret_is_known false: the block is left out. */
+sk_code differ__find_sides(differ_run *r, differ_worker *w, uint32_t number, uint32_t block,
+                           bool *ret_is_known, err *e) must_use;
+/* Notes the traces of both sides, and keeps only rows that are in the sample. */
+sk_code differ__look_at_traces(differ_run *r, differ_worker *w, err *e) must_use;
+/* After the pass: false when the budget has failed. */
+bool differ__gather_traces(differ_run *r) must_use;
+bool differ__find_split(differ_run *r) must_use;
+
+/* ---- differences.c ---- */
 /* Numbers of texts for the rows of the block: 0 none. */
-sk_code differ__texts(differ_run *r, scan *s, scan_worker *w, uint32_t field, uint32_t *out,
+sk_code differ__texts(differ_run *r, const differ_source *from, uint32_t field, uint32_t *out,
                       err *e) must_use;
 
 /* ---- differ_count.c ---- */
@@ -176,13 +250,34 @@ sk_code differ__rank_fields(differ_run *r, differences_result *ret, err *e) must
 void differ__free_counts(differ_run *r, differ_worker *w);
 
 /* ---- differ_spans.c ---- */
-plan_field *differ__span_fields(arena *mem, uint32_t *ret_count); /* NULL: no memory */
+uint32_t differ__span_field_count(void);
+bool differ__span_fields(arena *mem, plan_field *fields, uint32_t *count) must_use; /* appends */
 sk_code differ__note_runs(differ_run *r, differ_worker *w, uint32_t number, uint32_t block,
                           err *e) must_use;
-sk_code differ__span_block(differ_run *r, differ_worker *w, uint32_t number, uint32_t block,
+/* Of the block at which `from` is. */
+sk_code differ__span_block(differ_run *r, differ_worker *w, const differ_source *from,
                            err *e) must_use;
-sk_code differ__rank_suspects(differ_run *r, differences_result *ret, err *e) must_use;
 void differ__free_spans(differ_run *r, differ_worker *w);
+
+/* ---- differ_columns.c ---- */
+sk_code differ__columns_open(const differ_source *from, span_rows *rows, err *e) must_use;
+/* Rows [first, end) of one trace. *ret_is_done false: they must be put together. False: the budget has failed. */
+bool differ__measure_columns(differ_run *r, differ_worker *w, uint32_t first, uint32_t end,
+                             uint32_t side, bool *ret_is_done) must_use;
+
+/* ---- differ_trace.c ---- */
+bool differ__measure_trace(differ_run *r, differ_worker *w, const differ_span *spans,
+                           uint32_t count, uint32_t side) must_use;
+sk_code differ__rank_suspects(differ_run *r, differences_result *ret, err *e) must_use;
+void differ__free_trace(differ_run *r, differ_worker *w);
+
+/* ---- differ_cells.c: false or DIFFER_NO_LIKE: the budget has failed ---- */
+uint32_t differ__like(differ_run *r, differ_worker *w, uint32_t service, uint32_t name,
+                      uint32_t instance) must_use;
+bool differ__add_way(differ_run *r, differ_worker *w, uint32_t caller, uint32_t like, uint32_t side,
+                     uint32_t weight, int64_t ns) must_use;
+bool differ__merge_cells(differ_run *r, item_table *into) must_use; /* of differ_cell */
+void differ__free_cells(differ_run *r, differ_worker *w);
 
 /* ---- differ_lines.c ---- */
 plan_field *differ__line_fields(arena *mem, uint32_t *ret_count);

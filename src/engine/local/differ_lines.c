@@ -150,7 +150,7 @@ static sk_code count_lines(differ_run *r, differ_worker *w, const line_rows *row
                                   : hash_mix((uint64_t)time_ns ^ hash64(line)) | 1;
         uint32_t side = has_trace ? differ__side_of(r, unit) : side_of_time(r, time_ns);
         if (side != DIFFER_SIDES && hash_mix(unit) <= r->keep_lines)
-            is_done = count_line(r, rows->services[k], line, unit, side);
+            is_done = count_line(r, rows->services[row], line, unit, side);
     }
     lock_drop(&r->words_guard);
     return is_done ? SK_OK : finish_budget_error(&r->budget, e);
@@ -167,16 +167,17 @@ sk_code differ__line_block(differ_run *r, differ_worker *w, uint32_t number, uin
         return SK_OK;
     }
     const scan_field *bodies = &w->lines.at->fields[0];
-    if (!w->room[0])
-        w->room[0] = agg_alloc(&r->budget, VECTOR_ROWS * sizeof **w->room);
-    rows.services = w->room[0];
+    const differ_source from = {&r->line_scan, &w->lines, 0, DIFFER_NO_FIELD};
+    if (!w->services)
+        w->services = agg_alloc(&r->budget, VECTOR_ROWS * sizeof *w->services);
+    rows.services = w->services;
     if (!rows.services)
         return finish_budget_error(&r->budget, e);
     code = scan_read(&w->lines, PART_TRACE_ID, &rows.trace, e);
     if (code == SK_OK)
         code = scan_read(&w->lines, PART_TIME, &rows.time, e);
     if (code == SK_OK)
-        code = differ__texts(r, &r->line_scan, &w->lines, 1, rows.services, e);
+        code = differ__texts(r, &from, 1, rows.services, e);
     for (uint32_t i = 0; code == SK_OK && i < bodies->count; i++) {
         if (bodies->sources[i].type != FIELD_STRING ||
             !part_block_has_column(w->lines.at->part, bodies->sources[i].column, block))

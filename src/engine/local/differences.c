@@ -14,78 +14,6 @@
 #define SCRATCH_BYTES (512 * MIB)
 #define LINES_MAX     (2 * DIFFER_SAMPLE_ROWS)
 
-/* ---- lists and sets ---- */
-
-bool differ__add(differ_run *r, differ_items *l, const void *item, size_t item_bytes)
-{
-    if (l->count == l->capacity) {
-        uint32_t capacity = l->capacity ? l->capacity * 2 : 64;
-        void *at = agg_realloc(&r->budget, l->at, l->capacity * item_bytes, capacity * item_bytes);
-        if (!at)
-            return false;
-        l->at = at;
-        l->capacity = capacity;
-    }
-    memcpy((uint8_t *)l->at + l->count++ * item_bytes, item, item_bytes);
-    return true;
-}
-
-void differ__free(differ_run *r, differ_items *l, size_t item_bytes)
-{
-    agg_free(&r->budget, l->at, l->capacity * item_bytes);
-    *l = (differ_items){0};
-}
-
-uint64_t differ__trace_hash(trace_id id)
-{
-    return hash_mix(id.hi ^ hash_mix(id.lo)) | 1;
-}
-
-static uint32_t slot_of(const differ_set *s, uint64_t hash)
-{
-    uint32_t i = (uint32_t)(hash >> 1) & (s->slot_count - 1);
-    while (s->slots[i] && s->slots[i] != hash)
-        i = (i + 1) & (s->slot_count - 1);
-    return i;
-}
-
-bool differ__has(const differ_set *s, uint64_t hash)
-{
-    return s->slot_count && s->slots[slot_of(s, hash)] != 0;
-}
-
-bool differ__put(differ_run *r, differ_set *s, uint64_t hash)
-{
-    if (2 * (s->count + 1) >= s->slot_count) {
-        differ_set grown = {.slot_count = s->slot_count ? s->slot_count * 2 : 1024};
-        grown.slots = agg_alloc(&r->budget, grown.slot_count * sizeof *grown.slots);
-        if (!grown.slots)
-            return false;
-        for (uint32_t i = 0; i < s->slot_count; i++)
-            if (s->slots[i])
-                grown.slots[slot_of(&grown, s->slots[i])] = s->slots[i];
-        agg_free(&r->budget, s->slots, s->slot_count * sizeof *s->slots);
-        grown.count = s->count;
-        *s = grown;
-    }
-    uint32_t i = slot_of(s, hash);
-    if (s->slots[i])
-        return false;
-    s->slots[i] = hash;
-    s->count++;
-    return true;
-}
-
-uint32_t differ__side_of(const differ_run *r, uint64_t hash)
-{
-    uint32_t side = DIFFER_SIDES;
-    if (differ__has(&r->traces[DIFFER_SELECTION], hash))
-        side = DIFFER_SELECTION;
-    else if (r->all_others_are_baseline || differ__has(&r->traces[DIFFER_BASELINE], hash))
-        side = DIFFER_BASELINE;
-    return side != DIFFER_SIDES && hash_mix(hash) > r->keep[side] ? DIFFER_SIDES : side;
-}
-
 /* ---- texts as numbers ---- */
 
 static uint32_t put_text(differ_run *r, value v, bool is_lasting)
@@ -99,41 +27,43 @@ static uint32_t put_text(differ_run *r, value v, bool is_lasting)
     return key == GROUP_KEY_NONE ? 0 : key;
 }
 
-sk_code differ__texts(differ_run *r, scan *s, scan_worker *w, uint32_t field, uint32_t *out, err *e)
+sk_code differ__texts(differ_run *r, const differ_source *from, uint32_t field, uint32_t *out,
+                      err *e)
 {
-    const scan_field *from = &w->at->fields[field];
-    uint64_t claimed[VECTOR_WORDS] = {0};
-    scan_taken taken;
+    scan_worker *w = from->worker;
+    const scan_field *of = &w->at->fields[field];
     scan_scratch scratch;
-    memset(out, 0, w->count * sizeof *out);
-    for (uint32_t i = 0; i < from->count; i++) {
-        scan_source *of = &from->sources[i];
+    memset(out, 0, w->row_count * sizeof *out);
+    for (uint32_t i = 0; i < of->count; i++) {
+        scan_source *source = &of->sources[i];
         const vector *v;
-        if (of->column >= PART_COLUMNS && !part_block_has_column(w->at->part, of->column, w->block))
+        if (source->column >= PART_COLUMNS &&
+            !part_block_has_column(w->at->part, source->column, w->block))
             continue;
-        sk_code code = scan_read_source(w, of, &v, e);
+        sk_code code = scan_read_source(w, source, &v, e);
         if (code != SK_OK)
             return code;
-        _Atomic(uint32_t) *known = v->kind == VECTOR_CODES ? scan_keys_of(s, of) : NULL;
+        _Atomic(uint32_t) *known =
+            v->kind == VECTOR_CODES ? scan_keys_of(from->scan, source) : NULL;
         if (v->kind == VECTOR_CODES && !known)
             return finish_budget_error(&r->budget, e);
-        scan_take(w, v, from->overlaps ? claimed : NULL, &taken);
-        for (uint32_t n = 0; n < taken.count; n++) {
-            uint32_t k = taken.all ? n : taken.at[n], row = w->rows[k];
+        for (uint32_t row = 0; v->kind != VECTOR_ABSENT && row < w->row_count; row++) {
+            if (out[row] || (!v->all_present && !vector_has(v, row)))
+                continue; /* the first source that has it */
             uint32_t key =
                 known ? atomic_load_explicit(&known[v->codes[row]], memory_order_relaxed) : 0;
             if (unlikely(!key)) {
-                key = put_text(r, scan_value(v, of->type, row, &scratch), known != NULL);
+                key = put_text(r, scan_value(v, source->type, row, &scratch), known != NULL);
                 if (known)
                     atomic_store_explicit(&known[v->codes[row]], key, memory_order_relaxed);
             }
-            out[k] = key;
+            out[row] = key;
         }
     }
     return atomic_load(&r->budget.failed) ? finish_budget_error(&r->budget, e) : SK_OK;
 }
 
-/* ---- which side a row is of ---- */
+/* ---- a block ---- */
 
 static sk_code load_weights(differ_worker *w, err *e)
 {
@@ -145,89 +75,6 @@ static sk_code load_weights(differ_worker *w, err *e)
         other |= w->weights[row] ^ 1;
     }
     w->has_weights = other != 0;
-    return code;
-}
-
-/* Rows that may be compared at all. */
-static sk_code find_spans(differ_run *r, differ_worker *w, uint64_t *out, err *e)
-{
-    const vector *v;
-    memset(out, 0xff, VECTOR_WORDS * sizeof *out);
-    if (r->query->rows != DIFFER_ROWS_SPANS)
-        return SK_OK;
-    sk_code code = scan_read(&w->scans[SCAN_ALL], PART_SPAN_ID, &v, e);
-    if (code == SK_OK)
-        scan_present(v, out);
-    return code;
-}
-
-/* Finds the rows of both sides; *ret false: none, or the block is left out. */
-static sk_code find_sides(differ_run *r, differ_worker *w, uint32_t number, uint32_t block,
-                          bool *ret, err *e)
-{
-    scan_worker *all = &w->scans[SCAN_ALL];
-    uint32_t damaged = 0;
-    *ret = false;
-    uint64_t spans[VECTOR_WORDS];
-    sk_code code = scan_block(all, number, block, e);
-    if (code != SK_OK || all->count == 0)
-        return code;
-    for (uint32_t s = SCAN_SELECTION; code == SK_OK && s < r->scan_count; s++) {
-        damaged += w->scans[s].damage.blocks;
-        code = scan_block(&w->scans[s], number, block, e);
-        damaged -= w->scans[s].damage.blocks;
-    }
-    if (code == SK_OK && !damaged)
-        code = find_spans(r, w, spans, e);
-    if (code != SK_OK || damaged)
-        return code;
-    const scan_worker *selected = &w->scans[SCAN_SELECTION], *base = &w->scans[SCAN_BASELINE];
-    for (uint32_t i = 0; i < VECTOR_WORDS; i++) {
-        uint64_t whole = all->selected[i] & spans[i];
-        uint64_t in = selected->count ? whole & selected->selected[i] : 0;
-        uint64_t rest = whole & ~in;
-        if (r->has_baseline)
-            rest &= base->count ? base->selected[i] : 0;
-        w->sides[DIFFER_SELECTION][i] = in;
-        w->sides[DIFFER_BASELINE][i] = rest;
-        *ret |= (in | rest) != 0;
-    }
-    return SK_OK;
-}
-
-/* Notes the traces of both sides, and keeps only rows that are in the sample. */
-static sk_code look_at_traces(differ_run *r, differ_worker *w, err *e)
-{
-    const vector *v, *times;
-    scan_worker *all = &w->scans[SCAN_ALL];
-    uint64_t last[DIFFER_SIDES] = {0};
-    bool is_sample = r->keep[0] != UINT64_MAX || r->keep[1] != UINT64_MAX;
-    if (!is_sample && !r->query->wants_suspects && !r->query->wants_words)
-        return SK_OK;
-    sk_code code = scan_read(all, PART_TRACE_ID, &v, e);
-    if (code == SK_OK)
-        code = scan_read(all, PART_TIME, &times, e);
-    for (uint32_t side = 0; code == SK_OK && side < DIFFER_SIDES; side++) {
-        bool is_noted = side == DIFFER_SELECTION || !r->all_others_are_baseline;
-        if (!is_noted && !is_sample)
-            continue;
-        for (uint32_t word = 0; word < VECTOR_WORDS; word++)
-            for (uint64_t left = w->sides[side][word]; left; left &= left - 1) {
-                uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(left);
-                bool has_trace = vector_has(v, row) && trace_id_is_set(v->trace_ids[row]);
-                uint64_t hash = has_trace ? differ__trace_hash(v->trace_ids[row])
-                                          : hash_mix((uint64_t)times->ints[row]) | 1;
-                if (hash_mix(hash) > r->keep[side]) {
-                    w->sides[side][word] &= ~(left & -left);
-                    continue;
-                }
-                if (!has_trace || !is_noted || hash == last[side])
-                    continue;
-                last[side] = hash;
-                if (!differ__add(r, &w->traces[side], &hash, sizeof hash))
-                    return finish_budget_error(&r->budget, e);
-            }
-    }
     return code;
 }
 
@@ -251,34 +98,64 @@ static void add_totals(differ_worker *w)
         }
 }
 
+static sk_code count_rows(differ_run *r, differ_worker *w, uint32_t number, uint32_t block, err *e)
+{
+    sk_code code = load_weights(w, e);
+    if (code == SK_OK)
+        code = differ__look_at_traces(r, w, e);
+    if (code == SK_OK)
+        code = differ__count_block(r, w, number, block, e);
+    if (code == SK_OK)
+        add_totals(w);
+    return code;
+}
+
+static bool has_rows(const differ_worker *w)
+{
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < VECTOR_WORDS; i++)
+        any |= w->sides[DIFFER_SELECTION][i] | w->sides[DIFFER_BASELINE][i];
+    return any != 0;
+}
+
 static sk_code count_block(differ_run *r, differ_worker *w, uint32_t number, uint32_t block, err *e)
 {
-    bool has_rows;
-    if (!(r->families >> r->scans[SCAN_ALL].parts[number].info.family & 1))
+    bool is_known;
+    scan *s = &r->scans[SCAN_ALL];
+    const differ_source spans = {s, &w->scans[SCAN_ALL], r->span_first, r->derived_first};
+    if (!(r->families >> s->parts[number].info.family & 1))
         return SK_OK;
-    sk_code code = find_sides(r, w, number, block, &has_rows, e);
-    if (code == SK_CORRUPT) {
-        scan_leave_out(&w->scans[SCAN_ALL], e);
+    sk_code code = differ__find_sides(r, w, number, block, &is_known, e);
+    if (code == SK_OK && !is_known)
         return SK_OK;
-    }
-    if (code != SK_OK || !has_rows)
-        return code;
-    if (r->pass == PASS_SIDES) {
+    if (code == SK_OK && r->pass == PASS_SIDES) {
         for (uint32_t side = 0; side < DIFFER_SIDES; side++)
             for (uint32_t i = 0; i < VECTOR_WORDS; i++)
                 w->seen[side] += (uint64_t)__builtin_popcountll(w->sides[side][i]);
         return SK_OK;
     }
-    code = load_weights(w, e);
-    if (code == SK_OK)
-        code = look_at_traces(r, w, e);
-    if (code == SK_OK)
-        code = differ__count_block(r, w, number, block, e);
-    if (code == SK_OK)
-        add_totals(w);
+    memcpy(w->met, w->sides, sizeof w->met);
+    if (code == SK_OK && has_rows(w))
+        code = count_rows(r, w, number, block, e);
+    if (code == SK_OK && r->spans_with_rows)
+        code = differ__span_block(r, w, &spans, e);
     if (code != SK_CORRUPT)
         return code;
     scan_leave_out(&w->scans[SCAN_ALL], e);
+    return SK_OK;
+}
+
+static sk_code measure_block(differ_run *r, differ_worker *w, uint32_t number, uint32_t block,
+                             err *e)
+{
+    const differ_source spans = {&r->span_scan, &w->spans, 0, DIFFER_NO_FIELD};
+    sk_code code = scan_block(&w->spans, number, block, e);
+    if (code != SK_OK || w->spans.count == 0)
+        return code;
+    code = differ__span_block(r, w, &spans, e);
+    if (code != SK_CORRUPT)
+        return code;
+    scan_leave_out(&w->spans, e);
     return SK_OK;
 }
 
@@ -305,7 +182,7 @@ static void run_morsel(void *ctx, uint32_t slot, uint32_t number)
             code = differ__line_block(r, w, m->part, b, &e);
         else if (code == SK_OK)
             code = r->pass == PASS_RUNS ? differ__note_runs(r, w, m->part, b, &e)
-                                        : differ__span_block(r, w, m->part, b, &e);
+                                        : measure_block(r, w, m->part, b, &e);
         int none = SK_OK;
         if (code != SK_OK && atomic_compare_exchange_strong(&r->stop, &none, (int)code)) {
             lock_take(&r->error_guard);
@@ -351,43 +228,15 @@ static sk_code choose_sample(differ_run *r, differences_result *ret, err *e)
     return SK_OK;
 }
 
-static bool gather_traces(differ_run *r)
-{
-    for (uint32_t i = 0; i < r->worker_count; i++)
-        for (uint32_t side = 0; side < DIFFER_SIDES; side++) {
-            const uint64_t *hashes = r->workers[i]->traces[side].at;
-            for (uint32_t n = 0; n < r->workers[i]->traces[side].count; n++)
-                (void)differ__put(r, &r->traces[side], hashes[n]);
-            differ__free(r, &r->workers[i]->traces[side], sizeof *hashes);
-        }
-    return !atomic_load(&r->budget.failed);
-}
-
-/* The traces that were met in more than one run. A hash shared by two traces only makes them wait. */
-static bool find_split(differ_run *r)
-{
-    differ_set met = {0};
-    for (uint32_t i = 0; i < r->worker_count; i++) {
-        const uint64_t *hashes = r->workers[i]->runs.at;
-        for (uint32_t n = 0; n < r->workers[i]->runs.count; n++)
-            if (!differ__put(r, &met, hashes[n]))
-                (void)differ__put(r, &r->split, hashes[n]);
-        differ__free(r, &r->workers[i]->runs, sizeof *hashes);
-    }
-    agg_free(&r->budget, met.slots, met.slot_count * sizeof *met.slots);
-    return !atomic_load(&r->budget.failed);
-}
-
-static sk_code suspect(differ_run *r, differences_result *ret, err *e)
+/* Spans of other rows' traces are read by themselves. */
+static sk_code read_spans(differ_run *r, err *e)
 {
     sk_code code = run_pass(r, PASS_RUNS, &r->span_scan, e);
-    if (code == SK_OK && !find_split(r))
+    if (code == SK_OK && !differ__find_split(r))
         code = finish_budget_error(&r->budget, e);
     for (uint32_t i = 0; i < r->worker_count; i++)
         r->workers[i]->spans.damage = (scan_damage){0};
-    if (code == SK_OK)
-        code = run_pass(r, PASS_SPANS, &r->span_scan, e);
-    return code == SK_OK ? differ__rank_suspects(r, ret, e) : code;
+    return code == SK_OK ? run_pass(r, PASS_SPANS, &r->span_scan, e) : code;
 }
 
 static sk_code read_lines(differ_run *r, differences_result *ret, err *e)
@@ -429,17 +278,20 @@ static sk_code compare(differ_run *r, differences_result *ret, err *e)
     }
     if (code == SK_OK)
         code = differ__rank_fields(r, ret, e);
-    if (code == SK_OK && !gather_traces(r))
+    if (code == SK_OK && !differ__gather_traces(r))
         code = finish_budget_error(&r->budget, e);
     bool has_sides = ret->totals.rows[0] && ret->totals.rows[1];
-    if (code == SK_OK && has_sides && r->query->wants_suspects)
-        code = suspect(r, ret, e);
+    bool wants_suspects = has_sides && r->query->wants_suspects;
+    if (code == SK_OK && wants_suspects && !r->spans_with_rows)
+        code = read_spans(r, e);
+    if (code == SK_OK && wants_suspects)
+        code = differ__rank_suspects(r, ret, e);
     return code == SK_OK && has_sides && r->query->wants_words ? read_lines(r, ret, e) : code;
 }
 
 /* ---- the call ---- */
 
-/* Of spans their own time and the way to them are compared like any field. */
+/* Of spans their own time and the way to them are compared like any field, and the same scan tells what suspects are judged by. */
 static bool make_plans(differ_run *r)
 {
     static const plan_derived derived[] = {DERIVED_SELF_MS, DERIVED_GAP_MS};
@@ -450,7 +302,8 @@ static bool make_plans(differ_run *r)
     if (r->query->rows != DIFFER_ROWS_SPANS)
         return true;
     plan *p = &r->plans[SCAN_ALL];
-    plan_field *fields = ARENA_ARRAY(r->scratch, plan_field, p->field_count + COUNT_OF(derived));
+    plan_field *fields = ARENA_ARRAY(
+        r->scratch, plan_field, p->field_count + COUNT_OF(derived) + differ__span_field_count());
     if (!fields)
         return false;
     if (p->field_count)
@@ -461,7 +314,9 @@ static bool make_plans(differ_run *r)
         fields[p->field_count++] =
             (plan_field){.name = span_text(plan_derived_name(derived[i])), .derived = derived[i]};
     p->fields = fields;
-    return true;
+    r->span_first = p->field_count;
+    r->spans_with_rows = r->query->wants_suspects;
+    return !r->spans_with_rows || differ__span_fields(r->scratch, fields, &p->field_count);
 }
 
 static bool needs_traces(const differ_run *r)
@@ -485,9 +340,11 @@ static sk_code open_scans(differ_run *r, uint32_t environment, snapshot *s, err 
     }
     const plan times = {.start_ns = r->query->all->start_ns, .end_ns = r->query->all->end_ns};
     r->span_plan = r->line_plan = times;
-    r->span_plan.fields = differ__span_fields(r->scratch, &r->span_plan.field_count);
+    plan_field *fields = ARENA_ARRAY(r->scratch, plan_field, differ__span_field_count());
+    r->span_plan.fields = fields;
     r->line_plan.fields = differ__line_fields(r->scratch, &r->line_plan.field_count);
-    if (code == SK_OK && (!r->span_plan.fields || !r->line_plan.fields))
+    if (code == SK_OK && (!fields || !r->line_plan.fields ||
+                          !differ__span_fields(r->scratch, fields, &r->span_plan.field_count)))
         code = err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
     if (code == SK_OK) {
         code = scan_open(&r->span_scan, &r->span_plan, s, &r->budget, r->scratch, e);
@@ -532,9 +389,9 @@ static void free_workers(differ_run *r, differences_result *ret)
         }
         differ__free_counts(r, w);
         differ__free_spans(r, w);
+        agg_free(&r->budget, w->services, VECTOR_ROWS * sizeof *w->services);
         for (uint32_t side = 0; side < DIFFER_SIDES; side++)
-            differ__free(r, &w->traces[side], sizeof(uint64_t));
-        differ__free(r, &w->runs, sizeof(uint64_t));
+            item_list_free(&r->budget, &w->traces[side], sizeof(uint64_t));
         agg_free(&r->budget, w, sizeof *w);
     }
     differ__free_words(r);

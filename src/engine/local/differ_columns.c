@@ -1,0 +1,120 @@
+/*
+ * engine/local/differ_columns.c: traces that lie whole in a block of a sealed segment, column by column, to cells of spans that are alike:
+ * parents are row distances, self times come with the derived fields, and no span has to be put together. Says what differ_trace.c would
+ * say. Called by differ_spans.c.
+ */
+#include "engine/local/derive.h"
+#include "engine/local/differ.h"
+
+enum { REMOTE_CHILD = 1, ERROR_CHILD = 2, IS_REMOTE = 4 };
+
+static sk_code read_self_times(const differ_source *from, span_rows *rows, err *e)
+{
+    const scan_field *field = &from->worker->at->fields[from->self_field];
+    memset(rows->self_ns, 0xff, rows->count * sizeof rows->self_ns[0]);
+    for (uint32_t i = 0; i < field->count; i++) {
+        const vector *v;
+        sk_code code = scan_read_source(from->worker, &field->sources[i], &v, e);
+        if (code != SK_OK)
+            return code;
+        if (v->kind != VECTOR_FLOATS)
+            continue;
+        for (uint32_t row = 0; row < rows->count; row++)
+            if (v->all_present || vector_has(v, row))
+                rows->self_ns[row] = derive_duration(v->floats[row]);
+    }
+    return SK_OK;
+}
+
+sk_code differ__columns_open(const differ_source *from, span_rows *rows, err *e)
+{
+    const scan_worker *w = from->worker;
+    const plan *p = from->scan->plan;
+    rows->by_column = from->self_field != DIFFER_NO_FIELD && !w->at->info.is_open &&
+                      w->at->info.has_unique_ids && w->bounds.min_time_ns >= p->start_ns &&
+                      w->bounds.max_time_ns < p->end_ns;
+    if (!rows->by_column)
+        return SK_OK;
+    sk_code code = part_read_parents(w->reader, w->block, rows->parents, NULL, e);
+    return code == SK_OK ? read_self_times(from, rows, e) : code;
+}
+
+/* Spans stand before the other rows of their trace; false: these do not. */
+static bool find_spans(const span_rows *rows, uint32_t first, uint32_t *end)
+{
+    uint32_t at = first;
+    if (!rows->id)
+        return true;
+    while (at < *end && vector_has(rows->id, at) && rows->id->ids[at])
+        at++;
+    for (uint32_t i = at; i < *end; i++)
+        if (vector_has(rows->id, i) && rows->id->ids[i])
+            return false;
+    *end = at;
+    return true;
+}
+
+/* What a span's children are, and by which span its service was entered; false: a parent is not before its child. */
+static bool mark_rows(span_rows *rows, uint32_t first, uint32_t end)
+{
+    for (uint32_t k = first; k < end; k++) {
+        uint32_t parent = rows->parents[k] - rows->first_row;
+        rows->marks[k] = 0;
+        rows->entries[k] = k;
+        rows->visits[k] = 0;
+        if (rows->parents[k] == UINT32_MAX)
+            continue;
+        if (parent < first || parent >= k)
+            return false;
+        bool is_elsewhere = rows->services[k] != rows->services[parent] ||
+                            rows->instances[k] != rows->instances[parent],
+             is_consumer = rows->kinds[k] == KIND_CONSUMER;
+        rows->marks[k] = is_elsewhere && !is_consumer ? IS_REMOTE : 0;
+        rows->marks[parent] |= (uint8_t)((is_elsewhere && !is_consumer ? REMOTE_CHILD : 0) |
+                                         (rows->errors[k] ? ERROR_CHILD : 0));
+        if (!is_elsewhere && !is_consumer)
+            rows->entries[k] = rows->entries[parent];
+    }
+    return true;
+}
+
+/* A span's own work, and the way to it. */
+static bool measure_row(differ_run *r, differ_worker *w, span_rows *rows, uint32_t k,
+                        uint32_t side)
+{
+    uint32_t weight = (uint32_t)rows->rate->ints[k], parent = rows->parents[k] - rows->first_row;
+    int64_t self_ns = rows->self_ns[k];
+    uint32_t like =
+        differ__like(r, w, rows->services[k], rows->names[k], rows->instances[k]);
+    if (like == DIFFER_NO_LIKE)
+        return false;
+    differ_cell *own = &((differ_like *)w->likes.at)[like].own;
+    rows->likes[k] = like;
+    differ__add_row(own, side, weight, rows->errors[k] && !(rows->marks[k] & ERROR_CHILD));
+    if (self_ns >= 0 && !(rows->marks[k] & (REMOTE_CHILD | ERROR_CHILD))) {
+        differ__add_time(own, side, weight, self_ns);
+        rows->visits[rows->entries[k]] += self_ns;
+    }
+    if (!(rows->marks[k] & IS_REMOTE) || rows->durations[k] < 0 ||
+        rows->durations[parent] < rows->durations[k] || rows->self_ns[parent] < 0)
+        return true;
+    return differ__add_way(r, w, rows->services[parent], like, side, weight,
+                           rows->self_ns[parent]);
+}
+
+bool differ__measure_columns(differ_run *r, differ_worker *w, uint32_t first, uint32_t end,
+                             uint32_t side, bool *ret_is_done)
+{
+    span_rows *rows = w->rows;
+    *ret_is_done = find_spans(rows, first, &end) && mark_rows(rows, first, end);
+    if (!*ret_is_done)
+        return true;
+    for (uint32_t k = first; k < end; k++)
+        if (!measure_row(r, w, rows, k, side))
+            return false;
+    for (uint32_t k = first; k < end; k++)
+        if (rows->entries[k] == k)
+            differ__add_time(&((differ_like *)w->likes.at)[rows->likes[k]].visit, side,
+                             (uint32_t)rows->rate->ints[k], rows->visits[k]);
+    return true;
+}
