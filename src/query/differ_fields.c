@@ -25,22 +25,9 @@ typedef struct ranker {
 
 /* ---- numbers in buckets ---- */
 
-#define BUCKET_BITS  18 /* sign, exponent, 6 bits of the fraction */
-#define BUCKET_SHIFT (64 - BUCKET_BITS)
-
-uint32_t differ_bucket(double v)
-{
-    uint64_t bits;
-    if (v == 0)
-        v = 0; /* one zero */
-    memcpy(&bits, &v, sizeof bits);
-    bits = bits >> 63 ? ~bits : bits | (uint64_t)1 << 63; /* ascending */
-    return (uint32_t)(bits >> BUCKET_SHIFT);
-}
-
 static double bucket_start(uint64_t bucket)
 {
-    uint64_t bits = bucket << BUCKET_SHIFT;
+    uint64_t bits = bucket << (64 - DIFFER_BUCKET_BITS);
     double v;
     bits = bits >> 63 ? bits & ~((uint64_t)1 << 63) : ~bits;
     memcpy(&v, &bits, sizeof v);

@@ -90,7 +90,17 @@ sk_code differ_fields(differ_input *inputs, uint32_t count, const differ_totals 
                       uint32_t limit, arena *mem, differ_list *ret, err *e) must_use;
 
 /* The bucket of a number, for fields with more than DIFFER_NUMBERS_MAX: 64 an octave, in the order of numbers. */
-uint32_t differ_bucket(double v);
+#define DIFFER_BUCKET_BITS 18u /* sign, exponent, 6 bits of the fraction */
+
+static inline uint32_t differ_bucket(double v)
+{
+    uint64_t bits;
+    if (v == 0)
+        v = 0; /* one zero */
+    memcpy(&bits, &v, sizeof bits);
+    bits = bits >> 63 ? ~bits : bits | (uint64_t)1 << 63; /* ascending */
+    return (uint32_t)(bits >> (64 - DIFFER_BUCKET_BITS));
+}
 void differ_bucket_range(uint32_t bucket, double *ret_low, double *ret_high);
 
 /* ---- suspects ---- */

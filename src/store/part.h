@@ -30,6 +30,8 @@ typedef struct part_ops {
                          uint32_t count, vector *out, err *e);
     sk_code (*read_parents)(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
                             uint64_t *ret_ids, err *e);
+    /* NULL: nothing follows */
+    sk_code (*read_table)(part_reader *r, uint32_t col, uint32_t block, part_table *ret, err *e);
     sk_code (*trace_runs)(const part *p,
                           sk_code (*each)(void *ctx, const uint32_t *hashes, const uint32_t *rows,
                                           uint32_t count, err *e),

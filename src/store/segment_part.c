@@ -532,6 +532,25 @@ sk_code segment__read(part_reader *base, uint32_t col, uint32_t block, vector *o
     return segment__judge(r, code, e);
 }
 
+static sk_code read_table(part_reader *base, uint32_t col, uint32_t block, part_table *ret, err *e)
+{
+    segment_reader *r = (segment_reader *)base;
+    directory_column *c = &r->directory->columns[col];
+    column_index *x;
+    if (c->form != COLUMN_DERIVED)
+        return SK_OK;
+    sk_code code = segment_load_index(r->segment, c, &x, e);
+    if (code != SK_OK || (x->blocks[block].tag & BLOCK_FORMS) != BLOCK_DERIVED)
+        return segment__judge(r, code, e);
+    const block_entry *b = &x->blocks[block];
+    if (segment__kind_of(col, c->type) == VECTOR_CODES)
+        code = segment_load_texts(x, (uint32_t)b->min, (uint32_t)b->max, e);
+    if (code == SK_OK)
+        *ret = (part_table){c->source,       x->table.entries, x->table.has,
+                            x->table.values, b->min,           b->max};
+    return segment__judge(r, code, e);
+}
+
 const part_ops segment_part_ops = {.info = get_info,
                                    .block = get_block,
                                    .column = get_column,
@@ -547,5 +566,6 @@ const part_ops segment_part_ops = {.info = get_info,
                                    .read = segment__read,
                                    .read_rows = segment__read_rows,
                                    .read_parents = segment__read_parents,
+                                   .read_table = read_table,
                                    .trace_runs = segment__trace_runs,
                                    .find_trace = segment__find_trace};

@@ -240,6 +240,12 @@ sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_RO
     return r->part->ops->read_parents(r, block, out, ret_ids, e);
 }
 
+sk_code part_read_table(part_reader *r, uint32_t col, uint32_t block, part_table *ret, err *e)
+{
+    ret->entry_count = 0;
+    return r->part->ops->read_table ? r->part->ops->read_table(r, col, block, ret, e) : SK_OK;
+}
+
 uint32_t part_trace_hash(trace_id id)
 {
     return trace_index_hash(id);

@@ -88,6 +88,18 @@ sk_code part_read_rows(part_reader *r, uint32_t column, uint32_t block, uint32_t
  * NULL): the parent's id where a row has a parent whose row is not told, else 0. */
 sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
                           uint64_t *ret_ids, err *e) must_use;
+/* How a column's values in a block follow from the codes of another: what each row has is in the entry of its code there. */
+typedef struct part_table {
+    uint32_t source; /* that other column */
+    uint32_t
+        entry_count;    /* 0: it does not follow. Entry 0: where the other has no value; 1 + code */
+    const uint8_t *has; /* per entry: 1 when the row has a value */
+    const uint64_t
+        *values; /* codes, bits of numbers, 0 or 1. Only those of codes that occur are in range */
+    uint64_t min, max; /* of codes: those whose texts may be asked for */
+} part_table;
+sk_code part_read_table(part_reader *r, uint32_t column, uint32_t block, part_table *ret,
+                        err *e) must_use;
 uint64_t part_reader_bytes(const part_reader *r); /* read from disk or memory so far */
 
 /* The runs of rows of one trace that a sealed part's index holds: their hashes and first rows, a page at a time, ascending by

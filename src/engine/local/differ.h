@@ -3,7 +3,9 @@
  *
  * differences.c     the call, the passes
  * differ_sides.c    which side rows and traces are of
- * differ_count.c    values of all fields
+ * differ_count.c    values of all fields, by block and column
+ * differ_codes.c    columns that follow from another's codes
+ * differ_values.c   a field's different values, and the answer
  * differ_spans.c    a block's spans, and which way each trace goes
  * differ_columns.c  whole traces of a block to cells, column by column
  * differ_trace.c    any other trace, put together
@@ -29,21 +31,26 @@ typedef struct differ_set {
 /* ---- counting ---- */
 
 typedef struct value_entry {
-    uint64_t key; /* texts: hash; numbers: bits; buckets: differ_bucket */
+    uint64_t key; /* texts: hash; numbers: bits */
     span text;
     uint64_t weight[DIFFER_SIDES];
 } value_entry;
 
-typedef struct value_table { /* by key */
-    uint32_t count, slot_count;
-    uint32_t *slots; /* entry + 1 */
-    value_entry *entries;
-    uint32_t capacity;
-} value_table;
+/* Weights by differ_bucket. */
+#define BUCKETS_OCTAVE 64u
+#define BUCKET_OCTAVES 4096u
+
+typedef struct bucket_octave {
+    uint64_t weight[BUCKETS_OCTAVE][DIFFER_SIDES];
+} bucket_octave;
+
+typedef struct bucket_counts {
+    bucket_octave *octaves[BUCKET_OCTAVES]; /* NULL: nothing */
+} bucket_counts;
 
 typedef struct field_counts {
-    value_table texts, numbers;
-    bool in_buckets; /* the numbers are */
+    item_table texts, numbers; /* value_entry, by key */
+    bucket_counts *buckets;    /* many different numbers: they are here */
     uint64_t rows[DIFFER_SIDES], weight[DIFFER_SIDES];
 } field_counts;
 
@@ -54,13 +61,20 @@ typedef struct column_counts {
     uint64_t *weights;
 } column_counts;
 
+/* Rows of the block at hand by a column's code: entry 0 those without a value, 1 + code. */
+typedef struct code_counts {
+    bool is_counted; /* of this block */
+    uint32_t entry_count, touched_count;
+    uint32_t *touched;              /* entries with rows */
+    uint32_t (*rows)[DIFFER_SIDES]; /* per entry */
+} code_counts;
+
 #define DIFFER_NUMBER_SLOTS 4096u
 
 typedef struct number_slot {
     const field_counts *of; /* NULL: free */
     uint64_t key;
     uint32_t entry;
-    bool in_buckets; /* when it was remembered */
 } number_slot;
 
 /* ---- spans ---- */
@@ -144,7 +158,9 @@ typedef struct differ_worker {
     field_counts *fields;
     uint32_t part; /* whose columns are counted; UINT32_MAX: none */
     column_counts *columns;
-    bool is_whole; /* both sides are the whole block, and no row weighs more than 1 */
+    uint32_t code_column_count;
+    code_counts *codes; /* by column number: of those from which others follow */
+    bool is_whole;      /* both sides are the whole block, and no row weighs more than 1 */
     number_slot numbers[DIFFER_NUMBER_SLOTS];
     uint64_t met[DIFFER_SIDES][VECTOR_WORDS]; /* sides, before any sampling */
     item_list traces[DIFFER_SIDES], runs;     /* hashes, one a run of rows */
@@ -246,8 +262,30 @@ bool differ__list_fields(differ_run *r) must_use;
 sk_code differ__count_block(differ_run *r, differ_worker *w, uint32_t number, uint32_t block,
                             err *e) must_use;
 bool differ__end_part(differ_run *r, differ_worker *w) must_use; /* false: the budget has failed */
-sk_code differ__rank_fields(differ_run *r, differences_result *ret, err *e) must_use;
 void differ__free_counts(differ_run *r, differ_worker *w);
+
+/* Of the part at hand; NULL: the budget has failed. */
+column_counts *differ__column(differ_run *r, differ_worker *w, uint32_t number) must_use;
+
+/* ---- differ_codes.c ---- */
+bool differ__open_codes(differ_run *r, differ_worker *w, uint32_t columns) must_use;
+void differ__close_codes(differ_run *r, differ_worker *w);
+void differ__forget_codes(differ_worker *w); /* before each block */
+/* Counts a column of the block at hand by the codes of another (`counts` false: only reads those), or by its own when others follow
+ * from it. *ret false: it must be read. */
+sk_code differ__follow(differ_run *r, differ_worker *w, uint32_t number, uint32_t field,
+                       bool counts, bool *ret, err *e) must_use;
+
+/* ---- differ_values.c: false: the budget has failed ---- */
+bool differ__count_text(differ_run *r, field_counts *f, span text,
+                        const uint64_t *weights) must_use;
+bool differ__count_number(differ_run *r, differ_worker *w, field_counts *f, double v, uint32_t side,
+                          uint64_t weight) must_use;
+/* Of those rows of one side. */
+bool differ__count_numbers(differ_run *r, differ_worker *w, field_counts *f, const vector *v,
+                           const uint64_t *rows, uint32_t side) must_use;
+void differ__free_values(differ_run *r, field_counts *f);
+sk_code differ__rank_fields(differ_run *r, differences_result *ret, err *e) must_use;
 
 /* ---- differ_spans.c ---- */
 uint32_t differ__span_field_count(void);

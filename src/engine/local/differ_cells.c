@@ -22,8 +22,8 @@ static uint32_t find_like(differ_run *r, differ_worker *w, uint32_t service, uin
     differ_like *made = item_table_add(&r->budget, &w->likes, hash, sizeof *made);
     if (!made)
         return DIFFER_NO_LIKE;
-    made->own = (differ_cell){
-        .kind = DIFFER_OWN, .service = service, .name = name, .instance = instance};
+    made->own =
+        (differ_cell){.kind = DIFFER_OWN, .service = service, .name = name, .instance = instance};
     made->visit = made->own;
     made->visit.kind = DIFFER_VISIT;
     return w->likes.count - 1;

@@ -79,13 +79,11 @@ static bool mark_rows(span_rows *rows, uint32_t first, uint32_t end)
 }
 
 /* A span's own work, and the way to it. */
-static bool measure_row(differ_run *r, differ_worker *w, span_rows *rows, uint32_t k,
-                        uint32_t side)
+static bool measure_row(differ_run *r, differ_worker *w, span_rows *rows, uint32_t k, uint32_t side)
 {
     uint32_t weight = (uint32_t)rows->rate->ints[k], parent = rows->parents[k] - rows->first_row;
     int64_t self_ns = rows->self_ns[k];
-    uint32_t like =
-        differ__like(r, w, rows->services[k], rows->names[k], rows->instances[k]);
+    uint32_t like = differ__like(r, w, rows->services[k], rows->names[k], rows->instances[k]);
     if (like == DIFFER_NO_LIKE)
         return false;
     differ_cell *own = &((differ_like *)w->likes.at)[like].own;
@@ -98,8 +96,7 @@ static bool measure_row(differ_run *r, differ_worker *w, span_rows *rows, uint32
     if (!(rows->marks[k] & IS_REMOTE) || rows->durations[k] < 0 ||
         rows->durations[parent] < rows->durations[k] || rows->self_ns[parent] < 0)
         return true;
-    return differ__add_way(r, w, rows->services[parent], like, side, weight,
-                           rows->self_ns[parent]);
+    return differ__add_way(r, w, rows->services[parent], like, side, weight, rows->self_ns[parent]);
 }
 
 bool differ__measure_columns(differ_run *r, differ_worker *w, uint32_t first, uint32_t end,

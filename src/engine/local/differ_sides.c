@@ -174,4 +174,3 @@ bool differ__find_split(differ_run *r)
     agg_free(&r->budget, met.slots, met.slot_count * sizeof *met.slots);
     return !atomic_load(&r->budget.failed);
 }
-

@@ -89,11 +89,13 @@ static sk_code read_errors(const differ_source *from, uint8_t *out, uint32_t cou
             sk_code code = scan_read_source(from->worker, of, &v, e);
             if (code != SK_OK)
                 return code;
-            bool is_status = f == SPAN_STATUS && v->kind == VECTOR_INTS;
+            bool is_plain = f == SPAN_STATUS && v->kind == VECTOR_INTS;
             for (uint32_t row = 0; v->kind != VECTOR_ABSENT && row < count; row++)
-                if (is_status) /* what is absent has 0 */
+                if (!v->all_present && !vector_has(v, row))
+                    continue;
+                else if (is_plain)
                     out[row] |= v->ints[row] == 2;
-                else if (vector_has(v, row))
+                else
                     out[row] |= is_error(f, scan_value(v, of->type, row, &scratch));
         }
     }

@@ -230,10 +230,10 @@ static span text_of(void *ctx, uint32_t number)
 sk_code differ__rank_suspects(differ_run *r, differences_result *ret, err *e)
 {
     item_table cells = {0};
-    sk_code code = measure_deferred(r) && differ__merge_cells(r, &cells)
-                       ? differ_suspects_of(cells.at, cells.count, text_of, r, r->mem,
-                                            &ret->suspects, e)
-                       : finish_budget_error(&r->budget, e);
+    sk_code code =
+        measure_deferred(r) && differ__merge_cells(r, &cells)
+            ? differ_suspects_of(cells.at, cells.count, text_of, r, r->mem, &ret->suspects, e)
+            : finish_budget_error(&r->budget, e);
     item_table_free(&r->budget, &cells, sizeof(differ_cell));
     return code;
 }

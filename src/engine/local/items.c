@@ -14,8 +14,7 @@ static uint32_t grown_capacity(uint32_t capacity)
 
 static bool grow(agg_budget *b, void **at, uint32_t capacity, size_t item_bytes)
 {
-    void *grown =
-        agg_realloc(b, *at, capacity * item_bytes, grown_capacity(capacity) * item_bytes);
+    void *grown = agg_realloc(b, *at, capacity * item_bytes, grown_capacity(capacity) * item_bytes);
     if (grown)
         *at = grown;
     return grown != NULL;
