@@ -115,14 +115,38 @@ bool differ__count_number(differ_run *r, differ_worker *w, field_counts *f, doub
     return f->numbers.count <= DIFFER_NUMBERS_MAX || put_in_buckets(r, f);
 }
 
+static inline double number_at(const vector *v, uint32_t row)
+{
+    return v->kind == VECTOR_INTS ? (double)v->ints[row] : v->floats[row];
+}
+
+/* A block's worth of them at once. False: the budget has failed. */
+static bool count_in_buckets(differ_run *r, const differ_worker *w, bucket_counts *b,
+                             const vector *v, const uint64_t *rows, uint32_t side)
+{
+    for (uint32_t word = 0; word < VECTOR_WORDS; word++)
+        for (uint64_t left = rows[word]; left; left &= left - 1) {
+            uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(left),
+                     bucket = differ_bucket(number_at(v, row));
+            bucket_octave *octave = b->octaves[bucket / BUCKETS_OCTAVE];
+            uint64_t *to =
+                likely(octave) ? octave->weight[bucket % BUCKETS_OCTAVE] : weights_of(r, b, bucket);
+            if (unlikely(!to))
+                return false;
+            to[side] += w->has_weights ? w->weights[row] : 1;
+        }
+    return true;
+}
+
 bool differ__count_numbers(differ_run *r, differ_worker *w, field_counts *f, const vector *v,
                            const uint64_t *rows, uint32_t side)
 {
-    bool is_int = v->kind == VECTOR_INTS;
+    if (f->buckets)
+        return count_in_buckets(r, w, f->buckets, v, rows, side);
     for (uint32_t word = 0; word < VECTOR_WORDS; word++)
         for (uint64_t left = rows[word]; left; left &= left - 1) {
             uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(left);
-            double number = is_int ? (double)v->ints[row] : v->floats[row];
+            double number = number_at(v, row);
             if (!differ__count_number(r, w, f, number, side, w->has_weights ? w->weights[row] : 1))
                 return false;
         }
