@@ -537,18 +537,30 @@ static sk_code read_table(part_reader *base, uint32_t col, uint32_t block, part_
     segment_reader *r = (segment_reader *)base;
     directory_column *c = &r->directory->columns[col];
     column_index *x;
-    if (c->form != COLUMN_DERIVED)
+    if (c->form == COLUMN_RARE)
         return SK_OK;
     sk_code code = segment_load_index(r->segment, c, &x, e);
-    if (code != SK_OK || (x->blocks[block].tag & BLOCK_FORMS) != BLOCK_DERIVED)
+    if (code != SK_OK)
         return segment__judge(r, code, e);
     const block_entry *b = &x->blocks[block];
+    uint8_t form = b->tag & BLOCK_FORMS;
+    bool is_constant = form == BLOCK_CONSTANT && (b->tag & BLOCK_ALL_PRESENT);
+    if (form != BLOCK_DERIVED && !is_constant)
+        return SK_OK;
     if (segment__kind_of(col, c->type) == VECTOR_CODES)
         code = segment_load_texts(x, (uint32_t)b->min, (uint32_t)b->max, e);
-    if (code == SK_OK)
-        *ret = (part_table){c->source,       x->table.entries, x->table.has,
-                            x->table.values, b->min,           b->max};
-    return segment__judge(r, code, e);
+    if (code != SK_OK)
+        return segment__judge(r, code, e);
+    *ret = (part_table){.min = b->min, .max = b->max, .is_constant = is_constant};
+    if (is_constant) {
+        ret->constant = b->place;
+        return SK_OK;
+    }
+    ret->source = c->source;
+    ret->entry_count = x->table.entries;
+    ret->has = x->table.has;
+    ret->values = x->table.values;
+    return SK_OK;
 }
 
 const part_ops segment_part_ops = {.info = get_info,

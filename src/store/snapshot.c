@@ -242,7 +242,7 @@ sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_RO
 
 sk_code part_read_table(part_reader *r, uint32_t col, uint32_t block, part_table *ret, err *e)
 {
-    ret->entry_count = 0;
+    *ret = (part_table){0};
     return r->part->ops->read_table ? r->part->ops->read_table(r, col, block, ret, e) : SK_OK;
 }
 

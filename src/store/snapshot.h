@@ -88,15 +88,15 @@ sk_code part_read_rows(part_reader *r, uint32_t column, uint32_t block, uint32_t
  * NULL): the parent's id where a row has a parent whose row is not told, else 0. */
 sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
                           uint64_t *ret_ids, err *e) must_use;
-/* How a column's values in a block follow from the codes of another: what each row has is in the entry of its code there. */
+/* How a column's values in a block follow from the codes of another: entry 0 is what a row has in which that has no value, entry
+ * 1 + c what goes with its code c. Only values of codes that occur are in range. */
 typedef struct part_table {
-    uint32_t source; /* that other column */
-    uint32_t
-        entry_count;    /* 0: it does not follow. Entry 0: where the other has no value; 1 + code */
-    const uint8_t *has; /* per entry: 1 when the row has a value */
-    const uint64_t
-        *values; /* codes, bits of numbers, 0 or 1. Only those of codes that occur are in range */
-    uint64_t min, max; /* of codes: those whose texts may be asked for */
+    uint32_t source, entry_count; /* 0: it does not follow */
+    const uint8_t *has;           /* per entry: 1 when the row has a value */
+    const uint64_t *values;       /* codes, bits of numbers, 0 or 1 */
+    uint64_t min, max;            /* of codes: those whose texts may be asked for */
+    bool is_constant;             /* instead: every row has `constant` */
+    uint64_t constant;
 } part_table;
 sk_code part_read_table(part_reader *r, uint32_t column, uint32_t block, part_table *ret,
                         err *e) must_use;

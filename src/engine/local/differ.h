@@ -158,6 +158,7 @@ typedef struct differ_worker {
     field_counts *fields;
     uint32_t part; /* whose columns are counted; UINT32_MAX: none */
     column_counts *columns;
+    uint32_t block_rows[DIFFER_SIDES]; /* of the block at hand */
     uint32_t code_column_count;
     code_counts *codes; /* by column number: of those from which others follow */
     bool is_whole;      /* both sides are the whole block, and no row weighs more than 1 */

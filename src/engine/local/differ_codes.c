@@ -197,12 +197,24 @@ sk_code differ__follow(differ_run *r, differ_worker *w, uint32_t number, uint32_
                                                              : finish_budget_error(&r->budget, e);
     }
     sk_code code = part_read_table(all->reader, number, all->block, &t, e);
-    if (code != SK_OK || t.entry_count == 0 ||
-        part_dictionary(all->at->part, t.source)->count >= CODES_MAX)
+    if (code != SK_OK || (!t.is_constant && t.entry_count == 0))
         return code;
-    const code_counts *c = count_codes(r, w, t.source, e);
-    if (!c)
-        return e->code;
+    static const uint8_t has = 1;
+    uint32_t whole_entry = 0;
+    code_counts whole = {.entry_count = 1, .touched_count = 1, .touched = &whole_entry};
+    const code_counts *c = &whole;
+    if (t.is_constant) { /* as if it followed from a column that no row has */
+        whole.rows = &w->block_rows;
+        t.entry_count = 1;
+        t.has = &has;
+        t.values = &t.constant;
+    } else if (part_dictionary(all->at->part, t.source)->count >= CODES_MAX) {
+        return SK_OK;
+    } else {
+        c = count_codes(r, w, t.source, e);
+        if (!c)
+            return e->code;
+    }
     *ret = true;
     field_type type = part_column_get(all->at->part, number).type;
     vector_kind kind = type == FIELD_STRING ? VECTOR_CODES

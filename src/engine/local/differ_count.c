@@ -279,11 +279,13 @@ sk_code differ__count_block(differ_run *r, differ_worker *w, uint32_t number, ui
                             err *e)
 {
     sk_code code = move_to_part(r, w, number, e);
-    uint64_t count = 0;
-    for (uint32_t side = 0; side < DIFFER_SIDES; side++)
+    for (uint32_t side = 0; side < DIFFER_SIDES; side++) {
+        w->block_rows[side] = 0;
         for (uint32_t i = 0; i < VECTOR_WORDS; i++)
-            count += (uint64_t)__builtin_popcountll(w->sides[side][i]);
-    w->is_whole = !w->has_weights && count == w->scans[SCAN_ALL].row_count;
+            w->block_rows[side] += (uint32_t)__builtin_popcountll(w->sides[side][i]);
+    }
+    w->is_whole =
+        !w->has_weights && w->block_rows[0] + w->block_rows[1] == w->scans[SCAN_ALL].row_count;
     if (code == SK_OK)
         differ__forget_codes(w);
     /* All columns are read before anything is counted, so that a damaged one leaves the whole block out. */

@@ -370,6 +370,10 @@ static bool make_workers(differ_run *r)
         w->part = UINT32_MAX;
         for (uint32_t s = 0; s < r->scan_count; s++)
             scan_worker_init(&w->scans[s], &r->scans[s]);
+        for (uint32_t s = SCAN_SELECTION; s < r->scan_count; s++)
+            w->scans[s].peer = &w->scans[SCAN_ALL];
+        if (r->scan_count > SCAN_SELECTION)
+            w->scans[SCAN_ALL].peer = &w->scans[SCAN_SELECTION];
         scan_worker_init(&w->spans, &r->span_scan);
         scan_worker_init(&w->lines, &r->line_scan);
     }

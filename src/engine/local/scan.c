@@ -12,6 +12,7 @@
 #define MORSEL_BLOCKS 4u
 #define STRUCTURE_MORSEL_BLOCKS                                                                    \
     16u /* a block's neighbours are read with it: at a morsel's ends for nothing else */
+#define PEERS_MAX 2u
 #define SOURCES_MAX                                                                                \
     (16u * (FIELD_TYPE_COUNT + 1)) /* of one field: names of a convention, by type, and the id */
 
@@ -249,6 +250,7 @@ void scan_worker_init(scan_worker *w, scan *s)
     w->reader = NULL;
     w->slots = NULL;
     w->structure = NULL;
+    w->peer = NULL;
     w->slot_count = w->slot_capacity = w->slots_used = w->count = w->rows_in_order = 0;
     w->rows_scanned = w->bytes_read = w->bytes_of_reader = 0;
     w->damage = (scan_damage){0};
@@ -292,13 +294,32 @@ void scan_leave_out(scan_worker *w, const err *e)
     w->count = 0;
 }
 
-sk_code scan_read(scan_worker *w, uint32_t number, const vector **ret, err *e)
+static const vector *find_read(const scan_worker *w, uint32_t number)
 {
     for (uint32_t i = 0; i < w->slots_used; i++)
-        if (w->slots[i].column == number) {
-            *ret = w->slots[i].vector;
-            return SK_OK;
-        }
+        if (w->slots[i].column == number)
+            return w->slots[i].vector;
+    return NULL;
+}
+
+/* Derived columns are numbered by each scan's own plan. */
+static const vector *find_beside(const scan_worker *w, uint32_t number)
+{
+    const vector *found = NULL;
+    const scan_worker *p = w->peer;
+    for (uint32_t i = 0; i < PEERS_MAX && p && !found && number < SCAN_DERIVED; i++, p = p->peer)
+        if (p->part == w->part && p->block == w->block)
+            found = find_read(p, number);
+    return found;
+}
+
+sk_code scan_read(scan_worker *w, uint32_t number, const vector **ret, err *e)
+{
+    *ret = find_read(w, number);
+    if (!*ret)
+        *ret = find_beside(w, number);
+    if (*ret)
+        return SK_OK;
     if (w->slots_used == w->slot_count) {
         if (!base_reserve(&w->slots, &w->slot_capacity, w->slot_count + 1, sizeof *w->slots))
             return err_set(e, SK_NO_MEMORY, "memory ran out while a query was reading");

@@ -105,6 +105,8 @@ typedef struct scan_worker {
     uint32_t slot_count, slot_capacity, slots_used;
     scan_slot *slots;
     struct structure_worker *structure; /* made when first needed */
+    /* Of another scan of the same parts: what it has read of the block at hand is not read again. NULL: none. */
+    const struct scan_worker *peer;
     /* Rows of the block that passed; `all`: every one. Bits beyond row_count are 0. */
     uint64_t selected[VECTOR_WORDS];
     uint32_t count;

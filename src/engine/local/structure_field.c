@@ -89,6 +89,7 @@ static sk_code judge(scan_worker *w, structure_worker **ret, err *e)
     structure_worker *own = w->structure;
     if (!own)
         return err_set(e, SK_NO_MEMORY, "memory ran out while a query was reading");
+    own->scan.peer = w;
     *ret = own;
     if (own->part == w->part && own->block == w->block)
         return SK_OK;
