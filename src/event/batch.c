@@ -346,45 +346,81 @@ static void take_back(batch *b, uint32_t column_index, uint32_t row)
 }
 
 /* The place of the newest row's value in the column's arrays, or UINT32_MAX. */
-static inline uint32_t point_place(batch *b, uint32_t column_index)
+static uint32_t point_place(batch *b, uint32_t column_index)
 {
     struct batch_builder *w = b->builder;
-    if (unlikely(!w || w->failed || column_index >= b->column_count || b->row_count == 0))
+    if (!w || w->failed || column_index >= b->column_count || b->row_count == 0)
         return UINT32_MAX;
     column *c = &b->columns[column_index];
     uint32_t row = b->row_count - 1;
     if (c->count && c->rows[c->count - 1] == row)
         return c->count - 1;
-    if (unlikely(w->columns[column_index].has_siblings))
+    if (w->columns[column_index].has_siblings)
         take_back(b, column_index, row);
-    if (unlikely(w->row_fields >= EVENT_FIELDS_MAX))
+    if (w->row_fields >= EVENT_FIELDS_MAX)
         return UINT32_MAX;
-    if (unlikely(c->count == c->capacity) && !grow_column(b, c))
+    if (c->count == c->capacity && !grow_column(b, c))
         return UINT32_MAX;
-    if (unlikely(!note_touched(b, column_index)))
+    if (!note_touched(b, column_index))
         return UINT32_MAX;
     w->row_fields++;
     c->rows[c->count] = row;
     return c->count++;
 }
 
-static bool put_narrow(batch *b, uint32_t column_index, uint32_t code)
+static bool put_anywhere(batch *b, uint32_t column_index, uint64_t bits)
 {
     uint32_t at = point_place(b, column_index);
-    if (unlikely(at == UINT32_MAX))
+    if (at == UINT32_MAX)
         return false;
-    must_slow(b->columns[column_index].codes);
-    b->columns[column_index].codes[at] = code;
+    column *c = &b->columns[column_index];
+    if (c->bits)
+        c->bits[at] = bits;
+    else
+        c->codes[at] = (uint32_t)bits;
     return true;
 }
 
-static bool put_wide(batch *b, uint32_t column_index, uint64_t bits)
+/* The next point of a column, when nothing has to grow or give way: some twenty of these make a row. NULL: it is not so. */
+static inline column *next_point(batch *b, uint32_t column_index, uint32_t *ret_at)
 {
-    uint32_t at = point_place(b, column_index);
-    if (unlikely(at == UINT32_MAX))
-        return false;
-    must_slow(b->columns[column_index].bits);
-    b->columns[column_index].bits[at] = bits;
+    struct batch_builder *w = b->builder;
+    if (unlikely(!w || column_index >= b->column_count || b->row_count == 0))
+        return NULL;
+    column *c = &b->columns[column_index];
+    uint32_t row = b->row_count - 1, at = c->count;
+    bool is_full = at == c->capacity || w->row_fields >= EVENT_FIELDS_MAX ||
+                   (w->touched_end >= w->touched_capacity && w->touched_capacity < TOUCHED_MAX);
+    if (unlikely(is_full || w->failed || w->columns[column_index].has_siblings ||
+                 (at && c->rows[at - 1] == row)))
+        return NULL;
+    w->touched[w->touched_end++ & (w->touched_capacity - 1)] = column_index;
+    w->row_fields++;
+    c->rows[at] = row;
+    c->count = at + 1;
+    *ret_at = at;
+    return c;
+}
+
+static inline bool put_narrow(batch *b, uint32_t column_index, uint32_t code)
+{
+    uint32_t at;
+    column *c = next_point(b, column_index, &at);
+    if (unlikely(!c))
+        return put_anywhere(b, column_index, code);
+    must_slow(c->codes);
+    c->codes[at] = code;
+    return true;
+}
+
+static inline bool put_wide(batch *b, uint32_t column_index, uint64_t bits)
+{
+    uint32_t at;
+    column *c = next_point(b, column_index, &at);
+    if (unlikely(!c))
+        return put_anywhere(b, column_index, bits);
+    must_slow(c->bits);
+    c->bits[at] = bits;
     return true;
 }
 
