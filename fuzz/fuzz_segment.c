@@ -215,6 +215,11 @@ static void read_pinned(reading *r)
             read_block(r, col, block);
         read_texts(r, col);
     }
+    uint32_t cached = part_cached_column(p, SPAN("service map 1"));
+    for (uint32_t block = 0; cached != UINT32_MAX && block < blocks; block++)
+        (void)is_good(r, part_read(r->r, cached, block, &vec, &e), &e);
+    if (cached != UINT32_MAX)
+        read_texts(r, cached);
     for (uint32_t block = 0; block < blocks; block++)
         read_traces(r, block);
     part_reader_free(r->r);
