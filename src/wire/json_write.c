@@ -63,22 +63,28 @@ static uint64_t bytes_below(uint64_t v, uint8_t least)
     return (v - EACH_BYTE(least)) & ~v;
 }
 
-/* Whether it is ASCII that stands in JSON as it is: eight bytes at a time. */
+static uint64_t escaped_bytes(const uint8_t *at)
+{
+    uint64_t v;
+    memcpy(&v, at, 8);
+    return v | bytes_below(v, 0x20) | bytes_below(v ^ EACH_BYTE('"'), 1) |
+           bytes_below(v ^ EACH_BYTE('\\'), 1);
+}
+
+/* Whether it is ASCII that stands in JSON as it is: eight bytes at a time, the last some of them once more. */
 static bool is_plain(span s)
 {
     uint64_t others = 0;
     size_t i = 0;
-    for (; i + 8 <= s.len; i += 8) {
-        uint64_t v;
-        memcpy(&v, s.at + i, 8);
-        others |= v | bytes_below(v, 0x20) | bytes_below(v ^ EACH_BYTE('"'), 1) |
-                  bytes_below(v ^ EACH_BYTE('\\'), 1);
+    for (; i + 8 <= s.len; i += 8)
+        others |= escaped_bytes(s.at + i);
+    if (s.len >= 8 && i < s.len) {
+        others |= escaped_bytes(s.at + s.len - 8);
+        i = s.len;
     }
     for (; i < s.len; i++)
-        if (s.at[i] < 0x20 || s.at[i] == '"' || s.at[i] == '\\')
+        if (s.at[i] < 0x20 || s.at[i] >= 0x80 || s.at[i] == '"' || s.at[i] == '\\')
             return false;
-        else
-            others |= (uint64_t)(s.at[i] & 0x80);
     return (others & EACH_BYTE(0x80)) == 0;
 }
 

@@ -90,6 +90,37 @@ static void strings_are_escaped_and_always_utf8(void **state)
     }
 }
 
+/* One byte of each kind at each place of texts that are looked at eight bytes at a time. */
+static void a_byte_is_escaped_wherever_it_stands(void **state)
+{
+    static const struct {
+        char byte;
+        const char *want;
+    } kinds[] = {{'"', "\\\""},
+                 {'\\', "\\\\"},
+                 {'\n', "\\n"},
+                 {0, "\\u0000"},
+                 {31, "\\u001f"},
+                 {' ', " "},
+                 {(char)0x80, "\xef\xbf\xbd"},
+                 {'!', "!"}};
+    for (size_t len = 1; len <= 40; len++)
+        for (size_t at = 0; at < len; at++)
+            for (size_t k = 0; k < COUNT_OF(kinds); k++) {
+                char text[40], want[60];
+                memset(text, 'a', sizeof text);
+                text[at] = kinds[k].byte;
+                snprintf(want, sizeof want, "\"%.*s%s%.*s\"", (int)at, text, kinds[k].want,
+                         (int)(len - at - 1), text + at + 1);
+                buf b;
+                buf_init(&b, 1000);
+                json_writer w = {.out = &b};
+                jw_string(&w, span_of(text, len));
+                check_text(buf_span(&b), want);
+                buf_done(&b);
+            }
+}
+
 static void doubles_without_a_value_are_null(void **state)
 {
     buf b;
@@ -141,5 +172,6 @@ static void what_is_written_is_read_back(void **state)
 
 TEST_GROUP(wire_json_write, TEST(puts_commas_and_colons),
            TEST(integers_beyond_two_to_the_53_are_strings),
-           TEST(strings_are_escaped_and_always_utf8), TEST(doubles_without_a_value_are_null),
-           TEST(a_full_buffer_only_fails), TEST(what_is_written_is_read_back));
+           TEST(strings_are_escaped_and_always_utf8), TEST(a_byte_is_escaped_wherever_it_stands),
+           TEST(doubles_without_a_value_are_null), TEST(a_full_buffer_only_fails),
+           TEST(what_is_written_is_read_back));
