@@ -37,6 +37,18 @@ bool feed__list_chosen_ids(feeder *f)
     return f->chosen_ids != NULL;
 }
 
+/* False: some code has not been asked yet. */
+static bool known_of_all(const _Atomic(uint32_t) *known, const uint32_t *codes, uint32_t count,
+                         uint32_t *keys)
+{
+    bool is_known = true;
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = atomic_load_explicit(&known[codes[i]], memory_order_relaxed);
+        is_known &= keys[i] != 0;
+    }
+    return is_known;
+}
+
 static void key_codes(feeder *f, uint32_t b, scan_source *of, const vector *v)
 {
     const scan_worker *w = &f->scan;
@@ -45,6 +57,8 @@ static void key_codes(feeder *f, uint32_t b, scan_source *of, const vector *v)
         return;
     uint32_t *keys = f->keys[b], miss_count = 0;
     uint32_t *misses = f->run_cells; /* free until runs are made */
+    if (f->taken.all && w->all && known_of_all(known, v->codes, f->taken.count, keys))
+        return;
     for (uint32_t n = 0; n < f->taken.count; n++) {
         uint32_t k = feed__position(&f->taken, n);
         keys[k] = atomic_load_explicit(&known[v->codes[w->rows[k]]], memory_order_relaxed);

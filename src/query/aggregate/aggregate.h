@@ -164,7 +164,8 @@ typedef struct agg_states {
     agg_buckets buckets;
     uint32_t count, capacity; /* cells */
     void *cells;
-    void *own; /* what the family keeps beside its cells */
+    void *own;      /* what the family keeps beside its cells */
+    uint64_t loose; /* weight that it has counted and not added up yet */
 } agg_states;
 
 void agg_states_init(agg_states *s, agg_family f, const agg_buckets *buckets, agg_budget *budget);

@@ -97,10 +97,32 @@ void sketch__find_inner(sketch_cell *c)
 {
     int32_t first = key_of(c->least) + 1, end = key_of(c->greatest);
     first = first > c->base ? first : c->base;
+    first = first > 2 ? first : 2;
     end = end < c->base + (int32_t)c->length ? end : c->base + (int32_t)c->length;
     c->inner_base = first;
-    c->inner_length = c->length && end > first ? (uint32_t)(end - first) : 0;
-    c->inner = c->inner_length ? c->window + (first - c->base) : NULL;
+    bool is_open = c->length && end > first && c->in_window <= CARE_FROM;
+    c->inner_length = is_open ? (uint32_t)(end - first) : 0;
+    c->inner = is_open ? c->window + (first - c->base) : NULL;
+}
+
+static uint64_t window_weight(const sketch_cell *c)
+{
+    uint64_t weight = 0;
+    for (uint32_t i = 0; i < c->length; i++)
+        weight += c->window[i];
+    return weight;
+}
+
+void sketch__add_up(agg_states *s)
+{
+    sketch_cell *cells = s->cells;
+    for (uint32_t i = 0; s->loose && i < s->count; i++) {
+        if (!cells[i].length)
+            continue;
+        cells[i].in_window = (uint32_t)window_weight(&cells[i]);
+        sketch__find_inner(&cells[i]);
+    }
+    s->loose = 0;
 }
 
 static void drop_window(agg_states *s, sketch_cell *c)
@@ -174,7 +196,7 @@ static void put(agg_states *s, sketch_cell *c, int32_t key, uint64_t weight)
         sketch__add_entry(s, c, key, weight);
         return;
     }
-    if (weight > UINT32_MAX - c->in_window)
+    if (sketch__is_full(s, c, weight))
         empty_window(s, c);
     bool is_held = (uint32_t)(key - c->base) < c->length;
     bool is_early = (size_t)(c - (sketch_cell *)s->cells) < WINDOW_CELLS;
@@ -183,7 +205,7 @@ static void put(agg_states *s, sketch_cell *c, int32_t key, uint64_t weight)
             open_window(s, c);
         is_held = c->length && sketch__widen(s, c, key, key + 1);
     }
-    if (!is_held || weight > UINT32_MAX - c->in_window) {
+    if (!is_held || sketch__is_full(s, c, weight)) {
         sketch__add_entry(s, c, key, weight);
         return;
     }
@@ -204,13 +226,14 @@ void sketch__put_value(agg_states *s, sketch_cell *c, double v, uint32_t weight)
 /* A run into one cell, whose window then stays in registers. */
 static void add_values(agg_states *s, sketch_cell *c, const double *values, uint32_t count)
 {
-    if (count > UINT32_MAX - c->in_window)
+    if (sketch__is_full(s, c, count))
         empty_window(s, c);
     uint32_t *inner = c->inner, length = c->inner_length, counted = 0;
-    int32_t base = c->inner_base;
+    uint32_t base = (uint32_t)c->inner_base - 1;
     for (uint32_t i = 0; i < count; i++) {
-        double v = values[i] + 0.0;
-        uint32_t at = (uint32_t)(key_of(v) - base);
+        uint64_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        uint32_t at = (uint32_t)(bits >> KEY_SHIFT) - base;
         if (likely(at < length)) {
             inner[at]++;
             counted++;
@@ -218,12 +241,31 @@ static void add_values(agg_states *s, sketch_cell *c, const double *values, uint
         }
         c->in_window += counted;
         counted = 0;
-        sketch__put_value(s, c, v, 1);
+        sketch__put_value(s, c, values[i] + 0.0, 1);
         inner = c->inner;
         length = c->inner_length;
-        base = c->inner_base;
+        base = (uint32_t)c->inner_base - 1;
     }
     c->in_window += counted;
+    if (c->in_window > CARE_FROM)
+        sketch__find_inner(c);
+}
+
+/* A run into several: each value touches one counter, as a sum beside it would be waited for. */
+static void spread_values(agg_states *s, const agg_run *r)
+{
+    sketch_cell *cells = s->cells;
+    if (s->loose + r->count > LOOSE_MAX)
+        sketch__add_up(s);
+    s->loose += r->count;
+    for (uint32_t i = 0; i < r->count; i++) {
+        sketch_cell *c = &cells[r->cells[i]];
+        uint32_t at = sketch__inner_place(c, r->floats[i]);
+        if (likely(at < c->inner_length))
+            c->inner[at]++;
+        else
+            sketch__put_value(s, c, r->floats[i] + 0.0, 1);
+    }
 }
 
 /* ---- runs ---- */
@@ -249,6 +291,8 @@ static void update(agg_states *s, const agg_run *r)
     if (r->weights) {
         for (uint32_t i = 0; i < r->count; i++)
             add_to_cell(s, agg__cell(r, i), r->floats[i] + 0.0, r->weights[i]);
+    } else if (r->cells && s->count <= WINDOW_CELLS && r->count <= LOOSE_MAX) {
+        spread_values(s, r);
     } else if (r->cells) {
         for (uint32_t i = 0; i < r->count; i++)
             add_to_cell(s, r->cells[i], r->floats[i] + 0.0, 1);
@@ -273,7 +317,8 @@ static void merge(agg_states *into, void *into_cell, const void *from_cell)
     sketch_cell *a = into_cell;
     const sketch_cell *b = from_cell;
     sketch__range(a, b->least, b->greatest);
-    bool fits = b->length && b->in_window <= UINT32_MAX - a->in_window &&
+    uint64_t weight = window_weight(b); /* what is loose included */
+    bool fits = b->length && !sketch__is_full(into, a, weight) &&
                 ((a->length && b->base >= a->base &&
                   b->base + (int32_t)b->length <= a->base + (int32_t)a->length) ||
                  sketch__widen(into, a, b->base, b->base + (int32_t)b->length));
@@ -283,7 +328,7 @@ static void merge(agg_states *into, void *into_cell, const void *from_cell)
         uint32_t length = b->length;
         for (uint32_t i = 0; i < length; i++)
             at[i] += more[i];
-        a->in_window += b->in_window;
+        a->in_window += (uint32_t)weight;
     } else {
         for (uint32_t i = 0; i < b->length; i++)
             if (b->window[i])

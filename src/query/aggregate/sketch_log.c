@@ -58,7 +58,7 @@ static void put_values(agg_states *s, sketch_cell *c, const double *values, uint
         return;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = (uint32_t)(key_of(values[i]) - c->base);
-        if (at < c->length && c->in_window < UINT32_MAX) {
+        if (at < c->length && !sketch__is_full(s, c, 1)) {
             c->window[at]++;
             c->in_window++;
         } else {
@@ -94,6 +94,7 @@ static void sort_by_cell(const sketch_log *l, uint32_t cell_count, uint32_t *end
 bool sketch__fold(agg_states *s)
 {
     sketch_log *l = s->own;
+    sketch__add_up(s);
     if (!l || !l->count)
         return true;
     if (l->count > UINT32_MAX) {

@@ -9,13 +9,19 @@
 
 #define KEY_SHIFT    (52 - AGG_SKETCH_MANTISSA_BITS)
 #define KEY_MAX      ((int32_t)(0x7ff << AGG_SKETCH_MANTISSA_BITS)) /* of the greatest finite double */
-#define WINDOW_CELLS 4096u
-#define MANY_CELLS   16384u
+#define WINDOW_CELLS 1024u
+#define MANY_CELLS   1024u
 #define WINDOW_MAX   4096u /* buckets: 64 octaves */
 #define OCTAVE       (1 << AGG_SKETCH_MANTISSA_BITS)
 #define LIST_FIRST   8u
 #define LIST_FEW     32u
 #define LIST_LONG    128u /* entries: any cell's are better counted in a window */
+
+/* A window that holds more is counted with care; weights above QUICK_MAX are; the loose weight of all cells stays below LOOSE_MAX. All
+ * together fit a counter. */
+#define CARE_FROM (UINT32_MAX / 2)
+#define QUICK_MAX (UINT32_MAX / 8)
+#define LOOSE_MAX (UINT32_MAX / 4)
 
 /* An entry: key + KEY_BIAS above, weight in the low 46 bits; ascending entries have ascending keys. */
 #define KEY_BIAS    ((int32_t)1 << 17)
@@ -23,11 +29,12 @@
 #define WEIGHT_MAX  (((uint64_t)1 << WEIGHT_BITS) - 1)
 
 typedef struct sketch_cell {
-    /* The part of the window whose keys lie between those of least and greatest: most values need no more than this. */
+    /* The part of the window whose keys lie between those of least and greatest: most values need no more than this. No key
+     * below 2, so that those of zero and of negative numbers need no look; empty when a counter could overflow. */
     uint32_t *inner;
     int32_t inner_base;
     uint32_t inner_length;
-    uint32_t in_window; /* weight: so no counter of it overflows */
+    uint32_t in_window; /* weight, but for what is loose: so no counter of it overflows */
     int32_t base;       /* key of window[0] */
     uint32_t *window;
     uint64_t *list;
@@ -63,7 +70,7 @@ static inline uint64_t entry_weight(uint64_t entry)
 
 static inline bool cell_is_empty(const sketch_cell *c)
 {
-    return c->in_window == 0 && c->used == 0;
+    return c->length == 0 && c->used == 0;
 }
 
 /* Widens the range of values; before the cell's weights change. */
@@ -87,13 +94,28 @@ void sketch__add_entry(agg_states *s, sketch_cell *c, int32_t key, uint64_t weig
 bool sketch__widen(agg_states *s, sketch_cell *c, int32_t low, int32_t end) must_use;
 /* To be called whenever the window or the range has changed. */
 void sketch__find_inner(sketch_cell *c);
+/* All that is loose into in_window. */
+void sketch__add_up(agg_states *s);
 /* A value outside of the inner window, or that is no number. */
 void sketch__put_value(agg_states *s, sketch_cell *c, double v, uint32_t weight);
 
+/* Its place in the inner window; none: a number as large as any length. */
+static inline uint32_t sketch__inner_place(const sketch_cell *c, double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return (uint32_t)(bits >> KEY_SHIFT) + 1 - (uint32_t)c->inner_base;
+}
+
+static inline bool sketch__is_full(const agg_states *s, const sketch_cell *c, uint64_t more)
+{
+    return more + c->in_window + s->loose > UINT32_MAX;
+}
+
 static inline void sketch__add(agg_states *s, sketch_cell *c, double v, uint32_t weight)
 {
-    uint32_t at = (uint32_t)(key_of(v) - c->inner_base);
-    if (unlikely(at >= c->inner_length || weight > UINT32_MAX - c->in_window)) {
+    uint32_t at = sketch__inner_place(c, v);
+    if (unlikely(at >= c->inner_length || weight > QUICK_MAX || c->in_window > CARE_FROM)) {
         sketch__put_value(s, c, v, weight);
         return;
     }

@@ -118,6 +118,22 @@ void floats_encode(encoder *e, const uint64_t *bits, uint32_t count, buf *out)
     }
 }
 
+/* Integers to doubles over the divisor. Those below 2^51 become doubles by an addition, which every processor does several at once. */
+static void divide(uint64_t *bits, uint32_t count, double divisor)
+{
+    const uint64_t magic = 0x4338000000000000; /* of 2^52 + 2^51 */
+    uint64_t beyond = 0;
+    for (uint32_t i = 0; i < count; i++)
+        beyond |= (bits[i] + ((uint64_t)1 << 51)) >> 52;
+    if (beyond) {
+        for (uint32_t i = 0; i < count; i++)
+            bits[i] = bits_of((double)(int64_t)bits[i] / divisor);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        bits[i] = bits_of((double_of(bits[i] + magic) - 0x1.8p52) / divisor);
+}
+
 /* The n from `first` on. */
 static bool read_decimal(decoder *d, reader *r, uint32_t count, uint32_t first, uint32_t n,
                          uint64_t *bits)
@@ -132,9 +148,7 @@ static bool read_decimal(decoder *d, reader *r, uint32_t count, uint32_t first, 
     if (r->failed || !(n == count ? ints_decode_u64(&d->ints, r, count, bits)
                                   : ints_decode_some(&d->ints, r, count, first, n, bits)))
         return false;
-    double divisor = powers[power];
-    for (uint32_t i = 0; i < n; i++)
-        bits[i] = bits_of((double)(int64_t)bits[i] / divisor);
+    divide(bits, n, powers[power]);
     for (uint32_t i = 0; i < exceptions; i++) {
         if (rows[i] >= count)
             return false;
