@@ -186,18 +186,17 @@ static bool has_failed(const feeder *f)
 
 /* ---- groups and cells ---- */
 
-/* Narrows the selection to rows whose group (of the first pass) is shown: all that was found out about rows moves up. */
-static void keep_shown(feeder *f, uint32_t *group)
+/* Narrows the selection to rows whose group has a place: all that was found out about rows moves up. */
+static void keep_shown(feeder *f, uint32_t *places)
 {
     scan_worker *w = &f->scan;
     uint32_t kept = 0, shown = f->choice->count;
     for (uint32_t k = 0; k < w->count; k++) {
-        uint32_t place = group[k] == GROUP_NONE ? shown : f->choice->place[group[k]];
-        if (place >= shown) {
+        if (places[k] >= shown) {
             w->selected[w->rows[k] >> 6] &= ~((uint64_t)1 << (w->rows[k] & 63));
             continue;
         }
-        group[kept] = place;
+        places[kept] = places[k];
         w->rows[kept] = w->rows[k];
         f->cell_room[kept] = f->cell_room[k];
         f->weight_room[kept] = f->weights ? f->weights[k] : 1;
@@ -229,31 +228,39 @@ static bool put_groups(feeder *f, uint32_t *out)
     return !f->wants_split;
 }
 
-/* False: the budget has failed, or the query should take two passes. */
-static bool find_groups(feeder *f, uint32_t *out)
+/* Keys of the selected rows, of all breakdowns. False: the budget has failed. */
+static bool find_keys(feeder *f)
 {
     f->none_is_shown = false;
     for (uint32_t b = 0; b < f->groups.key_count && !f->none_is_shown; b++)
         feed__find_keys(f, b);
-    if (has_failed(f))
+    return !has_failed(f);
+}
+
+/* Of a second pass. */
+static bool find_places(feeder *f, uint32_t *out)
+{
+    bool is_found = feed__find_places(f, out);
+    if (has_failed(f) || (!is_found && !find_keys(f)))
         return false;
-    if (f->none_is_shown) {
+    if (!is_found && f->none_is_shown) {
         f->scan.count = 0;
         return true;
     }
-    if (!f->chosen_in)
-        return put_groups(f, out);
-    uint32_t shown = f->choice->count;
-    groups_find_rows(f->chosen_in, (const uint32_t *const *)f->keys, f->scan.count, out);
-    if (f->drops_others) {
+    if (!is_found) {
+        groups_find_rows(f->chosen_in, (const uint32_t *const *)f->keys, f->scan.count, out);
+        for (uint32_t k = 0; k < f->scan.count; k++)
+            out[k] = feed__place_of_group(f, out[k]);
+    }
+    if (f->drops_others)
         keep_shown(f, out);
-        return true;
-    }
-    for (uint32_t k = 0; k < f->scan.count; k++) {
-        uint32_t place = f->choice->place[out[k]];
-        out[k] = place < shown ? place : place == FINISH_OTHER ? shown : shown + 1;
-    }
     return true;
+}
+
+/* False: the budget has failed, or the query should take two passes. */
+static bool find_groups(feeder *f, uint32_t *out)
+{
+    return f->chosen_in ? find_places(f, out) : find_keys(f) && put_groups(f, out);
 }
 
 static bool find_cells(feeder *f)

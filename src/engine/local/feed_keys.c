@@ -200,3 +200,52 @@ void feed__find_keys(feeder *f, uint32_t b)
     if (field->count == 0)
         memset(f->keys[b], 0, f->scan.count * sizeof **f->keys);
 }
+
+/* The long way, once a code. */
+static uint32_t place_of_code(feeder *f, uint32_t key)
+{
+    const uint32_t *keys = &key;
+    uint32_t group = GROUP_NONE;
+    if (key)
+        groups_find_rows(f->chosen_in, &keys, 1, &group);
+    return feed__place_of_group(f, group);
+}
+
+static uint32_t place_of_absent(feeder *f)
+{
+    static const uint32_t absent = GROUP_KEY_ABSENT;
+    const uint32_t *keys = &absent;
+    uint32_t group;
+    groups_find_rows(f->chosen_in, &keys, 1, &group);
+    return feed__place_of_group(f, group);
+}
+
+_Static_assert(PLAN_LIMIT_MAX + 3 <= UINT16_MAX, "a place and two more");
+
+bool feed__find_places(feeder *f, uint32_t *out)
+{
+    const scan_worker *w = &f->scan;
+    const scan_field *field = &w->at->fields[w->scan->plan->breakdowns[0]];
+    if (f->groups.key_count != 1 || field->count != 1)
+        return false;
+    scan_source *of = &field->sources[0];
+    const vector *v = feed__loaded(f, of->column);
+    if (v->kind != VECTOR_CODES)
+        return false;
+    const _Atomic(uint32_t) *known = scan_keys_of(w->scan, of);
+    _Atomic(uint16_t) *places = scan_places_of(w->scan, of);
+    scan_take(w, v, NULL, &f->taken);
+    if (!f->taken.all)
+        for (uint32_t k = 0, absent = place_of_absent(f); k < w->count; k++)
+            out[k] = absent;
+    for (uint32_t n = 0; known && places && n < f->taken.count; n++) {
+        uint32_t k = feed__position(&f->taken, n), code = v->codes[w->rows[k]];
+        uint32_t place = atomic_load_explicit(&places[code], memory_order_relaxed);
+        if (unlikely(!place)) {
+            place = place_of_code(f, atomic_load_explicit(&known[code], memory_order_relaxed)) + 1;
+            atomic_store_explicit(&places[code], (uint16_t)place, memory_order_relaxed);
+        }
+        out[k] = place - 1;
+    }
+    return true;
+}

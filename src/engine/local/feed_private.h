@@ -33,6 +33,16 @@ static inline uint64_t feed__bits_of(const vector *v, uint32_t row)
 
 /* Keys of the selected rows for a breakdown, into f->keys[b]. Failure is in the budget. */
 void feed__find_keys(feeder *f, uint32_t b);
+/* Of a second pass: where a group of the first one goes. Shown ones to their place, others to the two places behind. */
+static inline uint32_t feed__place_of_group(const feeder *f, uint32_t group)
+{
+    uint32_t shown = f->choice->count;
+    uint32_t place = group == GROUP_NONE ? FINISH_REST : f->choice->place[group];
+    return place < shown ? place : place == FINISH_OTHER ? shown : shown + 1;
+}
+
+/* Of a second pass by one field that has codes here: the places of the selected rows, by code. False: by their keys, then. */
+bool feed__find_places(feeder *f, uint32_t *out);
 /* Before a second pass that drops other groups: so that the ids of most traces need not be looked up among all. */
 bool feed__list_chosen_ids(feeder *f) must_use;
 

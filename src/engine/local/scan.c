@@ -84,6 +84,7 @@ sk_code scan_open(scan *s, const plan *p, snapshot *snap, agg_budget *budget, ar
 static void free_by_code(scan *s, scan_source *of)
 {
     agg_free(s->budget, (void *)(uintptr_t)of->keys, of->code_count * sizeof *of->keys);
+    agg_free(s->budget, (void *)(uintptr_t)of->places, of->code_count * sizeof *of->places);
     agg_free(s->budget, (void *)(uintptr_t)of->numbers, of->code_count * sizeof *of->numbers);
     agg_free(s->budget, (void *)(uintptr_t)of->hashes, of->code_count * sizeof *of->hashes);
 }
@@ -227,6 +228,11 @@ static void *by_code(scan *s, _Atomic(void *) *place, size_t bytes)
 _Atomic(uint32_t) *scan_keys_of(scan *s, scan_source *of)
 {
     return by_code(s, (_Atomic(void *) *)(void *)&of->keys, of->code_count * sizeof *of->keys);
+}
+
+_Atomic(uint16_t) *scan_places_of(scan *s, scan_source *of)
+{
+    return by_code(s, (_Atomic(void *) *)(void *)&of->places, of->code_count * sizeof *of->places);
 }
 
 _Atomic(uint64_t) *scan_numbers_of(scan *s, scan_source *of)

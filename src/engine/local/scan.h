@@ -20,6 +20,7 @@ typedef struct scan_source {
     const dictionary *dictionary;
     /* By code, 0 = not asked yet; NULL until first used. Shared: relaxed atomics, any worker writes the same value. */
     _Atomic(uint32_t) *keys;    /* group_keys number */
+    _Atomic(uint16_t) *places;  /* of a second pass: place of the group + 1 */
     _Atomic(uint64_t) *numbers; /* bits of the double ^ SCAN_NUMBER_MASK; NaN: no number */
     _Atomic(uint64_t) *hashes;  /* hash64 of the text; one that is 0 is asked every time */
 } scan_source;
@@ -160,6 +161,7 @@ value scan_value(const vector *v, field_type type, uint32_t row, scan_scratch *s
 
 /* Shared arrays by code, made on first use; NULL: the budget has failed. */
 _Atomic(uint32_t) *scan_keys_of(scan *s, scan_source *of);
+_Atomic(uint16_t) *scan_places_of(scan *s, scan_source *of);
 _Atomic(uint64_t) *scan_numbers_of(scan *s, scan_source *of);
 _Atomic(uint64_t) *scan_hashes_of(scan *s, scan_source *of);
 
