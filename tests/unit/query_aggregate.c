@@ -374,7 +374,7 @@ static void sketches_stay_small(void **state)
  * if each cell had been alone. */
 static void noted_values_match(void **state)
 {
-    enum { MANY = 20000, VALUES = 120000 };
+    enum { MANY = 20000, FEW = 900, VALUES = 120000 };
     agg_budget budget = budget_of(64 * MIB);
     agg_states part[2], all, alone;
     arena *mem = arena_new(4 * MIB);
@@ -387,13 +387,13 @@ static void noted_values_match(void **state)
     to[77] = AGG_NO_CELL;
     for (uint32_t i = 0; i < 2; i++) {
         agg_states_init(&part[i], AGG_SKETCH, &RANGE, &budget);
-        assert_true(agg_states_grow(&part[i], i ? 9000 : MANY)); /* the smaller counts in windows */
+        assert_true(agg_states_grow(&part[i], i ? FEW : MANY)); /* the smaller counts in windows */
     }
     agg_states_init(&all, AGG_SKETCH, &RANGE, &budget);
     assert_true(agg_states_grow(&all, MANY));
     for (uint32_t i = 0; i < VALUES; i++) {
         uint64_t r = check_random(&seed);
-        cells[i] = i % 3 == 0 ? (uint32_t)(r % 4) : (uint32_t)(r % 9000);
+        cells[i] = i % 3 == 0 ? (uint32_t)(r % 4) : (uint32_t)(r % FEW);
         if (i % 2 == 0 && i % 3)
             cells[i] = (uint32_t)(r % MANY);
         values[i] = i % 50 ? exp((double)(r >> 40) / 0x1p24 * 9) - 3 : i % 100 ? 0 : -1e99;
@@ -468,6 +468,58 @@ static void counts_overflow_into_the_list(void **state)
         sum += v.heatmap.cells[i].count;
     assert_true(sum == total);
     agg_states_done(&s);
+    arena_free(mem);
+}
+
+/* Weights up to a counter's end and runs over several cells, whose sums are made late; zeros and negative numbers among them. */
+static void sums_made_late_are_whole(void **state)
+{
+    enum { ROWS_OF_RUN = 500 };
+    agg_budget budget = budget_of(4 * MIB);
+    agg_states s, part;
+    arena *mem = arena_new(MIB);
+    uint64_t total[CELLS] = {0}, seed = 3;
+    agg_states_init(&s, AGG_SKETCH, &RANGE, &budget);
+    agg_states_init(&part, AGG_SKETCH, &RANGE, &budget);
+    assert_true(agg_states_grow(&s, CELLS));
+    assert_true(agg_states_grow(&part, CELLS));
+    for (int round = 0; round < 60; round++) {
+        uint32_t cells[ROWS_OF_RUN], weights[ROWS_OF_RUN];
+        double values[ROWS_OF_RUN];
+        bool is_weighted = round % 3 == 2;
+        for (uint32_t i = 0; i < ROWS_OF_RUN; i++) {
+            uint64_t r = check_random(&seed);
+            cells[i] = (uint32_t)(r >> 32) % CELLS;
+            weights[i] = i % 100 ? 1 + i % 9 : UINT32_MAX / (1 + (uint32_t)(r >> 40) % 9);
+            values[i] = r % 40 == 0 ? 0 : r % 41 == 0 ? -5 : 100 + (double)(r % 1000);
+            total[cells[i]] += is_weighted ? weights[i] : 1;
+        }
+        agg_update(round % 2 ? &s : &part, &(agg_run){.count = ROWS_OF_RUN,
+                                                      .cells = cells,
+                                                      .weights = is_weighted ? weights : NULL,
+                                                      .kind = AGG_VALUES_FLOATS,
+                                                      .floats = values});
+        if (round % 7 == 6) {
+            agg_merge_all(&s, &part, NULL);
+            agg_states_done(&part);
+            agg_states_init(&part, AGG_SKETCH, &RANGE, &budget);
+            assert_true(agg_states_grow(&part, CELLS));
+        }
+    }
+    agg_merge_all(&s, &part, NULL);
+    assert_true(agg_settle(&s));
+    for (uint32_t c = 0; c < CELLS; c++) {
+        result_value v = value_of(&s, c, CALC_HEATMAP, mem);
+        uint64_t sum = 0;
+        for (uint32_t i = 0; i < v.heatmap.count; i++)
+            sum += v.heatmap.cells[i].count;
+        assert_true(sum == total[c]);
+        assert_true(sketch_weight(&s, c) == total[c]);
+        assert_true(v.heatmap.cells[0].high <= -5 && v.heatmap.cells[1].high == 0);
+    }
+    agg_states_done(&s);
+    agg_states_done(&part);
+    assert_int_equal(budget.used_bytes, 0);
     arena_free(mem);
 }
 
@@ -682,6 +734,6 @@ static void allocations_may_fail(void **state)
 TEST_GROUP(query_aggregate, TEST(sums_match), TEST(small_sums_are_exact), TEST(extremes_match),
            TEST(sketches_match), TEST(buckets_are_narrow), TEST(sketches_stay_small),
            TEST(noted_values_match), TEST(counts_overflow_into_the_list),
-           TEST(distinct_is_exact_then_close), TEST(concurrency_matches),
-           TEST(histograms_act_as_their_values), TEST(rates_subtract), TEST(budget_is_kept),
-           TEST(allocations_may_fail));
+           TEST(sums_made_late_are_whole), TEST(distinct_is_exact_then_close),
+           TEST(concurrency_matches), TEST(histograms_act_as_their_values), TEST(rates_subtract),
+           TEST(budget_is_kept), TEST(allocations_may_fail));

@@ -301,9 +301,9 @@ void ints_encode(ints_encoder *e, const uint64_t *values, uint32_t count, buf *o
 
 /* ---- decoding ---- */
 
-static void undo_differences(uint64_t *x, uint32_t count)
+/* The first difference is against `sum`. */
+static void undo_differences(uint64_t *x, uint32_t count, uint64_t sum)
 {
-    uint64_t sum = 0;
     for (uint32_t i = 0; i < count; i++)
         x[i] = sum += unzigzag(x[i]);
 }
@@ -313,14 +313,19 @@ static bool read_planes(ints_decoder *d, reader *r, uint32_t count, uint64_t *x)
     unsigned planes = reader_u8(r);
     if (planes > 8)
         return false;
-    memset(x, 0, count * sizeof *x);
+    if (planes == 0)
+        memset(x, 0, count * sizeof *x);
     for (unsigned p = 0; p < planes; p++) {
         uint8_t method = reader_u8(r);
         span stored = reader_bytes(r, reader_u16(r));
         if (r->failed || !unsqueeze(d->unsqueezer, method, stored, d->plane, count))
             return false;
-        for (uint32_t i = 0; i < count; i++)
-            x[i] |= (uint64_t)d->plane[i] << (8 * p);
+        if (p == 0)
+            for (uint32_t i = 0; i < count; i++)
+                x[i] = d->plane[i];
+        else
+            for (uint32_t i = 0; i < count; i++)
+                x[i] |= (uint64_t)d->plane[i] << (8 * p);
     }
     return !r->failed;
 }
@@ -369,14 +374,15 @@ bool ints_decode_u64(ints_decoder *d, reader *r, uint32_t count, uint64_t *out)
     }
     if (!is_good)
         return false;
-    if (form == FORM_PACKED_DELTA || form == FORM_PLANES_DELTA)
-        undo_differences(out, count);
-    if (scale == 1)
-        for (uint32_t i = 0; i < count; i++)
-            out[i] += base;
-    else
+    bool are_differences = form == FORM_PACKED_DELTA || form == FORM_PLANES_DELTA;
+    if (are_differences)
+        undo_differences(out, count, scale == 1 ? base : 0);
+    if (scale != 1)
         for (uint32_t i = 0; i < count; i++)
             out[i] = base + scale * out[i];
+    else if (!are_differences && base)
+        for (uint32_t i = 0; i < count; i++)
+            out[i] += base;
     return true;
 }
 
