@@ -94,11 +94,11 @@ sk_code differ_fields(differ_input *inputs, uint32_t count, const differ_totals 
 
 static inline uint32_t differ_bucket(double v)
 {
+    const uint64_t sign = (uint64_t)1 << 63;
     uint64_t bits;
-    if (v == 0)
-        v = 0; /* one zero */
     memcpy(&bits, &v, sizeof bits);
-    bits = bits >> 63 ? ~bits : bits | (uint64_t)1 << 63; /* ascending */
+    bits = bits == sign ? 0 : bits;    /* one zero */
+    bits ^= (0 - (bits >> 63)) | sign; /* ascending */
     return (uint32_t)(bits >> (64 - DIFFER_BUCKET_BITS));
 }
 void differ_bucket_range(uint32_t bucket, double *ret_low, double *ret_high);

@@ -128,8 +128,8 @@ typedef struct span_rows {
     /* differ_columns.c's */
     uint8_t marks[VECTOR_ROWS];
     uint32_t entries[VECTOR_ROWS], likes[VECTOR_ROWS];
-    int64_t visits[VECTOR_ROWS];
-    uint32_t kind_keys[64]; /* text → kind, by the text's number */
+    int64_t visits[VECTOR_ROWS], logs[VECTOR_ROWS]; /* logs: of self times that count */
+    uint32_t kind_keys[64];                         /* text → kind, by the text's number */
     uint8_t known_kinds[64];
 } span_rows;
 
@@ -158,6 +158,7 @@ typedef struct differ_worker {
     field_counts *fields;
     uint32_t part; /* whose columns are counted; UINT32_MAX: none */
     column_counts *columns;
+    uint32_t buckets[VECTOR_ROWS];     /* of one column's numbers */
     uint32_t block_rows[DIFFER_SIDES]; /* of the block at hand */
     uint32_t code_column_count;
     code_counts *codes; /* by column number: of those from which others follow */
@@ -224,9 +225,10 @@ static inline void differ__add_row(differ_cell *c, uint32_t side, uint32_t weigh
     c->errors[side] += is_error ? weight : 0;
 }
 
-static inline void differ__add_time(differ_cell *c, uint32_t side, uint32_t weight, int64_t ns)
+/* `of`: the time's differ_log. */
+static inline void differ__add_time(differ_cell *c, uint32_t side, uint32_t weight, int64_t ns,
+                                    int64_t of)
 {
-    int64_t of = differ_log(ns);
     c->timed_rows[side]++;
     c->timed_weight[side] += weight;
     c->us[side] += (uint64_t)(ns / 1000) * weight;

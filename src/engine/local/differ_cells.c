@@ -50,7 +50,7 @@ bool differ__add_way(differ_run *r, differ_worker *w, uint32_t caller, uint32_t 
     differ_way *ways = w->ways.at;
     for (uint32_t step = 0; item_table_next(&w->ways, hash, &step, &n);)
         if (ways[n].cell.caller == caller && ways[n].like == like) {
-            differ__add_time(&ways[n].cell, side, weight, ns);
+            differ__add_time(&ways[n].cell, side, weight, ns, differ_log(ns));
             return true;
         }
     differ_way *made = item_table_add(&r->budget, &w->ways, hash, sizeof *made);
@@ -63,7 +63,7 @@ bool differ__add_way(differ_run *r, differ_worker *w, uint32_t caller, uint32_t 
                                .service = own->service,
                                .name = own->name,
                                .instance = own->instance};
-    differ__add_time(&made->cell, side, weight, ns);
+    differ__add_time(&made->cell, side, weight, ns, differ_log(ns));
     return true;
 }
 

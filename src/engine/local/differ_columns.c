@@ -6,7 +6,9 @@
 #include "engine/local/derive.h"
 #include "engine/local/differ.h"
 
-enum { REMOTE_CHILD = 1, ERROR_CHILD = 2, IS_REMOTE = 4 };
+enum { REMOTE_CHILD = 1, ERROR_CHILD = 2, IS_REMOTE = 4, HAS_ROOT = 8 };
+
+#define NO_ENTRY UINT32_MAX
 
 static sk_code read_self_times(const differ_source *from, span_rows *rows, err *e)
 {
@@ -54,26 +56,67 @@ static bool find_spans(const span_rows *rows, uint32_t first, uint32_t *end)
     return true;
 }
 
-/* What a span's children are, and by which span its service was entered; false: a parent is not before its child. */
-static bool mark_rows(span_rows *rows, uint32_t first, uint32_t end)
+/* What a span's children are, and by which span its service was entered, NO_ENTRY where its parent's entry is it. False: a parent
+ * is not of this trace. */
+static bool mark_rows(span_rows *rows, uint32_t first, uint32_t end, bool *ret_is_in_order)
 {
+    uint32_t forward = 0;
+    for (uint32_t k = first; k < end; k++) {
+        rows->marks[k] = 0;
+        rows->visits[k] = 0;
+    }
     for (uint32_t k = first; k < end; k++) {
         uint32_t parent = rows->parents[k] - rows->first_row;
-        rows->marks[k] = 0;
         rows->entries[k] = k;
-        rows->visits[k] = 0;
         if (rows->parents[k] == UINT32_MAX)
             continue;
-        if (parent < first || parent >= k)
+        if (parent < first || parent >= end || parent == k)
             return false;
         bool is_elsewhere = rows->services[k] != rows->services[parent] ||
                             rows->instances[k] != rows->instances[parent],
              is_consumer = rows->kinds[k] == KIND_CONSUMER;
-        rows->marks[k] = is_elsewhere && !is_consumer ? IS_REMOTE : 0;
+        rows->marks[k] |= is_elsewhere && !is_consumer ? IS_REMOTE : 0;
         rows->marks[parent] |= (uint8_t)((is_elsewhere && !is_consumer ? REMOTE_CHILD : 0) |
                                          (rows->errors[k] ? ERROR_CHILD : 0));
+        forward |= parent > k;
         if (!is_elsewhere && !is_consumer)
-            rows->entries[k] = rows->entries[parent];
+            rows->entries[k] = parent > k || forward ? NO_ENTRY : rows->entries[parent];
+    }
+    *ret_is_in_order = !forward;
+    return true;
+}
+
+static uint32_t above(const span_rows *rows, uint32_t k)
+{
+    return rows->parents[k] == UINT32_MAX ? NO_ENTRY : rows->parents[k] - rows->first_row;
+}
+
+/* Whether every span has a root above it; chains are walked once. */
+static bool has_no_circle(span_rows *rows, uint32_t first, uint32_t end)
+{
+    for (uint32_t k = first; k < end; k++) {
+        uint32_t at = k, steps = 0;
+        for (; at != NO_ENTRY && !(rows->marks[at] & HAS_ROOT); at = above(rows, at))
+            if (steps++ == end - first)
+                return false;
+        for (at = k; at != NO_ENTRY && !(rows->marks[at] & HAS_ROOT); at = above(rows, at))
+            rows->marks[at] |= HAS_ROOT;
+    }
+    return true;
+}
+
+/* The entries that are not known yet. False: a circle of parents. */
+static bool find_entries(span_rows *rows, uint32_t first, uint32_t end)
+{
+    if (!has_no_circle(rows, first, end))
+        return false;
+    for (uint32_t k = first; k < end; k++) {
+        uint32_t at = k;
+        while (rows->entries[at] == NO_ENTRY)
+            at = above(rows, at);
+        uint32_t entry = rows->entries[at];
+        for (at = k; rows->entries[at] == NO_ENTRY; at = above(rows, at))
+            rows->entries[at] = entry;
     }
     return true;
 }
@@ -90,7 +133,8 @@ static bool measure_row(differ_run *r, differ_worker *w, span_rows *rows, uint32
     rows->likes[k] = like;
     differ__add_row(own, side, weight, rows->errors[k] && !(rows->marks[k] & ERROR_CHILD));
     if (self_ns >= 0 && !(rows->marks[k] & (REMOTE_CHILD | ERROR_CHILD))) {
-        differ__add_time(own, side, weight, self_ns);
+        rows->logs[k] = differ_log(self_ns);
+        differ__add_time(own, side, weight, self_ns, rows->logs[k]);
         rows->visits[rows->entries[k]] += self_ns;
     }
     if (!(rows->marks[k] & IS_REMOTE) || rows->durations[k] < 0 ||
@@ -103,15 +147,22 @@ bool differ__measure_columns(differ_run *r, differ_worker *w, uint32_t first, ui
                              uint32_t side, bool *ret_is_done)
 {
     span_rows *rows = w->rows;
-    *ret_is_done = find_spans(rows, first, &end) && mark_rows(rows, first, end);
+    bool is_in_order;
+    *ret_is_done = find_spans(rows, first, &end) && mark_rows(rows, first, end, &is_in_order) &&
+                   (is_in_order || find_entries(rows, first, end));
     if (!*ret_is_done)
         return true;
     for (uint32_t k = first; k < end; k++)
         if (!measure_row(r, w, rows, k, side))
             return false;
-    for (uint32_t k = first; k < end; k++)
-        if (rows->entries[k] == k)
-            differ__add_time(&((differ_like *)w->likes.at)[rows->likes[k]].visit, side,
-                             (uint32_t)rows->rate->ints[k], rows->visits[k]);
+    for (uint32_t k = first; k < end; k++) {
+        if (rows->entries[k] != k)
+            continue;
+        bool is_alone =
+            rows->visits[k] == rows->self_ns[k] && !(rows->marks[k] & (REMOTE_CHILD | ERROR_CHILD));
+        differ__add_time(&((differ_like *)w->likes.at)[rows->likes[k]].visit, side,
+                         (uint32_t)rows->rate->ints[k], rows->visits[k],
+                         is_alone ? rows->logs[k] : differ_log(rows->visits[k]));
+    }
     return true;
 }

@@ -204,15 +204,21 @@ static bool count_vector(differ_run *r, differ_worker *w, uint32_t number, uint3
     if (v->kind == VECTOR_CODES && !c)
         return false;
     bool is_whole = w->is_whole && v->all_present && c && !v->is_constant;
-    scan_present(v, present);
+    bool is_full = v->all_present && !w->has_weights;
+    if (!is_full)
+        scan_present(v, present);
     for (uint32_t side = 0; side < DIFFER_SIDES; side++) {
-        uint64_t count, weight;
-        for (uint32_t i = 0; i < VECTOR_WORDS; i++)
-            rows[i] = present[i] & w->sides[side][i];
-        weight = weigh(w, rows, &count);
+        uint64_t count = w->block_rows[side], weight = count;
+        const uint64_t *of_side = w->sides[side];
+        if (!is_full) {
+            for (uint32_t i = 0; i < VECTOR_WORDS; i++)
+                rows[i] = present[i] & w->sides[side][i];
+            weight = weigh(w, rows, &count);
+            of_side = rows;
+        }
         f->rows[side] += count;
         f->weight[side] += weight;
-        if (count && !is_whole && !count_side(r, w, f, c, v, rows, side, weight))
+        if (count && !is_whole && !count_side(r, w, f, c, v, of_side, side, weight))
             return false;
     }
     if (is_whole)

@@ -177,16 +177,14 @@ static sk_code read_ids(const differ_source *from, span_rows *rows, err *e)
     return code == SK_OK ? scan_read(from->worker, PART_TIME, &rows->time, e) : code;
 }
 
-static bool put_together(differ_run *r, differ_worker *w, const plan *p, uint32_t first,
-                         uint32_t end, item_list *into)
+/* Rows [first, end) of one trace, those in the query's times. */
+static sk_code put_together(differ_run *r, differ_worker *w, const differ_source *from,
+                            uint32_t first, uint32_t end, item_list *into, err *e)
 {
-    const span_rows *rows = w->rows;
+    span_rows *rows = w->rows;
+    const plan *p = from->scan->plan;
     for (uint32_t row = first; row < end; row++) {
-        int64_t time_ns = rows->time->ints[row];
         differ_span s = {.trace = trace_at(rows->trace, row),
-                         .id = id_at(rows->id, row),
-                         .parent_id = id_at(rows->parent_id, row),
-                         .time_ns = time_ns,
                          .duration_ns = rows->durations[row],
                          .weight = (uint32_t)rows->rate->ints[row],
                          .name = rows->names[row],
@@ -194,11 +192,19 @@ static bool put_together(differ_run *r, differ_worker *w, const plan *p, uint32_
                          .kind = rows->kinds[row],
                          .service = rows->services[row],
                          .is_error = rows->errors[row]};
-        if (s.id && time_ns >= p->start_ns && time_ns < p->end_ns &&
+        if (rows->time || !structure_ids(from->worker, row, &s.id, &s.parent_id, &s.time_ns)) {
+            sk_code code = read_ids(from, rows, e);
+            if (code != SK_OK)
+                return code;
+            s.id = id_at(rows->id, row);
+            s.parent_id = id_at(rows->parent_id, row);
+            s.time_ns = rows->time->ints[row];
+        }
+        if (s.id && s.time_ns >= p->start_ns && s.time_ns < p->end_ns &&
             !item_list_add(&r->budget, into, &s, sizeof s))
-            return false;
+            return finish_budget_error(&r->budget, e);
     }
-    return true;
+    return SK_OK;
 }
 
 /* ---- runs of rows of one trace ---- */
@@ -259,16 +265,14 @@ static sk_code measure_run(differ_run *r, differ_worker *w, const differ_source 
         return SK_OK;
     if (!apart && rows->by_column && !differ__measure_columns(r, w, first, end, side, &is_done))
         return finish_budget_error(&r->budget, e);
-    sk_code code = is_done ? SK_OK : read_ids(from, rows, e);
-    if (is_done || code != SK_OK)
-        return code;
+    if (is_done)
+        return SK_OK;
     w->trace_spans.count = 0;
-    item_list *into = apart ? &w->deferred : &w->trace_spans;
-    if (!put_together(r, w, from->scan->plan, first, end, into) ||
-        (w->trace_spans.count &&
-         !differ__measure_trace(r, w, w->trace_spans.at, w->trace_spans.count, side)))
+    sk_code code = put_together(r, w, from, first, end, apart ? &w->deferred : &w->trace_spans, e);
+    if (code == SK_OK && w->trace_spans.count &&
+        !differ__measure_trace(r, w, w->trace_spans.at, w->trace_spans.count, side))
         return finish_budget_error(&r->budget, e);
-    return SK_OK;
+    return code;
 }
 
 /* A damaged column found half-way (only some traces need it) leaves out what follows in the block. */

@@ -139,7 +139,7 @@ static bool measure_own(differ_run *r, differ_worker *w, const differ_span *s, u
     differ__add_row(c, side, s->weight, s->is_error && !(at->flags & HAS_ERROR_CHILD));
     if (self_ns < 0 || (at->flags & (HAS_REMOTE_CHILD | HAS_ERROR_CHILD)))
         return true;
-    differ__add_time(c, side, s->weight, self_ns);
+    differ__add_time(c, side, s->weight, self_ns, differ_log(self_ns));
     x->nodes[at->entry].visit_ns += self_ns;
     return true;
 }
@@ -182,7 +182,8 @@ bool differ__measure_trace(differ_run *r, differ_worker *w, const differ_span *s
     for (uint32_t i = 0; i < count; i++)
         if (x->nodes[i].entry == i)
             differ__add_time(&((differ_like *)w->likes.at)[x->nodes[i].like].visit, side,
-                             spans[i].weight, x->nodes[i].visit_ns);
+                             spans[i].weight, x->nodes[i].visit_ns,
+                             differ_log(x->nodes[i].visit_ns));
     return true;
 }
 

@@ -120,20 +120,31 @@ static inline double number_at(const vector *v, uint32_t row)
     return v->kind == VECTOR_INTS ? (double)v->ints[row] : v->floats[row];
 }
 
-/* A block's worth of them at once. False: the budget has failed. */
-static bool count_in_buckets(differ_run *r, const differ_worker *w, bucket_counts *b,
-                             const vector *v, const uint64_t *rows, uint32_t side)
+static void find_buckets(const vector *v, uint32_t *out)
 {
+    if (v->kind == VECTOR_FLOATS)
+        for (uint32_t row = 0; row < v->row_count; row++)
+            out[row] = differ_bucket(v->floats[row]);
+    else
+        for (uint32_t row = 0; row < v->row_count; row++)
+            out[row] = differ_bucket((double)v->ints[row]);
+}
+
+/* False: the budget has failed. */
+static bool count_in_buckets(differ_run *r, differ_worker *w, bucket_counts *b, const vector *v,
+                             const uint64_t *rows, uint32_t side)
+{
+    const uint32_t *weights = w->has_weights ? w->weights : NULL;
+    find_buckets(v, w->buckets);
     for (uint32_t word = 0; word < VECTOR_WORDS; word++)
         for (uint64_t left = rows[word]; left; left &= left - 1) {
-            uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(left),
-                     bucket = differ_bucket(number_at(v, row));
+            uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(left), bucket = w->buckets[row];
             bucket_octave *octave = b->octaves[bucket / BUCKETS_OCTAVE];
             uint64_t *to =
                 likely(octave) ? octave->weight[bucket % BUCKETS_OCTAVE] : weights_of(r, b, bucket);
             if (unlikely(!to))
                 return false;
-            to[side] += w->has_weights ? w->weights[row] : 1;
+            to[side] += weights ? weights[row] : 1;
         }
     return true;
 }
@@ -141,16 +152,22 @@ static bool count_in_buckets(differ_run *r, const differ_worker *w, bucket_count
 bool differ__count_numbers(differ_run *r, differ_worker *w, field_counts *f, const vector *v,
                            const uint64_t *rows, uint32_t side)
 {
+    uint32_t same = 0; /* the last row: neighbouring ones often have one number */
+    uint64_t weight = 0;
     if (f->buckets)
         return count_in_buckets(r, w, f->buckets, v, rows, side);
     for (uint32_t word = 0; word < VECTOR_WORDS; word++)
         for (uint64_t left = rows[word]; left; left &= left - 1) {
             uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(left);
-            double number = number_at(v, row);
-            if (!differ__count_number(r, w, f, number, side, w->has_weights ? w->weights[row] : 1))
-                return false;
+            if (weight && v->ids[row] != v->ids[same]) {
+                if (!differ__count_number(r, w, f, number_at(v, same), side, weight))
+                    return false;
+                weight = 0;
+            }
+            same = row;
+            weight += w->has_weights ? w->weights[row] : 1;
         }
-    return true;
+    return !weight || differ__count_number(r, w, f, number_at(v, same), side, weight);
 }
 
 /* ---- the answer ---- */

@@ -70,7 +70,8 @@ static sk_code load_weights(differ_worker *w, err *e)
     const vector *v;
     sk_code code = scan_read(&w->scans[SCAN_ALL], PART_RATE, &v, e);
     uint32_t other = 0;
-    for (uint32_t row = 0; code == SK_OK && row < v->row_count; row++) {
+    bool is_plain = code == SK_OK && v->is_constant && v->ints[0] == 1;
+    for (uint32_t row = 0; code == SK_OK && !is_plain && row < v->row_count; row++) {
         w->weights[row] = (uint32_t)v->ints[row];
         other |= w->weights[row] ^ 1;
     }

@@ -253,6 +253,25 @@ sk_code structure_read(scan_worker *w, uint32_t number, vector *out, err *e)
     return SK_OK;
 }
 
+bool structure_ids(const scan_worker *w, uint32_t row, uint64_t *ret_id, uint64_t *ret_parent_id,
+                   int64_t *ret_time_ns)
+{
+    const structure_worker *own = w->structure;
+    if (!own || own->part != w->part || own->block != w->block || !own->near[1])
+        return false;
+    const span_block *b = own->near[1], *of = b;
+    uint32_t parent = b->parents[row];
+    if (parent != DERIVE_NONE) {
+        of = near_block(own, parent);
+        if (!of)
+            return false;
+    }
+    *ret_id = b->ids[row];
+    *ret_parent_id = parent == DERIVE_NONE ? b->parent_ids[row] : of->ids[parent - of->first_row];
+    *ret_time_ns = b->times[row];
+    return true;
+}
+
 /* ---- filters ---- */
 
 static sk_code narrow_by_spans(scan_worker *w, err *e)
