@@ -152,6 +152,9 @@ static bool make_cells(ranker *r, const differ_input *in, uint32_t *ret)
             add_weights(&other, &in->values[i]);
     }
     arena_rewind(r->mem, mark);
+    /* Only these are put in order: their shares are added as doubles. */
+    if (n)
+        qsort(r->cells, n, sizeof *r->cells, compare_values);
     if (other.weight[0] + other.weight[1])
         r->cells[n++] = other;
     *ret = n;
@@ -359,9 +362,9 @@ static bool rank_field(ranker *r, differ_input *in, differ_field *f)
     uint32_t n;
     if (!unify(r, in))
         return false;
-    if (in->value_count)
+    bool is_numbers = in->value_count > BINS && in->values[0].is_number; /* then all are */
+    if (is_numbers)
         qsort(in->values, in->value_count, sizeof *in->values, compare_values);
-    bool is_numbers = in->value_count > BINS && in->values[in->value_count - 1].is_number;
     *f = (differ_field){
         .distinct = in->value_count, .follows = in->follows, .is_ranges = is_numbers};
     memcpy(f->weight, in->weight, sizeof f->weight);

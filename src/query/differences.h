@@ -52,7 +52,7 @@ typedef struct differ_value {
 typedef struct differ_input { /* one field, as counted */
     span name;
     uint32_t value_count;
-    differ_value *values;                              /* put in order by differ_fields */
+    differ_value *values;                              /* differ_fields may change their order */
     uint64_t rows[DIFFER_SIDES], weight[DIFFER_SIDES]; /* that have it */
     bool has_too_many;
     bool follows; /* a filter of the selection or baseline names it */
