@@ -227,7 +227,9 @@ typedef struct map_run {
     straddle_set straddling;
     map_coded *coded; /* by part */
     uint32_t code_max;
-    map_target *targets; /* link targets, sorted */
+    map_target *targets;  /* link targets, sorted */
+    uint64_t *keys;       /* of what was put aside: hash of the trace, then the span's number */
+    uint32_t *key_starts; /* of morsels, and the end */
     uint32_t target_count;
 } map_run;
 

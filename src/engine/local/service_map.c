@@ -11,12 +11,23 @@
 #include "engine/local/map.h"
 #include "event/fields.h"
 
-#define SCRATCH_BYTES (512 * MIB)
+#define SCRATCH_BYTES   (512 * MIB)
+#define DEFERRED_MORSEL 8192u /* spans */
 
 static const char *const NODE_KINDS[] = {"service", "database", "messaging", "external", "client"};
 static const char *const EDGE_KINDS[] = {"call", "database", "messaging", "external"};
 
 /* ---- passes ---- */
+
+static void stop_run(map_run *m, sk_code code, const err *e)
+{
+    int none = SK_OK;
+    if (code != SK_OK && atomic_compare_exchange_strong(&m->stop, &none, (int)code)) {
+        lock_take(&m->error_guard);
+        m->error = *e;
+        lock_drop(&m->error_guard);
+    }
+}
 
 static void run_morsel(void *ctx, uint32_t slot, uint32_t number)
 {
@@ -30,19 +41,14 @@ static void run_morsel(void *ctx, uint32_t slot, uint32_t number)
             code = m->is_first_pass                     ? map__note_block(m, w, at->part, b, &e)
                    : m->coded[at->part].code_count == 0 ? map__read_block(m, w, at->part, b, &e)
                                                         : map__read_codes(m, w, at->part, b, &e);
-        int none = SK_OK;
-        if (code != SK_OK && atomic_compare_exchange_strong(&m->stop, &none, (int)code)) {
-            lock_take(&m->error_guard);
-            m->error = e;
-            lock_drop(&m->error_guard);
-        }
+        stop_run(m, code, &e);
     }
 }
 
-static sk_code run_pass(map_run *m, bool is_first, err *e)
+static sk_code run_job(map_run *m, void (*run)(void *ctx, uint32_t slot, uint32_t number),
+                       uint32_t morsel_count, err *e)
 {
-    m->is_first_pass = is_first;
-    m->job = (pool_job){.run = run_morsel, .ctx = m, .morsel_count = m->scan.morsel_count};
+    m->job = (pool_job){.run = run, .ctx = m, .morsel_count = morsel_count};
     pool_start(m->engine->pool, &m->job);
     while (!pool_wait(m->engine->pool, &m->job, INT64_MAX))
         ;
@@ -50,6 +56,12 @@ static sk_code run_pass(map_run *m, bool is_first, err *e)
     if (code != SK_OK)
         *e = m->error;
     return code;
+}
+
+static sk_code run_pass(map_run *m, bool is_first, err *e)
+{
+    m->is_first_pass = is_first;
+    return run_job(m, run_morsel, m->scan.morsel_count, e);
 }
 
 /* Whether some part knows the field that says where a link leads. */
@@ -129,7 +141,7 @@ static const map_link *links_of(const map_list *links, trace_id trace, uint32_t 
  * failed. */
 static uint32_t measure_first(map_run *m, map_worker *w, uint64_t *keys, uint32_t count)
 {
-    const map_span *spans = w->deferred_spans.at;
+    const map_span *spans = m->workers[0]->deferred_spans.at;
     trace_id trace = spans[(uint32_t)keys[0]].trace;
     uint32_t mine = 0, link_count;
     w->spans.count = 0;
@@ -142,36 +154,47 @@ static uint32_t measure_first(map_run *m, map_worker *w, uint64_t *keys, uint32_
         if (!map__list_add(m, &w->spans, &spans[(uint32_t)key], sizeof *spans))
             return 0;
     }
-    const map_link *links = links_of(&w->deferred_links, trace, &link_count);
+    const map_link *links = links_of(&m->workers[0]->deferred_links, trace, &link_count);
     return map__trace(m, w, w->spans.at, mine, links, link_count) ? mine : 0;
 }
 
-static sk_code measure_in_order(map_run *m, map_worker *w, uint64_t *keys, uint64_t *room, err *e)
+static void measure_morsel(void *ctx, uint32_t slot, uint32_t number)
 {
-    const map_span *spans = w->deferred_spans.at;
-    uint32_t count = w->deferred_spans.count;
-    for (uint32_t i = 0; i < count; i++)
-        keys[i] = (uint64_t)part_trace_hash(spans[i].trace) << 32 | i;
-    straddle_sort(keys, room, count);
-    for (uint32_t from = 0, looked = 0, end; from < count; from = end) {
-        for (end = from + 1; end < count && keys[end] >> 32 == keys[from] >> 32;)
+    map_run *m = ctx;
+    err e = {0};
+    uint32_t from = m->key_starts[number], last = m->key_starts[number + 1];
+    sk_code code = local__must_end(m->control, &e);
+    for (uint32_t end = from; code == SK_OK && from < last && atomic_load(&m->stop) == SK_OK;) {
+        while (end < last && m->keys[end] >> 32 == m->keys[from] >> 32)
             end++;
-        if (end - looked > 4096) {
-            looked = end;
-            if (local__must_end(m->control, e) != SK_OK)
-                return e->code;
-        }
-        while (from < end) {
-            uint32_t mine = measure_first(m, w, keys + from, end - from);
-            if (mine == 0)
-                return finish_budget_error(&m->budget, e);
-            from += mine;
-        }
+        uint32_t mine = measure_first(m, m->workers[slot], m->keys + from, end - from);
+        if (mine == 0)
+            code = finish_budget_error(&m->budget, &e);
+        from += mine;
     }
-    return SK_OK;
+    stop_run(m, code, &e);
 }
 
-/* Traces of several runs, all into the first worker's table. */
+/* Some hashes a morsel. */
+static sk_code measure_in_order(map_run *m, uint64_t *room, err *e)
+{
+    const map_span *spans = m->workers[0]->deferred_spans.at;
+    uint32_t count = m->workers[0]->deferred_spans.count, morsels = 0;
+    m->key_starts = ARENA_ARRAY(m->scratch, uint32_t, count / DEFERRED_MORSEL + 2ul);
+    if (!m->key_starts)
+        return err_set(e, SK_NO_MEMORY, "memory ran out while the service map was drawn");
+    for (uint32_t i = 0; i < count; i++)
+        m->keys[i] = (uint64_t)part_trace_hash(spans[i].trace) << 32 | i;
+    straddle_sort(m->keys, room, count);
+    for (uint32_t i = 0; i < count; i++)
+        if (i >= m->key_starts[morsels] + DEFERRED_MORSEL &&
+            m->keys[i] >> 32 != m->keys[i - 1] >> 32)
+            m->key_starts[++morsels] = i;
+    m->key_starts[++morsels] = count;
+    return run_job(m, measure_morsel, morsels, e);
+}
+
+/* Traces of several runs. */
 static sk_code measure_deferred(map_run *m, err *e)
 {
     map_worker *w = m->workers[0];
@@ -180,14 +203,16 @@ static sk_code measure_deferred(map_run *m, err *e)
         is_done =
             move_list(m, &w->deferred_spans, &m->workers[i]->deferred_spans, sizeof(map_span)) &&
             move_list(m, &w->deferred_links, &m->workers[i]->deferred_links, sizeof(map_link));
+    if (is_done && w->deferred_spans.count == 0)
+        return SK_OK;
     size_t bytes = (w->deferred_spans.count + 1ul) * sizeof(uint64_t);
-    uint64_t *keys = is_done ? agg_alloc(&m->budget, bytes) : NULL;
-    uint64_t *room = keys ? agg_alloc(&m->budget, bytes) : NULL;
+    m->keys = is_done ? agg_alloc(&m->budget, bytes) : NULL;
+    uint64_t *room = m->keys ? agg_alloc(&m->budget, bytes) : NULL;
     if (w->deferred_links.count)
         qsort(w->deferred_links.at, w->deferred_links.count, sizeof(map_link), compare_links);
     sk_code code =
-        keys && room ? measure_in_order(m, w, keys, room, e) : finish_budget_error(&m->budget, e);
-    agg_free(&m->budget, keys, bytes);
+        m->keys && room ? measure_in_order(m, room, e) : finish_budget_error(&m->budget, e);
+    agg_free(&m->budget, m->keys, bytes);
     agg_free(&m->budget, room, bytes);
     return code;
 }
