@@ -17,10 +17,8 @@ typedef struct word_entry {
 } word_entry;
 
 typedef struct word_table {
-    word_entry *entries;
-    uint32_t count, capacity, slot_count;
-    uint32_t *slots; /* entry + 1 */
-    differ_set met;  /* entry and trace */
+    item_table words; /* word_entry */
+    differ_set met;   /* entry and trace */
 } word_table;
 
 plan_field *differ__line_fields(arena *mem, uint32_t *ret_count)
@@ -37,51 +35,17 @@ plan_field *differ__line_fields(arena *mem, uint32_t *ret_count)
 
 /* ---- the table: under words_guard ---- */
 
-static bool grow_words(differ_run *r, word_table *t)
-{
-    if (t->count == t->capacity) {
-        uint32_t capacity = t->capacity ? t->capacity * 2 : 1024;
-        word_entry *entries = agg_realloc(&r->budget, t->entries, t->capacity * sizeof *entries,
-                                          capacity * sizeof *entries);
-        if (!entries)
-            return false;
-        t->entries = entries;
-        t->capacity = capacity;
-    }
-    if (2 * (t->count + 1) < t->slot_count)
-        return true;
-    uint32_t slot_count = t->slot_count ? t->slot_count * 2 : 4096;
-    uint32_t *slots = agg_alloc(&r->budget, slot_count * sizeof *slots);
-    if (!slots)
-        return false;
-    for (uint32_t n = 0; n < t->count; n++) {
-        uint32_t i = (uint32_t)(t->entries[n].hash ^ t->entries[n].service) & (slot_count - 1);
-        while (slots[i])
-            i = (i + 1) & (slot_count - 1);
-        slots[i] = n + 1;
-    }
-    agg_free(&r->budget, t->slots, t->slot_count * sizeof *t->slots);
-    t->slots = slots;
-    t->slot_count = slot_count;
-    return true;
-}
-
 static word_entry *word_of(differ_run *r, word_table *t, uint32_t service, uint64_t hash, span word)
 {
-    uint32_t start = (uint32_t)(hash ^ service), i = start & (t->slot_count - 1);
-    for (; t->slot_count && t->slots[i]; i = (i + 1) & (t->slot_count - 1)) {
-        word_entry *x = &t->entries[t->slots[i] - 1];
-        if (x->hash == hash && x->service == service)
-            return x;
-    }
-    if (!grow_words(r, t))
-        return NULL;
-    i = start & (t->slot_count - 1);
-    while (t->slots[i])
-        i = (i + 1) & (t->slot_count - 1);
-    t->slots[i] = t->count + 1;
-    t->entries[t->count] = (word_entry){.service = service, .hash = hash, .word = word};
-    return &t->entries[t->count++];
+    uint32_t of = (uint32_t)(hash ^ service), n;
+    word_entry *entries = t->words.at;
+    for (uint32_t step = 0; item_table_next(&t->words, of, &step, &n);)
+        if (entries[n].hash == hash && entries[n].service == service)
+            return &entries[n];
+    word_entry *made = item_table_add(&r->budget, &t->words, of, sizeof *made);
+    if (made)
+        *made = (word_entry){.service = service, .hash = hash, .word = word};
+    return made;
 }
 
 /* False: it was there, or the budget has failed. */
@@ -204,9 +168,10 @@ sk_code differ__rank_words(differ_run *r, differences_result *ret, err *e)
 {
     word_table *t = r->words;
     uint32_t n = 0;
-    differ_word *words = ARENA_ARRAY(r->scratch, differ_word, t->count + 1);
-    for (uint32_t i = 0; words && i < t->count; i++) {
-        const word_entry *x = &t->entries[i];
+    const word_entry *entries = t->words.at;
+    differ_word *words = ARENA_ARRAY(r->scratch, differ_word, t->words.count + 1);
+    for (uint32_t i = 0; words && i < t->words.count; i++) {
+        const word_entry *x = &entries[i];
         if (!x->word.at || x->with[0] + x->with[1] < TRACES_LEAST)
             continue;
         const word_entry *all = word_of(r, t, x->service, 0, (span){NULL, 0});
@@ -227,8 +192,7 @@ void differ__free_words(differ_run *r)
     word_table *t = r->words;
     if (!t)
         return;
-    agg_free(&r->budget, t->entries, t->capacity * sizeof *t->entries);
-    agg_free(&r->budget, t->slots, t->slot_count * sizeof *t->slots);
+    item_table_free(&r->budget, &t->words, sizeof(word_entry));
     agg_free(&r->budget, t->met.slots, t->met.slot_count * sizeof *t->met.slots);
     agg_free(&r->budget, t, sizeof *t);
 }
