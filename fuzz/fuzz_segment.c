@@ -150,6 +150,33 @@ static void read_block(reading *r, uint32_t col, uint32_t block)
         must(vec.row_count == count);
 }
 
+typedef struct searched {
+    const dictionary *d;
+    span needle;
+    uint32_t left; /* texts that are still looked at */
+} searched;
+
+static void check_found(void *ctx, uint32_t first, const uint8_t *verdicts, uint32_t count)
+{
+    searched *s = ctx;
+    must(first + count <= s->d->count);
+    for (uint32_t i = 0; i < count && s->left; i++, s->left--) {
+        span text = s->d->text(s->d->of, first + i);
+        must(!text.at || verdicts[i] == 0 || (verdicts[i] == 2) == span_contains(text, s->needle));
+    }
+}
+
+/* A piece of a text, looked for in all: what is said of them is so. */
+static void search_texts(const dictionary *d, uint32_t code)
+{
+    span text = d->text(d->of, code);
+    if (!d->search || text.len < 4)
+        return;
+    size_t at = hash64(text) % (text.len - 3);
+    searched s = {d, span_first(span_from(text, at), 3 + text.len % 9), TEXTS_MAX};
+    (void)d->search(d->of, s.needle, check_found, &s);
+}
+
 static void read_texts(reading *r, uint32_t col)
 {
     directory_column *c = &segment_directory(r->s)->columns[col];
@@ -161,6 +188,8 @@ static void read_texts(reading *r, uint32_t col)
     const dictionary *d = part_dictionary(segment_part(r->s), col);
     for (uint64_t i = 0; i < d->count; i += 1 + d->count / TEXTS_MAX)
         (void)d->text(d->of, (uint32_t)i);
+    for (uint32_t i = 0; i < 3 && i < d->count; i++)
+        search_texts(d, i * (d->count / 3));
 }
 
 static sk_code see_rows(void *ctx, const part *p, uint32_t first_row, uint32_t end_row)

@@ -1,8 +1,8 @@
 /*
  * fuzz/seed_segments.c: makes the corpus of fuzz_segment.c: small real segments of every family, order and encoding, sealed
  * and merged by the store itself. `./dev fuzz seeds` runs it; run it again whenever the segment format changes.
- * Called with the folder of the corpus, whose seed-* files it replaces; version-1-* are
- * files as the first version wrote them.
+ * Called with the folder of the corpus, whose seed-* files it replaces; version-* are
+ * files as earlier versions wrote them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +123,29 @@ static void log_lines(maker *m, uint32_t round)
     }
 }
 
+/* Lines of a few kinds with what their rows say in them, and some of no kind: two pages of one column's templates. */
+static void lines(maker *m, uint32_t round)
+{
+    char text[200], time[36], trace[33];
+    for (uint32_t i = 0; i < 300; i++) {
+        int64_t at = (int64_t)i * 7 * NS_PER_MS + 1000;
+        begin(m, FAMILY_LOG, at, i < 200 ? "x" : "y");
+        put_ids(m, below(m, 20), 0, 1000 + below(m, 9));
+        trace_id_print(m->b->trace_id[m->row], trace);
+        clock_print_rfc3339(at + 2 * 3600 * NS_PER_S, time);
+        snprintf(text, sizeof text,
+                 i % 50 == 7 ? "%.19s nothing %u %u like what others write, nor again"
+                 : i % 3     ? "%.23s [%u] worker-%u of %s is done"
+                             : "%.19s [%u] attempt %u at %s was \2refused\3 by "
+                               "0a1b2c3d-0a1b-4c2d-8e3f-0123456789ab",
+                 time, 7u, below(m, i % 20 ? 9 : 99), i % 11 ? trace : "none");
+        put_text(m, F_BODY, text);
+        snprintf(text, sizeof text, "/shop/items/%u/of/a/path/that/is/rather/long/and/ends/in/%u",
+                 below(m, 50), i);
+        put_text(m, "path", text);
+    }
+}
+
 /* Every form of integers and floats. */
 static void points(maker *m, uint32_t round)
 {
@@ -230,7 +253,8 @@ static const struct recipe {
     uint32_t batches;
 } recipes[] = {{"spans", spans, 2},   {"three", three_spans, 1}, {"logs", log_lines, 2},
                {"points", points, 1}, {"blocks", blocks, 1},     {"texts", texts, 1},
-               {"rare", rare, 2},     {"days", days, 2},         {"followers", followers, 1}};
+               {"rare", rare, 2},     {"days", days, 2},         {"followers", followers, 1},
+               {"lines", lines, 2}};
 
 /* ---- files ---- */
 

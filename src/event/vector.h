@@ -21,9 +21,16 @@ typedef enum vector_kind {
     VECTOR_TRACE_IDS,
 } vector_kind;
 
+/* What a search found out: of the codes from `first` on 1 when the text does not hold the bytes, 2 when it does, 0 when only
+ * the text itself tells. */
+typedef void (*dictionary_found)(void *ctx, uint32_t first, const uint8_t *verdicts,
+                                 uint32_t count);
+
 /* code → text of one segment or open table. `count` may lag behind for an open table; codes in vectors are below it. */
 typedef struct dictionary {
     span (*text)(const void *of, uint32_t code);
+    /* Which texts hold `part`, without reading them all: what is not told is not known. False: nothing is. NULL: cannot. */
+    bool (*search)(const void *of, span part, dictionary_found found, void *ctx);
     const void *of;
     uint32_t count;
 } dictionary;

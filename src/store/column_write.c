@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/must.h"
 #include "store/derive.h"
+#include "store/encode/templates.h"
 #include "store/segment_write_private.h"
 
 struct column_writer {
@@ -27,6 +28,7 @@ struct column_writer {
     uint32_t text_ends[TEXTS_PAGE_COUNT]; /* of the page in the making */
     uint32_t text_rows[TEXTS_PAGE_COUNT];
     uint32_t text_pending, text_row;
+    templates *templates; /* NULL before the first page of long texts */
     derivation derivation;
     source_block *
         blocks; /* of texts: where they are, for columns that follow from this one; of ids, for texts */
@@ -63,6 +65,7 @@ void column_writer_free(column_writer *take_c)
     buf_done(&take_c->index);
     buf_done(&take_c->pages);
     buf_done(&take_c->text_bytes);
+    templates_free(take_c->templates);
     derivation_done(&take_c->derivation);
     base_free(take_c->blocks);
     base_free(take_c);
@@ -85,7 +88,10 @@ static sk_code flush_texts(column_writer *c, err *e)
                        : SK_OK;
     if (code != SK_OK)
         return code;
-    texts_encode(c->w->encoder, list, c->text_pending, ids, out);
+    bool is_long = ids && texts_are_long(list, c->text_pending);
+    if (is_long && !c->templates && !(c->templates = templates_new()))
+        return out_of_memory(e);
+    texts_encode(c->w->encoder, list, c->text_pending, ids, is_long ? c->templates : NULL, out);
     page_ref ref;
     code =
         out->failed ? out_of_memory(e) : segment_writer_page(c->w, buf_span(out), false, &ref, e);
@@ -288,10 +294,18 @@ static void add_bitmap(column_writer *c, const block_values *v, uint64_t max_cod
 
 /* ---- a block ---- */
 
+/* Which of what texts may spell this column is; ROW_WHATS: none. */
+static uint32_t kept_for_texts(const column_writer *c)
+{
+    return c->pseudo == PART_TRACE_ID    ? ROW_TRACE
+           : c->pseudo == PART_PARENT_ID ? ROW_SPAN
+           : c->pseudo == PART_TIME      ? ROW_TIME
+                                         : ROW_WHATS;
+}
+
 static sk_code note_block(column_writer *c, const source_block *b, err *e)
 {
-    bool is_id = c->pseudo == PART_TRACE_ID || c->pseudo == PART_PARENT_ID;
-    if (!is_id && (!c->has_texts || c->text_count > DERIVE_CODES_MAX))
+    if (kept_for_texts(c) == ROW_WHATS && (!c->has_texts || c->text_count > DERIVE_CODES_MAX))
         return SK_OK;
     if (!base_reserve(&c->blocks, &c->block_capacity, c->block_count + 1, sizeof c->blocks[0]))
         return out_of_memory(e);
@@ -384,9 +398,31 @@ sk_code column_writer_put(column_writer *c, const block_values *v, err *e)
     return code == SK_OK && c->index.failed ? out_of_memory(e) : code;
 }
 
+/* The page of the templates, if there are any: whether, and where. */
+static sk_code put_templates(column_writer *c, err *e)
+{
+    if (c->page_count == 0)
+        return SK_OK;
+    bool has = c->templates && templates_count(c->templates) > 0;
+    buf_add_u8(&c->pages, has);
+    if (!has)
+        return SK_OK;
+    buf *out = &c->w->payload;
+    buf_clear(out);
+    templates_encode_list(c->templates, out);
+    page_ref ref;
+    sk_code code =
+        out->failed ? out_of_memory(e) : segment_writer_page(c->w, buf_span(out), true, &ref, e);
+    if (code == SK_OK)
+        page_ref_add(&c->pages, &ref);
+    return code;
+}
+
 sk_code column_writer_end(column_writer *c, span name, err *e)
 {
     sk_code code = flush_texts(c, e);
+    if (code == SK_OK)
+        code = put_templates(c, e);
     if (code != SK_OK)
         return code;
     buf *out = &c->w->payload;
@@ -414,8 +450,8 @@ sk_code column_writer_end(column_writer *c, span name, err *e)
     page_ref_add(d, &ref);
     if (is_derived)
         return segment_writer_end_entry(c->w, c->derivation.source->entry, e);
-    if (c->pseudo == PART_TRACE_ID || c->pseudo == PART_PARENT_ID) {
-        source_block **keep = &c->w->id_blocks[c->pseudo == PART_PARENT_ID];
+    if (kept_for_texts(c) != ROW_WHATS) {
+        source_block **keep = &c->w->id_blocks[kept_for_texts(c)];
         base_free(*keep);
         *keep = c->blocks;
         c->blocks = NULL;

@@ -1,5 +1,5 @@
 /*
- * store/format.h: what a segment file holds, version 2; byte by byte in docs/format/segment.md. Shared by segment_write.c,
+ * store/format.h: what a segment file holds, version 3; byte by byte in docs/format/segment.md. Shared by segment_write.c,
  * column_write.c (which make one) and segment_open.c, segment_load.c (which read one).
  *
  *   header   magic, version, file id, checksum                                              32 bytes
@@ -17,12 +17,13 @@
 #include "event/types.h"
 #include "store/encode/squeeze.h"
 
-#define SEGMENT_VERSION    2u
-#define SEGMENT_HEAD_MAGIC "SKEPSEG\n"
-#define SEGMENT_TAIL_MAGIC "SKEPEND\n"
-#define SEGMENT_HEAD_BYTES 32u
-#define SEGMENT_TAIL_BYTES 48u
-#define PAGE_CHECK_BYTES   8u
+#define SEGMENT_VERSION           3u
+#define SEGMENT_VERSION_TEMPLATES 3u /* the first with templates of texts */
+#define SEGMENT_HEAD_MAGIC        "SKEPSEG\n"
+#define SEGMENT_TAIL_MAGIC        "SKEPEND\n"
+#define SEGMENT_HEAD_BYTES        32u
+#define SEGMENT_TAIL_BYTES        48u
+#define PAGE_CHECK_BYTES          8u
 #define PAGE_BYTES_MAX                                                                             \
     (64 * MIB) /* raw; directories and indexes of the largest files stay far below */
 #define SEGMENT_REPLACES_MAX 65536u

@@ -427,7 +427,7 @@ void open_part_init(open_part *p, open_set *s, const open_view *view)
     p->base.ops = &ops;
     p->set = s;
     p->view = *view;
-    p->dictionary = (dictionary){dictionary_text, s, view->string_count};
+    p->dictionary = (dictionary){.text = dictionary_text, .of = s, .count = view->string_count};
     open_set_ref(s);
 }
 

@@ -28,6 +28,10 @@ typedef struct part_ops {
     /* Some rows of a block; NULL: whole blocks cost as little. Trace ids are not read so. */
     sk_code (*read_rows)(part_reader *r, uint32_t col, uint32_t block, uint32_t first,
                          uint32_t count, vector *out, err *e);
+    sk_code (*read_codes)(part_reader *r, uint32_t col, uint32_t block, vector *out,
+                          err *e); /* NULL: as `read` */
+    sk_code (*read_text)(part_reader *r, uint32_t col, uint32_t code, span *ret,
+                         err *e); /* NULL: the dictionary has it */
     sk_code (*read_parents)(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
                             uint64_t *ret_ids, err *e);
     /* NULL: nothing follows */

@@ -1,5 +1,5 @@
 /*
- * store/row_ids.c: see row_ids.h. Ids are read back from the file in the making, a block at a time: texts come in the order of
+ * store/row_ids.c: see row_ids.h. Ids and times are read back from the file in the making, a block at a time: texts come in the order of
  * rows. Never: keeps more than one block.
  */
 #include "store/row_ids.h"
@@ -19,9 +19,11 @@ struct row_ids {
     /* Of the block's rows; 0: none. */
     trace_id trace_ids[VECTOR_ROWS];
     uint64_t span_ids[VECTOR_ROWS];
+    uint64_t times[VECTOR_ROWS + DECODE_SLACK];
     /* Of the texts at hand. */
     trace_id of_texts[TEXTS_PAGE_COUNT];
     uint64_t spans_of_texts[TEXTS_PAGE_COUNT];
+    int64_t times_of_texts[TEXTS_PAGE_COUNT];
     text_ids result;
 };
 
@@ -110,15 +112,32 @@ static sk_code read_spans(segment_writer *w, const source_block *b, uint32_t row
     return SK_OK;
 }
 
+static sk_code read_times(segment_writer *w, const source_block *b, uint32_t row_count, err *e)
+{
+    row_ids *n = w->row_ids;
+    if ((b->tag & BLOCK_FORMS) == BLOCK_CONSTANT) {
+        for (uint32_t i = 0; i < row_count; i++)
+            n->times[i] = b->place;
+        return SK_OK;
+    }
+    sk_code code = segment_writer_read_back(w, b->place, b->len, &n->page, e);
+    if (code != SK_OK)
+        return code;
+    reader r = reader_of(buf_span(&n->page));
+    return ints_decode_u64(&n->decoder->ints, &r, row_count, n->times) ? SK_OK : corrupt(w, e);
+}
+
 static sk_code read_block(segment_writer *w, uint32_t block, err *e)
 {
     row_ids *n = w->row_ids;
     n->block = UINT32_MAX;
-    const source_block *t = &w->id_blocks[0][block], *s = &w->id_blocks[1][block];
+    const source_block *t = &w->id_blocks[ROW_TRACE][block], *s = &w->id_blocks[ROW_SPAN][block];
     must(t->row_count == s->row_count);
     sk_code code = read_traces(w, t, t->row_count, e);
     if (code == SK_OK)
         code = read_spans(w, s, s->row_count, e);
+    if (code == SK_OK)
+        code = read_times(w, &w->id_blocks[ROW_TIME][block], t->row_count, e);
     if (code == SK_OK)
         n->block = block;
     return code;
@@ -128,7 +147,7 @@ sk_code row_ids_of(segment_writer *w, const uint32_t *rows, uint32_t count, cons
                    err *e)
 {
     *ret = NULL;
-    if (!w->id_blocks[0] || !w->id_blocks[1])
+    if (!w->id_blocks[ROW_TRACE] || !w->id_blocks[ROW_SPAN] || !w->id_blocks[ROW_TIME])
         return SK_OK;
     sk_code code = w->row_ids ? SK_OK : make(w, e);
     row_ids *n = w->row_ids;
@@ -137,10 +156,11 @@ sk_code row_ids_of(segment_writer *w, const uint32_t *rows, uint32_t count, cons
             code = read_block(w, rows[i] / VECTOR_ROWS, e);
         n->of_texts[i] = n->trace_ids[rows[i] % VECTOR_ROWS];
         n->spans_of_texts[i] = n->span_ids[rows[i] % VECTOR_ROWS];
+        n->times_of_texts[i] = (int64_t)n->times[rows[i] % VECTOR_ROWS];
     }
     if (code != SK_OK)
         return code;
-    n->result = (text_ids){rows, n->of_texts, n->spans_of_texts};
+    n->result = (text_ids){rows, n->of_texts, n->spans_of_texts, n->times_of_texts};
     *ret = &n->result;
     return SK_OK;
 }

@@ -1,5 +1,6 @@
 /*
- * store/row_ids.h: the trace and span ids of rows of the segment in the making, for texts that spell them (encode/texts.c).
+ * store/row_ids.h: trace id, span id and time of rows of the segment in the making, for texts that spell them
+ * (encode/marks.h).
  * Called by column_write.c when a page of texts is written.
  */
 #ifndef STORE_ROW_IDS_H

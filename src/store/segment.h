@@ -4,7 +4,7 @@
  * segment. The file goes when the last reference does, if it was marked so (replaced by a merge, out of retention).
  *
  * segment_open.c  opening, pages, references, pins      segment_load.c  what is loaded on demand
- * segment_part.c  the part: reading blocks, finding traces
+ * segment_part.c  the part: reading blocks, finding traces     segment_texts.c texts, spelled and searched
  */
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H
@@ -56,6 +56,8 @@ typedef struct text_page {
     uint32_t first_code, count;
     page_ref ref;
     _Atomic(text_list *) loaded;
+    _Atomic(struct template_page *) apart; /* with templates: not spelled */
+    atomic_bool is_other;                  /* known to have another form */
 } text_page;
 
 /* Which value goes with which code of another column. */
@@ -74,6 +76,9 @@ typedef struct column_index {
     uint64_t *bitmaps;
     uint32_t page_count;
     text_page *pages;
+    bool has_templates; /* of its texts */
+    page_ref template_ref;
+    _Atomic(struct template_list *) templates;
     size_t bytes;
 } column_index;
 
@@ -133,6 +138,7 @@ struct segment {
     _Atomic uint32_t refs;
     segment_facts facts;
     uint64_t file_id, file_bytes;
+    uint32_t version;
     char *path;
     segment_cache *cache; /* may be NULL: nothing is given back early */
     bool checks;          /* pages' checksums; only a fuzzer opens without */
@@ -195,6 +201,29 @@ sk_code segment_load_rare(const segment *s, directory_column *c, rare_column **r
 sk_code segment_load_traces(const segment *s, trace_index **ret, err *e) must_use;
 sk_code segment_load_trace_page(const segment *s, trace_index *t, uint32_t page, trace_page **ret,
                                 err *e) must_use;
+/* A page in its own memory and a decoder to take it apart; loading_end gives both back. */
+typedef struct loading {
+    const segment *segment;
+    decoder *decoder;
+    buf scratch, bytes;
+} loading;
+
+sk_code loading_begin(loading *l, const segment *s, file *f, const page_ref *ref, err *e) must_use;
+void loading_end(loading *l);
+void segment_note_held(const segment *s, size_t bytes); /* what is held counts for the cache */
+
+/* ---- segment_texts.c; pinned segments only ---- */
+dictionary segment_dictionary(const directory_column *c);
+size_t segment_forget_texts(text_page *p);
+/* A page of texts that a reader has for itself. */
+typedef struct lone_page {
+    const text_page *page; /* NULL: none */
+    text_list *texts;
+} lone_page;
+void lone_page_done(lone_page *p);
+/* One text; its page, unless it is loaded, goes to `own` in place of the one that is there. */
+sk_code segment_read_text(const column_index *x, uint32_t code, lone_page *own, span *ret,
+                          err *e) must_use;
 /* Texts of the codes [first, last]. */
 sk_code segment_load_texts(const column_index *c, uint32_t first, uint32_t last, err *e) must_use;
 /* Drops the loaded texts but those of the newest pages: for merges, which read in order. */

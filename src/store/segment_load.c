@@ -1,6 +1,6 @@
 /*
- * store/segment_load.c: what a segment loads when asked for: directory, column indexes, rare columns, texts, trace index.
- * Called by segment_part.c and by pins; several threads may load the same thing at once: the first to publish it wins, the
+ * store/segment_load.c: what a segment loads when asked for: directory, column indexes, rare columns, trace index.
+ * Called by segment_part.c, segment_texts.c and by pins; several threads may load the same thing at once: the first to publish it wins, the
  * others free theirs. Never: trusts a byte of the file.
  */
 #include "store/segment.h"
@@ -23,22 +23,14 @@ static sk_code out_of_memory(const segment *s, err *e)
     return err_set(e, SK_NO_MEMORY, "no memory to read %s", s->path);
 }
 
-/* The counts of what is held, for the cache. */
-static void note_held(const segment *s, size_t bytes)
+void segment_note_held(const segment *s, size_t bytes)
 {
     atomic_fetch_add_explicit(&s->self->held_bytes, bytes, memory_order_relaxed);
     if (s->cache)
         atomic_fetch_add_explicit(&s->cache->bytes, bytes, memory_order_relaxed);
 }
 
-/* A page in its own memory and a decoder to take it apart; loading_end gives both back. */
-typedef struct loading {
-    const segment *segment;
-    decoder *decoder;
-    buf scratch, bytes;
-} loading;
-
-static sk_code loading_begin(loading *l, const segment *s, file *f, const page_ref *ref, err *e)
+sk_code loading_begin(loading *l, const segment *s, file *f, const page_ref *ref, err *e)
 {
     *l = (loading){.segment = s, .decoder = segment_cache_decoder(s->cache)};
     buf_init(&l->scratch, PAGE_BUF_MAX);
@@ -47,7 +39,7 @@ static sk_code loading_begin(loading *l, const segment *s, file *f, const page_r
                       : out_of_memory(s, e);
 }
 
-static void loading_end(loading *l)
+void loading_end(loading *l)
 {
     buf_done(&l->scratch);
     buf_done(&l->bytes);
@@ -77,8 +69,6 @@ static void free_directory(directory *d)
     base_free(d);
 }
 
-static span column_text(const void *of, uint32_t code);
-
 static void read_column(reader *r, directory *d, directory_column *c, size_t *names_used)
 {
     span name = reader_bytes(r, read_max(r, EVENT_FIELD_NAME_MAX));
@@ -91,7 +81,7 @@ static void read_column(reader *r, directory *d, directory_column *c, size_t *na
     c->form = reader_u8(r);
     c->value_count = read_max(r, UINT32_MAX);
     c->text_count = read_max(r, UINT32_MAX - 1);
-    c->dictionary = (dictionary){column_text, c, c->text_count};
+    c->dictionary = segment_dictionary(c);
     if (c->form != COLUMN_RARE) {
         c->index = page_ref_read(r);
         c->source = c->form == COLUMN_DERIVED ? read_max(r, UINT32_MAX) : 0;
@@ -219,7 +209,7 @@ sk_code segment_load_directory(segment *s, directory **ret, err *e)
     if (code != SK_OK || !atomic_compare_exchange_strong(&s->directory, &none, d))
         free_directory(d);
     else
-        note_held(s, d->bytes);
+        segment_note_held(s, d->bytes);
     if (code == SK_OK)
         *ret = segment_directory(s);
     return code;
@@ -232,7 +222,8 @@ static void free_index(column_index *x)
     if (!x)
         return;
     for (uint32_t i = 0; x->pages && i < x->page_count; i++)
-        texts_free(atomic_load(&x->pages[i].loaded));
+        segment_forget_texts(&x->pages[i]);
+    base_free(atomic_load(&x->templates));
     base_free(x->blocks);
     base_free(x->bitmaps);
     derived_table_free(&x->table);
@@ -329,6 +320,10 @@ static sk_code parse_pages(index_parse *p, column_index *x, const segment *s, er
         if (x->pages[i].count == 0 || codes > p->text_count)
             p->r.failed = true;
     }
+    if (x->page_count && s->version >= SEGMENT_VERSION_TEMPLATES)
+        x->has_templates = reader_u8(&p->r) == 1;
+    if (x->has_templates)
+        x->template_ref = page_ref_read(&p->r);
     return p->r.failed || codes != p->text_count ? corrupt(s, e, "a column's index is not one")
                                                  : SK_OK;
 }
@@ -365,19 +360,6 @@ static sk_code parse_index(const segment *s, const directory *d, const directory
     return code;
 }
 
-static const text_page *page_of(const column_index *x, uint32_t code)
-{
-    uint32_t low = 0, high = x->page_count;
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-        if (x->pages[middle].first_code <= code)
-            low = middle;
-        else
-            high = middle;
-    }
-    return &x->pages[low];
-}
-
 sk_code segment_load_index(const segment *s, directory_column *c, column_index **ret, err *e)
 {
     column_index *x = atomic_load_explicit(&c->loaded, memory_order_acquire);
@@ -399,130 +381,13 @@ sk_code segment_load_index(const segment *s, directory_column *c, column_index *
     x->segment = s;
     column_index *none = NULL;
     if (atomic_compare_exchange_strong(&c->loaded, &none, x)) {
-        note_held(s, x->bytes);
+        segment_note_held(s, x->bytes);
         *ret = x;
     } else {
         free_index(x);
         *ret = none;
     }
     return SK_OK;
-}
-
-/* ---- texts ---- */
-
-/* The ids that texts name: one block of each column, kept for the next page of texts. */
-typedef struct id_reading {
-    const segment *segment;
-    part_reader *reader; /* made when first needed */
-    vector *values[2];   /* of trace ids and parents */
-    uint32_t block;      /* UINT32_MAX: none */
-    err *e;
-} id_reading;
-
-static id_reading id_reading_of(const segment *s, err *e)
-{
-    return (id_reading){.segment = s, .block = UINT32_MAX, .e = e};
-}
-
-static void id_reading_end(id_reading *l)
-{
-    part_reader_free(l->reader);
-    base_free(l->values[0]);
-    base_free(l->values[1]);
-}
-
-static sk_code read_ids(id_reading *l, uint32_t block)
-{
-    for (int i = 0; i < 2; i++)
-        if (!l->values[i] && !(l->values[i] = base_alloc(sizeof(vector))))
-            return out_of_memory(l->segment, l->e);
-    sk_code code = l->reader ? SK_OK : part_reader_new(segment_part(l->segment), &l->reader, l->e);
-    l->block = UINT32_MAX;
-    if (code == SK_OK)
-        code = part_read(l->reader, PART_TRACE_ID, block, l->values[0], l->e);
-    if (code == SK_OK)
-        code = part_read(l->reader, PART_PARENT_ID, block, l->values[1], l->e);
-    if (code == SK_OK)
-        l->block = block;
-    return code;
-}
-
-static sk_code get_ids(void *ctx, const uint64_t *rows, uint32_t count, trace_id *trace_ids,
-                       uint64_t *span_ids)
-{
-    id_reading *l = ctx;
-    for (uint32_t i = 0; i < count; i++) {
-        if (rows[i] >= l->segment->facts.row_count)
-            return SK_CORRUPT;
-        uint32_t row = (uint32_t)rows[i] % VECTOR_ROWS, block = (uint32_t)rows[i] / VECTOR_ROWS;
-        sk_code code = l->block == block ? SK_OK : read_ids(l, block);
-        if (code != SK_OK)
-            return code;
-        const vector *t = l->values[0], *p = l->values[1];
-        bool has_trace = t->kind == VECTOR_TRACE_IDS && vector_has(t, row);
-        trace_ids[i] = has_trace ? t->trace_ids[row] : (trace_id){0, 0};
-        span_ids[i] = p->kind == VECTOR_IDS && vector_has(p, row) ? p->ids[row] : 0;
-    }
-    return SK_OK;
-}
-
-static sk_code load_page(const column_index *x, text_page *p, id_reading *ids, text_list **ret,
-                         err *e)
-{
-    const segment *s = x->segment;
-    loading l;
-    sk_code code = loading_begin(&l, s, segment_directory(s)->file, &p->ref, e);
-    text_list *t = NULL;
-    if (code == SK_OK) {
-        reader r = reader_of(buf_span(&l.bytes));
-        code = texts_decode(l.decoder, &r, p->count, &(text_id_source){get_ids, ids}, &t);
-        if (code == SK_CORRUPT)
-            corrupt(s, e, "a page of texts is not one");
-        else if (code == SK_NO_MEMORY)
-            out_of_memory(s, e);
-    }
-    loading_end(&l);
-    if (code != SK_OK)
-        return code;
-    text_list *none = NULL;
-    if (atomic_compare_exchange_strong(&p->loaded, &none, t)) {
-        note_held(s, texts_bytes(t));
-        *ret = t;
-    } else {
-        texts_free(t);
-        *ret = none;
-    }
-    return SK_OK;
-}
-
-sk_code segment_load_texts(const column_index *x, uint32_t first, uint32_t last, err *e)
-{
-    if (x->page_count == 0)
-        return SK_OK;
-    sk_code code = SK_OK;
-    id_reading ids = id_reading_of(x->segment, e);
-    for (const text_page *p = page_of(x, first);
-         code == SK_OK && p < x->pages + x->page_count && p->first_code <= last; p++) {
-        text_list *t = atomic_load_explicit(&p->loaded, memory_order_acquire);
-        code = t ? SK_OK : load_page(x, &x->pages[p - x->pages], &ids, &t, e);
-    }
-    id_reading_end(&ids);
-    return code;
-}
-
-void segment_trim_texts(column_index *x, uint32_t keep_pages)
-{
-    size_t freed = 0;
-    uint32_t kept = 0;
-    for (uint32_t i = x->page_count; i-- > 0;) {
-        text_list *t = atomic_load_explicit(&x->pages[i].loaded, memory_order_relaxed);
-        if (!t || kept++ < keep_pages)
-            continue;
-        freed += texts_bytes(t);
-        texts_free(t);
-        atomic_store_explicit(&x->pages[i].loaded, NULL, memory_order_relaxed);
-    }
-    note_held(x->segment, (size_t)0 - freed);
 }
 
 /* ---- rare columns ---- */
@@ -589,52 +454,13 @@ sk_code segment_load_rare(const segment *s, directory_column *from, rare_column 
     c->bytes = sizeof *c + c->count * 12ul + (c->texts ? texts_bytes(c->texts) : 0);
     rare_column *none = NULL;
     if (atomic_compare_exchange_strong(&from->loaded_rare, &none, c)) {
-        note_held(s, c->bytes);
+        segment_note_held(s, c->bytes);
         *ret = c;
     } else {
         free_rare(c);
         *ret = none;
     }
     return SK_OK;
-}
-
-/* ---- a column's texts, whichever form it has ---- */
-
-static span index_text(const column_index *x, uint32_t code)
-{
-    if (x->page_count == 0)
-        return (span){NULL, 0};
-    const text_page *p = page_of(x, code);
-    text_list *t = atomic_load_explicit(&p->loaded, memory_order_acquire);
-    if (unlikely(!t)) {
-        err e;
-        id_reading ids = id_reading_of(x->segment, &e);
-        sk_code loaded = load_page(x, &x->pages[p - x->pages], &ids, &t, &e);
-        id_reading_end(&ids);
-        if (loaded != SK_OK)
-            return (span){NULL, 0};
-    }
-    return texts_at(t, code - p->first_code);
-}
-
-/* What cannot be loaded has no address here; reading a block that uses it says why. */
-static span column_text(const void *of, uint32_t code)
-{
-    const directory_column *c = of;
-    must_slow(code < c->text_count);
-    column_index *x = atomic_load_explicit(&c->loaded, memory_order_acquire);
-    if (likely(x))
-        return index_text(x, code);
-    directory_column *self =
-        &segment_directory(c->segment)->columns[c - segment_directory(c->segment)->columns];
-    rare_column *r;
-    err e;
-    if (c->form != COLUMN_RARE)
-        return segment_load_index(c->segment, self, &x, &e) == SK_OK ? index_text(x, code)
-                                                                     : (span){NULL, 0};
-    if (segment_load_rare(c->segment, self, &r, &e) != SK_OK || !r->texts)
-        return (span){NULL, 0};
-    return texts_at(r->texts, code);
 }
 
 /* ---- the trace index ---- */
@@ -693,7 +519,7 @@ sk_code segment_load_traces(const segment *s, trace_index **ret, err *e)
     if (code != SK_OK) {
         free_traces(t);
     } else if (atomic_compare_exchange_strong(&d->traces, &none, t)) {
-        note_held(s, sizeof *t + t->page_count * (sizeof(page_ref) + 16));
+        segment_note_held(s, sizeof *t + t->page_count * (sizeof(page_ref) + 16));
         *ret = t;
     } else {
         free_traces(t);
@@ -731,7 +557,7 @@ sk_code segment_load_trace_page(const segment *s, trace_index *t, uint32_t page,
     if (code != SK_OK) {
         base_free(p);
     } else if (atomic_compare_exchange_strong(&t->loaded[page], &none, p)) {
-        note_held(s, sizeof *p + count * 8ul);
+        segment_note_held(s, sizeof *p + count * 8ul);
         *ret = p;
     } else {
         base_free(p);

@@ -72,7 +72,7 @@ static sk_code read_trailer(segment *s, file *f, page_ref *ret_footer, err *e)
     ret_footer->offset = reader_u64(&r);
     ret_footer->len = ret_footer->raw_len = reader_u32(&r);
     ret_footer->method = METHOD_RAW;
-    uint32_t version = reader_u32(&r);
+    uint32_t version = s->version = reader_u32(&r);
     s->file_id = reader_u64(&r);
     uint64_t bytes = reader_u64(&r);
     if (s->checks && reader_u64(&r) != hash64(span_of(tail, 32)))
@@ -179,6 +179,7 @@ static segment *new_segment(const char *path, bool checks, segment_cache *cache,
     }
     s->base.ops = &segment_part_ops;
     s->self = s;
+    s->version = SEGMENT_VERSION;
     s->path = memcpy(copy, path, len);
     s->checks = checks;
     s->cache = cache;

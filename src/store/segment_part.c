@@ -188,6 +188,7 @@ void segment__reader_free(part_reader *take_r)
     buf_done(&r->page);
     base_free(r->parents);
     base_free(r->source);
+    lone_page_done(&r->own_page);
     base_free(r);
 }
 
@@ -517,7 +518,8 @@ sk_code segment__judge(segment_reader *r, sk_code code, const err *e)
     return code;
 }
 
-sk_code segment__read(part_reader *base, uint32_t col, uint32_t block, vector *out, err *e)
+static sk_code read_any(part_reader *base, uint32_t col, uint32_t block, bool loads_texts,
+                        vector *out, err *e)
 {
     segment_reader *r = (segment_reader *)base;
     must(col < r->directory->column_count + r->directory->cached_count &&
@@ -528,7 +530,7 @@ sk_code segment__read(part_reader *base, uint32_t col, uint32_t block, vector *o
     else if (r->directory->columns[col].form == COLUMN_RARE)
         code = read_rare(r, col, block, out, e);
     else
-        code = segment__read_blocks(r, col, block, out, e);
+        code = read_block(r, col, block, loads_texts, out, e);
     return segment__judge(r, code, e);
 }
 
@@ -563,6 +565,30 @@ static sk_code read_table(part_reader *base, uint32_t col, uint32_t block, part_
     return SK_OK;
 }
 
+sk_code segment__read(part_reader *base, uint32_t col, uint32_t block, vector *out, err *e)
+{
+    return read_any(base, col, block, true, out, e);
+}
+
+static sk_code read_codes(part_reader *base, uint32_t col, uint32_t block, vector *out, err *e)
+{
+    return read_any(base, col, block, false, out, e);
+}
+
+static sk_code read_text(part_reader *base, uint32_t col, uint32_t code, span *ret, err *e)
+{
+    segment_reader *r = (segment_reader *)base;
+    directory_column *c = &r->directory->columns[col];
+    must(code < c->text_count);
+    if (c->form == COLUMN_RARE)
+        return segment__judge(r, dictionary_text_of(&c->dictionary, code, ret, e), e);
+    column_index *x;
+    sk_code done = segment_load_index(r->segment, c, &x, e);
+    if (done == SK_OK)
+        done = segment_read_text(x, code, &r->own_page, ret, e);
+    return segment__judge(r, done, e);
+}
+
 const part_ops segment_part_ops = {.info = get_info,
                                    .block = get_block,
                                    .column = get_column,
@@ -577,6 +603,8 @@ const part_ops segment_part_ops = {.info = get_info,
                                    .reader_free = segment__reader_free,
                                    .read = segment__read,
                                    .read_rows = segment__read_rows,
+                                   .read_codes = read_codes,
+                                   .read_text = read_text,
                                    .read_parents = segment__read_parents,
                                    .read_table = read_table,
                                    .trace_runs = segment__trace_runs,

@@ -35,6 +35,7 @@ typedef struct segment_reader {
     parent_scratch *parents;                  /* made when first needed */
     vector *source; /* the block that a derived one follows from, kept for others that do */
     uint32_t source_column, source_block, source_first;
+    lone_page own_page;                               /* of texts that are asked for one by one */
     uint64_t presences[PRESENCE_CACHE][VECTOR_WORDS]; /* from here on: not cleared at first */
     union { /* values of the present rows, before they are spread */
         uint32_t codes[VECTOR_ROWS + 1];

@@ -87,8 +87,8 @@ void segment_writer_free(segment_writer *take_w)
     base_free(take_w->columns);
     derive_sources_free(take_w->sources);
     row_ids_free(take_w->row_ids);
-    base_free(take_w->id_blocks[0]);
-    base_free(take_w->id_blocks[1]);
+    for (uint32_t i = 0; i < ROW_WHATS; i++)
+        base_free(take_w->id_blocks[i]);
     base_free(take_w->presences);
     base_free(take_w->entries);
     base_free(take_w);
@@ -235,7 +235,7 @@ static void add_rare_values(segment_writer *w, const rare_values *v)
     else
         ints_encode(&e->ints, v->bits, v->count, out);
     if (v->text_count)
-        texts_encode(e, v->texts, v->text_count, NULL, out);
+        texts_encode(e, v->texts, v->text_count, NULL, NULL, out);
 }
 
 sk_code segment_writer_rare(segment_writer *w, const rare_values *v, err *e)

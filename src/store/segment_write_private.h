@@ -31,6 +31,9 @@ typedef struct index_entry {
     uint32_t hash, row; /* of a trace id, the first row of a run of it */
 } index_entry;
 
+/* What texts may spell of their rows. */
+enum { ROW_TRACE, ROW_SPAN, ROW_TIME, ROW_WHATS };
+
 struct segment_writer {
     file *file;
     encoder *encoder;
@@ -44,9 +47,9 @@ struct segment_writer {
     column_entry *columns;
     uint32_t column_capacity;
     derive_sources *sources;
-    row_ids *row_ids;           /* NULL before the first text that may name some */
-    source_block *id_blocks[2]; /* of trace ids and parents */
-    buf pack;                   /* rare columns in the making */
+    row_ids *row_ids;                   /* NULL before the first text that may name some */
+    source_block *id_blocks[ROW_WHATS]; /* of what row_ids.c reads back */
+    buf pack;                           /* rare columns in the making */
     page_ref *packs;
     uint32_t pack_count, pack_capacity;
     presence_slot *presences;

@@ -234,6 +234,23 @@ sk_code part_read_rows(part_reader *r, uint32_t col, uint32_t block, uint32_t fi
     return code;
 }
 
+sk_code part_read_codes(part_reader *r, uint32_t col, uint32_t block, vector *out, err *e)
+{
+    const part_ops *ops = r->part->ops;
+    return ops->read_codes ? ops->read_codes(r, col, block, out, e)
+                           : ops->read(r, col, block, out, e);
+}
+
+sk_code part_read_text(part_reader *r, uint32_t col, uint32_t code, span *ret, err *e)
+{
+    const part_ops *ops = r->part->ops;
+    if (ops->read_text)
+        return ops->read_text(r, col, code, ret, e);
+    const dictionary *d = ops->dictionary(r->part, col);
+    *ret = d->text(d->of, code);
+    return SK_OK;
+}
+
 sk_code part_read_parents(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],
                           uint64_t *ret_ids, err *e)
 {

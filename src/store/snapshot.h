@@ -83,6 +83,11 @@ sk_code part_read(part_reader *r, uint32_t column, uint32_t block, vector *out, 
 /* The same for `count` rows from `first` on alone, which become rows 0 … count - 1 of the vector. Not for trace ids. */
 sk_code part_read_rows(part_reader *r, uint32_t column, uint32_t block, uint32_t first,
                        uint32_t count, vector *out, err *e) must_use;
+/* The same for a column of codes, without loading their texts: part_read_text gives those that are wanted. */
+sk_code part_read_codes(part_reader *r, uint32_t column, uint32_t block, vector *out,
+                        err *e) must_use;
+/* One text of a column; stays until the next call. What is read for it is not kept for others: for texts that are looked at once. */
+sk_code part_read_text(part_reader *r, uint32_t column, uint32_t code, span *ret, err *e) must_use;
 /* Row numbers (in the part) of each row's parent row, TREE_NONE-like UINT32_MAX when it is not in this part. Sealed trace
  * segments store them; open sets and logs give UINT32_MAX for all (callers resolve by id). `ret_ids` (VECTOR_ROWS of them, or
  * NULL): the parent's id where a row has a parent whose row is not told, else 0. */

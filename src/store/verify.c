@@ -101,6 +101,8 @@ static uint64_t bytes_of_blocks(const directory_column *c, const column_index *x
     }
     for (uint32_t i = 0; i < x->page_count; i++)
         bytes += x->pages[i].ref.len + PAGE_CHECK_BYTES;
+    if (x->has_templates)
+        bytes += x->template_ref.len + PAGE_CHECK_BYTES;
     return bytes;
 }
 

@@ -134,7 +134,7 @@ static sk_code list_texts(structure *s, err *e)
         return structure__budget_error(s, e);
     for (uint32_t i = 1; i < count; i++)
         s->text_list[i] = group_keys_value(s->texts, 1, i, s->mem).text;
-    s->gathered_texts = (dictionary){gathered_text, s, count};
+    s->gathered_texts = (dictionary){.text = gathered_text, .of = s, .count = count};
     return SK_OK;
 }
 

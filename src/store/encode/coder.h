@@ -73,22 +73,33 @@ typedef struct text_list {
     uint8_t *bytes;
 } text_list;
 
-/* The trace and span id of the row that each text of a page is of, 0 where it has none: texts that spell them need not. */
+/* Ids (0: none) and time of the row that each text of a page is of: texts that spell them need not. */
 typedef struct text_ids {
     const uint32_t *rows;
     const trace_id *trace_ids;
     const uint64_t *span_ids;
+    const int64_t *times;
 } text_ids;
 
-/* `ids` may be NULL. */
-void texts_encode(encoder *e, const span *list, uint32_t count, const text_ids *ids, buf *out);
+typedef struct templates templates; /* templates.h */
 
-/* Where the ids of rows are had when texts are read: fills trace_ids and span_ids for ascending-or-not `rows`. */
+/* Texts that may have templates: as long as lines of a log are. */
+bool texts_are_long(const span *list, uint32_t count);
+/* `ids` and `t` may be NULL; templates are the column's. */
+void texts_encode(encoder *e, const span *list, uint32_t count, const text_ids *ids, templates *t,
+                  buf *out);
+
+/* Where the same is had when texts are read: fills them for ascending-or-not `rows`; `times` may be NULL. */
 typedef struct text_id_source {
     sk_code (*get)(void *ctx, const uint64_t *rows, uint32_t count, trace_id *trace_ids,
-                   uint64_t *span_ids);
+                   uint64_t *span_ids, int64_t *times);
     void *ctx;
 } text_id_source;
+
+/* The first byte of a page that template_page_decode and template_page_spell read; texts_decode reads the others. */
+#define TEXTS_FORM_TEMPLATES 4
+text_list *texts_new(uint32_t count,
+                     size_t bytes); /* offsets and bytes to be filled; NULL: no memory */
 
 /* One allocation, freed with texts_free. SK_CORRUPT, SK_NO_MEMORY or what `ids` (NULL: there are none) said. */
 sk_code texts_decode(decoder *d, reader *r, uint32_t count, const text_id_source *ids,

@@ -1,28 +1,28 @@
 /*
  * store/encode/texts.c: a page of up to TEXTS_PAGE_COUNT texts of a dictionary. Texts that are all lower hex of even length,
- * or all UUIDs in their usual form, are kept as the bytes they spell; where long texts repeat the ids of their rows, one byte says
- * so; then squeezed.
+ * or all UUIDs in their usual form, are kept as the bytes they spell; long ones may have templates (templates.h); then squeezed.
  * Called by the column writer and by dictionary loading.
  */
 #include "store/encode/coder.h"
 
 #include "base/alloc.h"
+#include "store/encode/templates.h"
 
 enum { /* stored in segments: never renumber */
        FORM_PLAIN = 0,
        FORM_HEX = 1,
        FORM_UUID = 2,
-       FORM_IDS = 3,
+       FORM_IDS = 3, /* of version 2; written no more */
+       FORM_TEMPLATES = TEXTS_FORM_TEMPLATES,
 };
 
 /* In texts of FORM_IDS. A byte of these three that is the text's own has ESCAPE before it. */
 enum { TRACE_ID_HERE = 1, SPAN_ID_HERE = 2, ESCAPE = 3 };
 
-#define IDS_MEAN_BYTES 48u /* shorter texts are seldom lines of a log */
-#define IDS_SHARE      4u  /* of the texts must name one */
+#define LONG_MEAN_BYTES 48u /* shorter texts are seldom lines of a log */
 
-#define UUID_CHARS     36u
-#define UUID_BYTES     16u
+#define UUID_CHARS      36u
+#define UUID_BYTES      16u
 #define BYTES_MAX                                                                                  \
     (2 * MIB) /* of a page's texts: TEXTS_PAGE_BYTES and one text of 64 KiB, some escaped */
 #define LIST_BYTES_MAX (2 * BYTES_MAX)
@@ -80,81 +80,6 @@ static void add_spelled(span s, buf *out)
     }
 }
 
-/* ---- texts that name their row's ids ---- */
-
-/* How many of the first bytes are no sign: eight at a time. */
-static size_t plain_bytes(const uint8_t *at, size_t len)
-{
-    size_t i = 0;
-    for (; i + 8 <= len; i += 8) {
-        uint64_t v;
-        memcpy(&v, at + i, 8);
-        if ((v - 0x0404040404040404ull) & ~v & 0x8080808080808080ull) /* any byte below 4 */
-            break;
-    }
-    while (i < len && (at[i] == 0 || at[i] > ESCAPE))
-        i++;
-    return i;
-}
-
-static void add_escaped(span s, buf *out)
-{
-    for (size_t i = 0; i < s.len;) {
-        size_t n = plain_bytes(s.at + i, s.len - i);
-        buf_add(out, s.at + i, n);
-        i += n;
-        if (i < s.len) {
-            buf_add_u8(out, ESCAPE);
-            buf_add_u8(out, s.at[i++]);
-        }
-    }
-}
-
-static const uint8_t *find_id(span s, const char *id, size_t len)
-{
-    return len && s.len >= len ? memmem(s.at, s.len, id, len) : NULL;
-}
-
-/* Returns how many ids it named. */
-static uint32_t add_shortened(span s, trace_id trace, uint64_t span_id, buf *out)
-{
-    char trace_text[33], span_text[17];
-    size_t trace_len = trace_id_is_set(trace) ? trace_id_print(trace, trace_text) : 0;
-    size_t span_len = span_id ? span_id_print(span_id, span_text) : 0;
-    uint32_t count = 0;
-    for (;; count++) {
-        const uint8_t *t = find_id(s, trace_text, trace_len);
-        const uint8_t *p = find_id(t ? span_of(s.at, (size_t)(t - s.at)) : s, span_text, span_len);
-        if (!t && !p)
-            break;
-        const uint8_t *at = p ? p : t;
-        add_escaped(span_of(s.at, (size_t)(at - s.at)), out);
-        buf_add_u8(out, p ? SPAN_ID_HERE : TRACE_ID_HERE);
-        size_t skipped = (size_t)(at - s.at) + (p ? span_len : trace_len);
-        s = span_of(s.at + skipped, s.len - skipped);
-    }
-    add_escaped(s, out);
-    return count;
-}
-
-/* Shortened texts into `other`, their lengths into `values`; whether that is worth it. */
-static bool shorten(encoder *e, const span *list, uint32_t count, const text_ids *ids)
-{
-    uint64_t bytes = 0;
-    uint32_t named = 0;
-    for (uint32_t i = 0; i < count; i++)
-        bytes += list[i].len;
-    if (bytes < (uint64_t)count * IDS_MEAN_BYTES)
-        return false;
-    buf_clear(&e->other);
-    for (uint32_t i = 0; i < count; i++) {
-        size_t start = e->other.len;
-        named += add_shortened(list[i], ids->trace_ids[i], ids->span_ids[i], &e->other) > 0;
-        e->values[i] = e->other.len - start;
-    }
-    return !e->other.failed && e->other.len <= BYTES_MAX && named > count / IDS_SHARE;
-}
-
 static void add_squeezed(encoder *e, buf *out)
 {
     buf_add_varint(out, e->other.len);
@@ -165,24 +90,32 @@ static void add_squeezed(encoder *e, buf *out)
         out->at[at] = (uint8_t)method;
 }
 
-/* Form, the lengths, the rows, the bytes. */
-static void encode_shortened(encoder *e, uint32_t count, const text_ids *ids, buf *out)
+/* Long texts; the form is written already, and taken back when templates are no gain. */
+static bool encode_by_templates(encoder *e, const span *list, uint32_t count, const text_ids *ids,
+                                templates *t, buf *out)
 {
-    buf_add_u8(out, FORM_IDS);
-    ints_encode(&e->ints, e->values, count, out);
+    size_t start = out->len;
+    buf_add_u8(out, FORM_TEMPLATES);
+    if (templates_encode(t, e, list, count, ids, out))
+        return true;
+    out->len = start;
+    return false;
+}
+
+bool texts_are_long(const span *list, uint32_t count)
+{
+    uint64_t bytes = 0;
     for (uint32_t i = 0; i < count; i++)
-        e->values[i] = ids->rows[i];
-    ints_encode(&e->ints, e->values, count, out);
-    add_squeezed(e, out);
+        bytes += list[i].len;
+    return bytes >= (uint64_t)count * LONG_MEAN_BYTES;
 }
 
 /* Form, the lengths (not of UUIDs), how long the bytes are, how they are squeezed, the bytes. */
-void texts_encode(encoder *e, const span *list, uint32_t count, const text_ids *ids, buf *out)
+void texts_encode(encoder *e, const span *list, uint32_t count, const text_ids *ids, templates *t,
+                  buf *out)
 {
-    if (ids && shorten(e, list, count, ids)) {
-        encode_shortened(e, count, ids, out);
+    if (t && ids && encode_by_templates(e, list, count, ids, t, out))
         return;
-    }
     uint8_t form = choose_form(list, count);
     buf_add_u8(out, form);
     for (uint32_t i = 0; i < count; i++)
@@ -261,7 +194,7 @@ static sk_code read_bytes(decoder *d, uint8_t form, squeeze_method method, span 
     return code;
 }
 
-static text_list *new_list(uint32_t count, size_t bytes)
+text_list *texts_new(uint32_t count, size_t bytes)
 {
     size_t offset_bytes = (count + 1ul) * sizeof(uint32_t);
     text_list *t = base_alloc(sizeof *t + offset_bytes + bytes + 1);
@@ -273,7 +206,22 @@ static text_list *new_list(uint32_t count, size_t bytes)
     return t;
 }
 
-/* ---- decoding texts that name their row's ids ---- */
+/* ---- decoding texts of version 2 that name their row's ids ---- */
+
+/* How many of the first bytes are no sign: eight at a time. */
+static size_t plain_bytes(const uint8_t *at, size_t len)
+{
+    size_t i = 0;
+    for (; i + 8 <= len; i += 8) {
+        uint64_t v;
+        memcpy(&v, at + i, 8);
+        if ((v - 0x0404040404040404ull) & ~v & 0x8080808080808080ull) /* any byte below 4 */
+            break;
+    }
+    while (i < len && (at[i] == 0 || at[i] > ESCAPE))
+        i++;
+    return i;
+}
 
 /* Spells a text into `out`, or with NULL only measures it; UINT32_MAX: it is none. */
 static uint32_t spell_text(span s, trace_id trace, uint64_t span_id, uint8_t *out)
@@ -313,7 +261,7 @@ static sk_code spell_texts(decoder *d, const uint8_t *bytes, uint32_t count,
             return SK_CORRUPT;
         offsets[i + 1] = offsets[i] + len;
     }
-    text_list *t = new_list(count, offsets[count]);
+    text_list *t = texts_new(count, offsets[count]);
     if (!t)
         return SK_NO_MEMORY;
     memcpy(t->offsets, offsets, (count + 1ul) * sizeof offsets[0]);
@@ -325,7 +273,7 @@ static sk_code spell_texts(decoder *d, const uint8_t *bytes, uint32_t count,
     return SK_OK;
 }
 
-/* Lengths, rows, bytes: see encode_shortened. */
+/* Lengths, rows, bytes. */
 static sk_code decode_shortened(decoder *d, reader *r, uint32_t count, const text_id_source *ids,
                                 text_list **ret)
 {
@@ -346,7 +294,7 @@ static sk_code decode_shortened(decoder *d, reader *r, uint32_t count, const tex
     uint64_t *span_ids = base_alloc(count * sizeof span_ids[0]);
     sk_code code = !bytes || !span_ids ? SK_NO_MEMORY
                    : unsqueeze(d->unsqueezer, method, stored, bytes, raw_len)
-                       ? ids->get(ids->ctx, d->backs, count, d->ids, span_ids)
+                       ? ids->get(ids->ctx, d->backs, count, d->ids, span_ids, NULL)
                        : SK_CORRUPT;
     if (code == SK_OK)
         code = spell_texts(d, bytes, count, span_ids, ret);
@@ -370,7 +318,7 @@ sk_code texts_decode(decoder *d, reader *r, uint32_t count, const text_id_source
     uint32_t offsets[TEXTS_PAGE_COUNT + 1];
     if (r->failed || raw_len > BYTES_MAX || !make_offsets(d->values, count, form, raw_len, offsets))
         return SK_CORRUPT;
-    text_list *t = new_list(count, offsets[count]);
+    text_list *t = texts_new(count, offsets[count]);
     if (!t)
         return SK_NO_MEMORY;
     memcpy(t->offsets, offsets, (count + 1ul) * sizeof offsets[0]);
