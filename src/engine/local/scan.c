@@ -300,49 +300,73 @@ void scan_leave_out(scan_worker *w, const err *e)
     w->count = 0;
 }
 
-static const vector *find_read(const scan_worker *w, uint32_t number)
+static scan_slot *find_slot(const scan_worker *w, uint32_t number)
 {
     for (uint32_t i = 0; i < w->slots_used; i++)
         if (w->slots[i].column == number)
-            return w->slots[i].vector;
+            return &w->slots[i];
     return NULL;
 }
 
 /* Derived columns are numbered by each scan's own plan. */
-static const vector *find_beside(const scan_worker *w, uint32_t number)
+static const vector *find_beside(const scan_worker *w, uint32_t number, bool with_texts)
 {
-    const vector *found = NULL;
     const scan_worker *p = w->peer;
-    for (uint32_t i = 0; i < PEERS_MAX && p && !found && number < SCAN_DERIVED; i++, p = p->peer)
-        if (p->part == w->part && p->block == w->block)
-            found = find_read(p, number);
-    return found;
+    for (uint32_t i = 0; i < PEERS_MAX && p && number < SCAN_DERIVED; i++, p = p->peer) {
+        const scan_slot *slot =
+            p->part == w->part && p->block == w->block ? find_slot(p, number) : NULL;
+        if (slot && !(with_texts && slot->without_texts))
+            return slot->vector;
+    }
+    return NULL;
+}
+
+/* The next free slot, which has no column yet; NULL: no memory. */
+static scan_slot *free_slot(scan_worker *w)
+{
+    if (w->slots_used < w->slot_count)
+        return &w->slots[w->slots_used];
+    vector *v = base_reserve(&w->slots, &w->slot_capacity, w->slot_count + 1, sizeof *w->slots)
+                    ? base_alloc(sizeof *v)
+                    : NULL;
+    if (!v)
+        return NULL;
+    w->slots[w->slot_count] = (scan_slot){.vector = v};
+    return &w->slots[w->slot_count++];
+}
+
+static sk_code read_into(scan_worker *w, uint32_t number, bool with_texts, const vector **ret,
+                         err *e)
+{
+    scan_slot *slot = find_slot(w, number);
+    bool is_new = !slot;
+    *ret = slot && !(with_texts && slot->without_texts) ? slot->vector
+           : is_new                                     ? find_beside(w, number, with_texts)
+                                                        : NULL;
+    if (*ret)
+        return SK_OK;
+    if (is_new && !(slot = free_slot(w)))
+        return err_set(e, SK_NO_MEMORY, "memory ran out while a query was reading");
+    sk_code code = number >= SCAN_DERIVED ? structure_read(w, number, slot->vector, e)
+                   : with_texts           ? part_read(w->reader, number, w->block, slot->vector, e)
+                                : part_read_codes(w->reader, number, w->block, slot->vector, e);
+    if (code != SK_OK)
+        return code;
+    slot->without_texts = !with_texts;
+    slot->column = number;
+    w->slots_used += is_new;
+    *ret = slot->vector;
+    return SK_OK;
 }
 
 sk_code scan_read(scan_worker *w, uint32_t number, const vector **ret, err *e)
 {
-    *ret = find_read(w, number);
-    if (!*ret)
-        *ret = find_beside(w, number);
-    if (*ret)
-        return SK_OK;
-    if (w->slots_used == w->slot_count) {
-        if (!base_reserve(&w->slots, &w->slot_capacity, w->slot_count + 1, sizeof *w->slots))
-            return err_set(e, SK_NO_MEMORY, "memory ran out while a query was reading");
-        vector *v = base_alloc(sizeof *v);
-        if (!v)
-            return err_set(e, SK_NO_MEMORY, "memory ran out while a query was reading");
-        w->slots[w->slot_count++] = (scan_slot){number, v};
-    }
-    scan_slot *slot = &w->slots[w->slots_used];
-    sk_code code = number >= SCAN_DERIVED ? structure_read(w, number, slot->vector, e)
-                                          : part_read(w->reader, number, w->block, slot->vector, e);
-    if (code == SK_OK) {
-        slot->column = number;
-        w->slots_used++;
-        *ret = slot->vector;
-    }
-    return code;
+    return read_into(w, number, true, ret, e);
+}
+
+sk_code scan_read_codes(scan_worker *w, uint32_t number, const vector **ret, err *e)
+{
+    return read_into(w, number, false, ret, e);
 }
 
 sk_code scan_read_source(scan_worker *w, const scan_source *of, const vector **ret, err *e)

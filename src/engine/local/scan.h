@@ -36,7 +36,8 @@ typedef struct scan_field {
 /* What a filter says of each code of one source: 0 not asked, 1 no, 2 yes. */
 typedef struct scan_verdicts {
     _Atomic(uint8_t) *by_code;
-    uint64_t *wanted; /* bitmap of the yes codes, when all have been asked */
+    uint64_t *wanted; /* bitmap of the codes that may match; NULL: not known */
+    bool is_searched; /* the dictionary was searched: texts need not be loaded with the codes */
 } scan_verdicts;
 
 enum { SCAN_PART_NEW, SCAN_PART_PREPARING, SCAN_PART_READY, SCAN_PART_FAILED };
@@ -92,6 +93,7 @@ typedef struct scan_damage {
 
 typedef struct scan_slot {
     uint32_t column;
+    bool without_texts; /* read by scan_read_codes alone */
     vector *vector;
 } scan_slot;
 
@@ -136,6 +138,8 @@ sk_code scan_block(scan_worker *w, uint32_t part_number, uint32_t block, err *e)
 sk_code scan_go_to(scan_worker *w, uint32_t part_number, uint32_t block, err *e) must_use;
 /* A column of the block at hand. SK_CORRUPT: the block must be left out (scan_leave_out). */
 sk_code scan_read(scan_worker *w, uint32_t number, const vector **ret, err *e) must_use;
+/* The same for codes whose texts are hardly wanted: see part_read_codes. */
+sk_code scan_read_codes(scan_worker *w, uint32_t number, const vector **ret, err *e) must_use;
 /* The same for a source. Also SK_CORRUPT when its dictionary could not be had before. */
 sk_code scan_read_source(scan_worker *w, const scan_source *of, const vector **ret,
                          err *e) must_use;

@@ -127,7 +127,35 @@ static bool looks_at_codes(const scan_filter *f)
     return f->filter.op != FILTER_EXISTS && f->filter.op != FILTER_NOT_EXISTS;
 }
 
-/* Asks all codes when that costs no more than asking row by row would. */
+/* ---- searching a dictionary ---- */
+
+typedef struct searching {
+    scan_verdicts *verdicts;
+    uint32_t code_count;
+    bool is_negative;
+} searching;
+
+static void note_found(void *ctx, uint32_t first, const uint8_t *found, uint32_t count)
+{
+    searching *s = ctx;
+    for (uint32_t i = 0; i < count && first + i < s->code_count; i++) {
+        uint8_t verdict = found[i];
+        if (s->is_negative && verdict != VERDICT_UNKNOWN)
+            verdict = verdict == VERDICT_YES ? VERDICT_NO : VERDICT_YES;
+        atomic_store_explicit(&s->verdicts->by_code[first + i], verdict, memory_order_relaxed);
+    }
+}
+
+/* The verdicts that a search of the dictionary gives; false: it gives none. */
+static bool search_texts(const scan_filter *f, const scan_source *of, scan_verdicts *v)
+{
+    bool is_contains = f->filter.op == FILTER_CONTAINS || f->filter.op == FILTER_NOT_CONTAINS;
+    searching s = {v, of->code_count, f->filter.is_negative};
+    return is_contains && f->filter.value_count == 1 && of->dictionary->search &&
+           of->dictionary->search(of->dictionary->of, f->filter.texts[0], note_found, &s);
+}
+
+/* Asks all codes when that costs no more than asking row by row would, and those that a search did not tell when rows need them. */
 static bool prepare_verdicts(scan *s, const scan_part *p, const scan_filter *f,
                              const scan_source *of, scan_verdicts *v, bool *ret_may_match)
 {
@@ -142,14 +170,21 @@ static bool prepare_verdicts(scan *s, const scan_part *p, const scan_filter *f,
     v->wanted = agg_alloc(s->budget, (of->code_count + 63) / 64 * sizeof *v->wanted);
     if (!v->wanted)
         return false;
-    uint32_t yes = 0;
-    for (uint32_t code = 0; code < of->code_count; code++) {
-        uint8_t verdict = ask(f, of, code);
-        atomic_store_explicit(&v->by_code[code], verdict, memory_order_relaxed);
-        v->wanted[code >> 6] |= (uint64_t)(verdict == VERDICT_YES) << (code & 63);
-        yes += verdict == VERDICT_YES;
+    v->is_searched = search_texts(f, of, v);
+    uint64_t any = 0;
+    for (uint32_t first = 0; first < of->code_count; first += 64) {
+        uint32_t end = of->code_count - first < 64 ? of->code_count : first + 64;
+        uint64_t word = 0;
+        for (uint32_t code = first; code < end; code++) {
+            if (!v->is_searched)
+                atomic_store_explicit(&v->by_code[code], ask(f, of, code), memory_order_relaxed);
+            uint8_t verdict = atomic_load_explicit(&v->by_code[code], memory_order_relaxed);
+            word |= (uint64_t)(verdict != VERDICT_NO) << (code - first);
+        }
+        v->wanted[first / 64] = word;
+        any |= word;
     }
-    *ret_may_match = yes > 0;
+    *ret_may_match = any != 0;
     return true;
 }
 
@@ -337,8 +372,20 @@ static void match_slowly(const scan_filter *f, const scan_source *of, const vect
            plan_filter_matches(&f->filter, scan_value(v, of->type, (uint32_t)row, &scratch)));
 }
 
-static void match_codes(const scan_filter *f, const scan_source *of, const scan_verdicts *known,
-                        const vector *v, const uint64_t *rows, uint64_t *out)
+/* What a search did not tell, of texts that nobody else asks for. */
+static sk_code ask_reader(scan_worker *w, const scan_filter *f, const scan_source *of,
+                          uint32_t code, uint8_t *ret, err *e)
+{
+    value v = {.is_set = true, .type = of->type};
+    sk_code done = part_read_text(w->reader, of->column, code, &v.text, e);
+    if (done == SK_OK)
+        *ret = plan_filter_matches(&f->filter, v) ? VERDICT_YES : VERDICT_NO;
+    return done;
+}
+
+static sk_code match_codes(scan_worker *w, const scan_filter *f, const scan_source *of,
+                           const scan_verdicts *known, const vector *v, const uint64_t *rows,
+                           uint64_t *out, err *e)
 {
     _Atomic(uint8_t) *by_code = known->by_code;
     for (uint32_t word = 0; word < VECTOR_WORDS; word++) {
@@ -349,13 +396,20 @@ static void match_codes(const scan_filter *f, const scan_source *of, const scan_
             must_slow(code < of->code_count);
             uint8_t verdict = atomic_load_explicit(&by_code[code], memory_order_relaxed);
             if (unlikely(verdict == VERDICT_UNKNOWN)) {
-                verdict = ask(f, of, code);
+                sk_code done = SK_OK;
+                if (known->is_searched)
+                    done = ask_reader(w, f, of, code, &verdict, e);
+                else
+                    verdict = ask(f, of, code);
+                if (done != SK_OK)
+                    return done;
                 atomic_store_explicit(&by_code[code], verdict, memory_order_relaxed);
             }
             holds |= (uint64_t)(verdict == VERDICT_YES) << bit;
         }
         out[word] |= holds;
     }
+    return SK_OK;
 }
 
 static void match_numbers(const scan_filter *f, const vector *v, const uint64_t *rows,
@@ -401,15 +455,16 @@ static void match_constant(const scan_filter *f, const scan_source *of, const ve
     }
 }
 
-static void match_vector(const scan_filter *f, const scan_source *of, const scan_verdicts *known,
-                         const vector *v, const uint64_t *rows, uint64_t *out)
+static sk_code match_vector(scan_worker *w, const scan_filter *f, const scan_source *of,
+                            const scan_verdicts *known, const vector *v, const uint64_t *rows,
+                            uint64_t *out, err *e)
 {
     bool is_number = v->kind == VECTOR_INTS || v->kind == VECTOR_FLOATS;
     bool is_id = v->kind == VECTOR_IDS || v->kind == VECTOR_TRACE_IDS;
+    if (v->kind == VECTOR_CODES && (!v->is_constant || known->is_searched))
+        return match_codes(w, f, of, known, v, rows, out, e);
     if (v->is_constant)
         match_constant(f, of, v, rows, out);
-    else if (v->kind == VECTOR_CODES)
-        match_codes(f, of, known, v, rows, out);
     else if (is_number &&
              (filter_op_is_order(f->filter.op) || (f->is_equality && !f->has_odd_text)))
         match_numbers(f, v, rows, out);
@@ -417,6 +472,7 @@ static void match_vector(const scan_filter *f, const scan_source *of, const scan
         match_ids(f, v, rows, out);
     else
         match_slowly(f, of, v, rows, out);
+    return SK_OK;
 }
 
 sk_code scan__filter_match(scan_worker *w, uint32_t filter, const uint64_t *within, uint64_t *out,
@@ -434,7 +490,9 @@ sk_code scan__filter_match(scan_worker *w, uint32_t filter, const uint64_t *with
         if (of->column >= PART_COLUMNS && of->column < SCAN_DERIVED &&
             !part_block_has_column(w->at->part, of->column, w->block))
             continue;
-        sk_code code = scan_read_source(w, of, &v, e);
+        const scan_verdicts *known = &w->at->verdicts[filter][k];
+        sk_code code = known->is_searched ? scan_read_codes(w, of->column, &v, e)
+                                          : scan_read_source(w, of, &v, e);
         if (code != SK_OK)
             return code;
         scan_present(v, mine);
@@ -443,10 +501,12 @@ sk_code scan__filter_match(scan_worker *w, uint32_t filter, const uint64_t *with
             left[i] &= ~mine[i];
         }
         if (looks_at_codes(f))
-            match_vector(f, of, &w->at->verdicts[filter][k], v, mine, out);
+            code = match_vector(w, f, of, known, v, mine, out, e);
         else if (f->filter.op == FILTER_EXISTS)
             for (uint32_t i = 0; i < VECTOR_WORDS; i++)
                 out[i] |= mine[i];
+        if (code != SK_OK)
+            return code;
     }
     if (f->filter.is_negative)
         for (uint32_t i = 0; i < VECTOR_WORDS; i++)
