@@ -82,7 +82,8 @@ static value piece_of(world *w, filter_op op, value v, arena *mem)
 {
     char scratch[VALUE_TEXT_MAX];
     span text = value_text(v, scratch);
-    size_t len = world_below(w, text.len < 5 ? text.len + 1 : 5), at = 0;
+    size_t most = world_chance(w, 30) ? 20 : 5;
+    size_t len = world_below(w, text.len < most ? text.len + 1 : most), at = 0;
     if (op == FILTER_ENDS_WITH || op == FILTER_NOT_ENDS_WITH)
         at = text.len - len;
     else if (op == FILTER_CONTAINS || op == FILTER_NOT_CONTAINS)
@@ -147,6 +148,16 @@ static spec_filter make_filter(world *w, filter_op op, span name, uint32_t pool,
 
 /* ---- the parts of a spec ---- */
 
+/* A piece of a line of a log, which a sealed segment looks for without spelling its lines. */
+static spec_filter search_lines(world *w, arena *mem)
+{
+    uint32_t body = 0;
+    while (strcmp(world_fields[body].name, F_BODY) != 0)
+        body++;
+    return make_filter(w, world_chance(w, 70) ? FILTER_CONTAINS : FILTER_NOT_CONTAINS, SPAN(F_BODY),
+                       body, mem);
+}
+
 static void make_filters(world *w, coverage *c, query_spec *s, filter_op *ops, uint32_t *types,
                          arena *mem)
 {
@@ -162,6 +173,9 @@ static void make_filters(world *w, coverage *c, query_spec *s, filter_op *ops, u
         if (s->filter_count > 1 && world_chance(w, 8)) { /* any field, not counted */
             types[i] = QUESTION_TYPES;
             s->filters[i].column = span_text(name_of_any(w));
+        } else if (world_chance(w, 12)) {
+            types[i] = QUESTION_TYPES;
+            s->filters[i] = search_lines(w, mem);
         }
     }
 }

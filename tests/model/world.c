@@ -3,6 +3,7 @@
  */
 #include "world.h"
 
+#include "base/clock.h"
 #include "event/codec.h"
 #include "event/fields.h"
 
@@ -316,6 +317,27 @@ static void put_span(world *w, batch *b, const planned_span *s)
     put_fields(w, b);
 }
 
+/* A line as services write them: its row's time and ids in it, of few kinds, with numbers and words that differ. */
+static void put_line(world *w, batch *b, uint32_t row)
+{
+    static const char *const ends[] = {"GET /items done with status %u after %u ms",
+                                       "connection refused by 10.0.%u.7, tried %u times",
+                                       "order-%u.%u has been seen before",
+                                       "\1%u\3\x08 and %u of no kind that others have"};
+    char line[400], time[36], trace[33], span_id[17];
+    clock_print_rfc3339(b->time_ns[row] + (world_chance(w, 5) ? NS_PER_S : 0), time);
+    size_t trace_len = trace_id_print(b->trace_id[row], trace);
+    span_id_print(b->parent_id[row], span_id);
+    int len = snprintf(line, sizeof line, "%.*s %s [%.*s,%s] ", world_chance(w, 70) ? 23 : 10, time,
+                       world_chance(w, 80) ? "INFO" : "WARN", (int)trace_len, trace, span_id);
+    len += snprintf(line + len, sizeof line - (size_t)len, ends[world_below(w, COUNT_OF(ends))],
+                    (unsigned)world_below(w, 300), (unsigned)world_below(w, 20));
+    if (world_chance(w, 20))
+        snprintf(line + len, sizeof line - (size_t)len, " user %08x-0a1b-4c2d-8e3f-%012x",
+                 (unsigned)world_below(w, 40) * 2654435761u, (unsigned)world_below(w, 9));
+    put_text(b, F_BODY, line);
+}
+
 static void put_log(world *w, batch *b)
 {
     uint32_t row = begin(w, b,
@@ -328,7 +350,11 @@ static void put_log(world *w, batch *b)
         b->parent_id[row] = check_random(&w->seed) | 1;
         put_text(b, F_ANNOTATION_TYPE, "span_event");
     }
-    put_text(b, F_BODY, world_chance(w, 50) ? "request done" : "connection refused by 10.0.0.7");
+    if (world_chance(w, 25))
+        put_line(w, b, row);
+    else
+        put_text(b, F_BODY,
+                 world_chance(w, 50) ? "request done" : "connection refused by 10.0.0.7");
     put_text(b, F_SEVERITY, world_chance(w, 80) ? "info" : "error");
     put_fields(w, b);
 }
