@@ -70,7 +70,9 @@ span map__said_text(const map_run *m, const map_said *s, arena *mem)
     buf_add_u8(&out, s->leaf_kind);
     buf_add_u8(&out, s->parent_kind);
     for (uint32_t i = 0; i < SAID_TEXTS; i++) {
-        span text = texts[i] ? map__text(m, texts[i]) : SPAN("");
+        if (texts[i] == MAP_ANSWER_ABSENT) /* there was no memory for it */
+            out.failed = true;
+        span text = texts[i] && !out.failed ? map__text(m, texts[i]) : SPAN("");
         buf_add_varint(&out, text.len);
         buf_add_span(&out, text);
     }
