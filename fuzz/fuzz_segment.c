@@ -133,11 +133,25 @@ static void ask_statistics(reading *r, uint32_t col, uint32_t block, bool has_va
     base_free(wanted);
 }
 
+static void read_table(reading *r, uint32_t col, uint32_t block)
+{
+    part_table t;
+    err e;
+    uint64_t sum = 0;
+    if (!is_good(r, part_read_table(r->r, col, block, &t, &e), &e))
+        return;
+    for (uint32_t i = 0; i < t.entry_count; i++)
+        sum += t.has[i] ? t.values[i] : 0;
+    must(!t.is_constant || (t.entry_count == 0 && sum == 0));
+    must(!t.entry_count || part_dictionary(segment_part(r->s), t.source));
+}
+
 static void read_block(reading *r, uint32_t col, uint32_t block)
 {
     err e;
     part_block b;
     part_block_get(segment_part(r->s), block, &b);
+    read_table(r, col, block);
     if (!is_good(r, part_read(r->r, col, block, &vec, &e), &e))
         return;
     must(vec.row_count == b.row_count || vec.kind == VECTOR_ABSENT);
