@@ -1,8 +1,8 @@
 /*
  * query/aggregate/sketch.c: percentiles and HEATMAP over log buckets (aggregate.h "sketch"). A cell is a list of
- * (key, weight) entries at first. One of the first WINDOW_CELLS cells that has got LIST_FEW of them counts in a window of
+ * (key, weight) entries at first. One of the first cells that has got LIST_FEW of them counts in a window of
  * neighbouring buckets, one u32 each; what lies too far outside stays in the list. Values of later cells, and of all once
- * there are MANY_CELLS, are only noted in a log, in order of arrival, and sorted by cell now and then (sketch_log.c).
+ * there are too many, are only noted in a log, in order of arrival, and sorted by cell now and then (sketch_log.c).
  * Which form a cell has never shows in an answer.
  */
 #include <stdlib.h>
@@ -199,7 +199,7 @@ static void put(agg_states *s, sketch_cell *c, int32_t key, uint64_t weight)
     if (sketch__is_full(s, c, weight))
         empty_window(s, c);
     bool is_held = (uint32_t)(key - c->base) < c->length;
-    bool is_early = (size_t)(c - (sketch_cell *)s->cells) < WINDOW_CELLS;
+    bool is_early = (size_t)(c - (sketch_cell *)s->cells) < sketch__window_cells(s);
     if (!is_held && (is_early || c->length || c->used >= LIST_LONG)) {
         if (!c->length && c->used >= LIST_FEW)
             open_window(s, c);
@@ -273,7 +273,7 @@ static void spread_values(agg_states *s, const agg_run *r)
 static inline void add_to_cell(agg_states *s, uint32_t cell, double v, uint32_t weight)
 {
     sketch_cell *c = (sketch_cell *)s->cells + cell;
-    if (cell < WINDOW_CELLS && s->count < MANY_CELLS)
+    if (sketch__counts_at_once(s, cell))
         sketch__add(s, c, v, weight);
     else if (weight == 1)
         sketch__note(s, cell, v);
@@ -291,12 +291,12 @@ static void update(agg_states *s, const agg_run *r)
     if (r->weights) {
         for (uint32_t i = 0; i < r->count; i++)
             add_to_cell(s, agg__cell(r, i), r->floats[i] + 0.0, r->weights[i]);
-    } else if (r->cells && s->count <= WINDOW_CELLS && r->count <= LOOSE_MAX) {
+    } else if (r->cells && sketch__counts_at_once(s, s->count - 1) && r->count <= LOOSE_MAX) {
         spread_values(s, r);
     } else if (r->cells) {
         for (uint32_t i = 0; i < r->count; i++)
             add_to_cell(s, r->cells[i], r->floats[i] + 0.0, 1);
-    } else if (r->one_cell < WINDOW_CELLS && s->count < MANY_CELLS) {
+    } else if (sketch__counts_at_once(s, r->one_cell)) {
         add_values(s, (sketch_cell *)s->cells + r->one_cell, r->floats, r->count);
     } else {
         for (uint32_t i = 0; i < r->count; i++)

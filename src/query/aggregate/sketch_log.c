@@ -161,7 +161,7 @@ bool sketch__move_log(agg_states *into, agg_states *from, const uint32_t *to)
         for (uint32_t i = 0; i < c->count; i++) {
             uint32_t cell = to ? to[c->cells[i]] : c->cells[i];
             double v = c->values[i];
-            if (cell < WINDOW_CELLS && into->count < MANY_CELLS) {
+            if (sketch__counts_at_once(into, cell)) {
                 sketch__add(into, &cells[cell], v, 1);
             } else if (cell != AGG_NO_CELL) {
                 c->cells[kept] = cell;

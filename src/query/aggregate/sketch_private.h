@@ -7,15 +7,17 @@
 
 #include "query/aggregate/aggregate_private.h"
 
-#define KEY_SHIFT    (52 - AGG_SKETCH_MANTISSA_BITS)
-#define KEY_MAX      ((int32_t)(0x7ff << AGG_SKETCH_MANTISSA_BITS)) /* of the greatest finite double */
-#define WINDOW_CELLS 1024u
-#define MANY_CELLS   1024u
-#define WINDOW_MAX   4096u /* buckets: 64 octaves */
-#define OCTAVE       (1 << AGG_SKETCH_MANTISSA_BITS)
-#define LIST_FIRST   8u
-#define LIST_FEW     32u
-#define LIST_LONG    128u /* entries: any cell's are better counted in a window */
+#define KEY_SHIFT (52 - AGG_SKETCH_MANTISSA_BITS)
+#define KEY_MAX   ((int32_t)(0x7ff << AGG_SKETCH_MANTISSA_BITS)) /* of the greatest finite double */
+/* Windows of so many cells stay in the caches; of a series only one bucket's are in use at a time. */
+#define WINDOW_CELLS        1024u
+#define WINDOW_CELLS_SERIES 4096u
+#define MANY_CELLS_SERIES   16384u
+#define WINDOW_MAX          4096u /* buckets: 64 octaves */
+#define OCTAVE              (1 << AGG_SKETCH_MANTISSA_BITS)
+#define LIST_FIRST          8u
+#define LIST_FEW            32u
+#define LIST_LONG           128u /* entries: any cell's are better counted in a window */
 
 /* A window that holds more is counted with care; weights above QUICK_MAX are; the loose weight of all cells stays below LOOSE_MAX. All
  * together fit a counter. */
@@ -82,6 +84,19 @@ static inline void sketch__range(sketch_cell *c, double least, double greatest)
     }
     c->least = least < c->least ? least : c->least;
     c->greatest = greatest > c->greatest ? greatest : c->greatest;
+}
+
+/* How many cells count in windows. */
+static inline uint32_t sketch__window_cells(const agg_states *s)
+{
+    return s->buckets.count > 1 ? WINDOW_CELLS_SERIES : WINDOW_CELLS;
+}
+
+/* Values of the others are noted, and of all when there are too many. */
+static inline bool sketch__counts_at_once(const agg_states *s, uint32_t cell)
+{
+    return cell < sketch__window_cells(s) &&
+           s->count < (s->buckets.count > 1 ? MANY_CELLS_SERIES : WINDOW_CELLS);
 }
 
 /* ---- sketch.c ---- */
