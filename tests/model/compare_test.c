@@ -455,8 +455,7 @@ static void traces_are_counted(void **state)
         "COUNT GROUP BY trace.trace_id ORDER BY COUNT DESC, trace.trace_id DESC LIMIT 1000",
         "COUNT GROUP BY trace.trace_id LIMIT 10000",
         "COUNT WHERE duration_ms exists GROUP BY trace.trace_id HAVING COUNT > 2 LIMIT 7",
-        "COUNT GROUP BY trace.trace_id HAVING COUNT < 5 AND COUNT != 3 ORDER BY COUNT DESC LIMIT "
-        "50",
+        "COUNT GROUP BY trace.trace_id HAVING COUNT < 5 AND COUNT != 3 ORDER BY COUNT LIMIT 50",
         "COUNT GROUP BY trace.trace_id HAVING COUNT > 1000000",
     };
     static party p;
