@@ -72,15 +72,21 @@ static sk_code read_presence(segment_writer *w, const source_block *b, uint32_t 
                                                                                   : corrupt(w, e);
 }
 
+/* Which rows have an id, and the page of those that have. */
+static sk_code read_ids(segment_writer *w, const source_block *b, uint32_t row_count, err *e)
+{
+    sk_code code = read_presence(w, b, row_count, e);
+    return code == SK_OK ? segment_writer_read_back(w, b->place, b->len, &w->row_ids->page, e)
+                         : code;
+}
+
 static sk_code read_traces(segment_writer *w, const source_block *b, uint32_t row_count, err *e)
 {
     row_ids *n = w->row_ids;
     memset(n->trace_ids, 0, sizeof n->trace_ids);
     if (b->tag == BLOCK_ABSENT)
         return SK_OK;
-    sk_code code = read_presence(w, b, row_count, e);
-    if (code == SK_OK)
-        code = segment_writer_read_back(w, b->place, b->len, &n->page, e);
+    sk_code code = read_ids(w, b, row_count, e);
     if (code != SK_OK)
         return code;
     reader r = reader_of(buf_span(&n->page));
@@ -98,9 +104,7 @@ static sk_code read_spans(segment_writer *w, const source_block *b, uint32_t row
     memset(n->span_ids, 0, sizeof n->span_ids);
     if (b->tag == BLOCK_ABSENT)
         return SK_OK;
-    sk_code code = read_presence(w, b, row_count, e);
-    if (code == SK_OK)
-        code = segment_writer_read_back(w, b->place, b->len, &n->page, e);
+    sk_code code = read_ids(w, b, row_count, e);
     if (code != SK_OK)
         return code;
     reader r = reader_of(buf_span(&n->page));

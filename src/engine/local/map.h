@@ -7,6 +7,7 @@
 #ifndef ENGINE_LOCAL_MAP_H
 #define ENGINE_LOCAL_MAP_H
 
+#include "engine/local/items.h"
 #include "engine/local/local_private.h"
 #include "engine/local/scan.h"
 #include "engine/local/straddle.h"
@@ -101,12 +102,6 @@ typedef struct map_table {
     agg_states class_durations; /* a sketch per class */
 } map_table;
 
-/* A list that grows within the query's budget. */
-typedef struct map_list {
-    void *at;
-    uint32_t count, capacity;
-} map_list;
-
 /* The fields that the map reads; each `a | b` of the rules is one, with the names in order. */
 typedef enum map_field {
     MAP_SERVICE,
@@ -184,11 +179,11 @@ typedef struct map_ids {
 typedef struct map_worker {
     scan_worker scan;
     map_table *table;
-    map_list spans, links;                   /* of the trace at hand */
-    map_list deferred_spans, deferred_links; /* of traces in several runs */
-    map_list pending, followed, producers;   /* map_pending, map_target, map_producer */
-    map_list targets;                        /* first pass: map_target */
-    map_list slots;                          /* map_trace's scratch: u32 */
+    item_list spans, links;                   /* of the trace at hand */
+    item_list deferred_spans, deferred_links; /* of traces in several runs */
+    item_list pending, followed, producers;   /* map_pending, map_target, map_producer */
+    item_list targets;                        /* first pass: map_target */
+    item_list slots;                          /* map_trace's scratch: u32 */
     uint32_t *answers
         [MAP_FIELD_COUNT]; /* of the block at hand, by position; NULL room when the part lacks the field */
     bool has[MAP_FIELD_COUNT];
@@ -234,8 +229,6 @@ typedef struct map_run {
 } map_run;
 
 /* ---- map_rows.c ---- */
-bool map__list_add(map_run *m, map_list *l, const void *item, size_t item_bytes) must_use;
-void map__list_free(map_run *m, map_list *l, size_t item_bytes);
 plan_field *map__fields(arena *mem); /* MAP_FIELD_COUNT of them; NULL: no memory */
 int map__compare_targets(const void *left, const void *right);
 /* First pass: notes the link targets of a block. Second: its spans; whole traces go through map_trace. */

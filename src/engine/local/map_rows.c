@@ -12,26 +12,6 @@
 
 /* ---- lists ---- */
 
-bool map__list_add(map_run *m, map_list *l, const void *item, size_t item_bytes)
-{
-    if (l->count == l->capacity) {
-        uint32_t capacity = l->capacity ? l->capacity * 2 : 64;
-        void *at = agg_realloc(&m->budget, l->at, l->capacity * item_bytes, capacity * item_bytes);
-        if (!at)
-            return false;
-        l->at = at;
-        l->capacity = capacity;
-    }
-    memcpy((uint8_t *)l->at + l->count++ * item_bytes, item, item_bytes);
-    return true;
-}
-
-void map__list_free(map_run *m, map_list *l, size_t item_bytes)
-{
-    agg_free(&m->budget, l->at, l->capacity * item_bytes);
-    *l = (map_list){0};
-}
-
 /* ---- fields ---- */
 
 plan_field *map__fields(arena *mem)
@@ -426,7 +406,8 @@ static sk_code note_links(map_run *m, map_worker *w, err *e)
             continue;
         if (!link_target(w, k, &t, e))
             return e->code;
-        if (trace_id_is_set(t.trace) && t.span && !map__list_add(m, &w->targets, &t, sizeof t))
+        if (trace_id_is_set(t.trace) && t.span &&
+            !item_list_add(&m->budget, &w->targets, &t, sizeof t))
             return finish_budget_error(&m->budget, e);
     }
     return code;
@@ -479,10 +460,10 @@ static bool put_aside(map_run *m, map_worker *w)
     const map_span *spans = w->spans.at;
     const map_link *links = w->links.at;
     for (uint32_t i = 0; i < w->spans.count; i++)
-        if (!map__list_add(m, &w->deferred_spans, &spans[i], sizeof *spans))
+        if (!item_list_add(&m->budget, &w->deferred_spans, &spans[i], sizeof *spans))
             return false;
     for (uint32_t i = 0; i < w->links.count; i++)
-        if (!map__list_add(m, &w->deferred_links, &links[i], sizeof *links))
+        if (!item_list_add(&m->budget, &w->deferred_links, &links[i], sizeof *links))
             return false;
     return true;
 }
@@ -552,7 +533,7 @@ static sk_code put_row(map_run *m, map_worker *w, const map_ids *ids, const map_
             return err_set(e, SK_CORRUPT, "a span of which nothing is said");
         map_span s =
             said ? coded_span(w, ids, &said->said[codes->codes[row]], k) : map__span(m, w, ids, k);
-        is_done = map__list_add(m, &w->spans, &s, sizeof s);
+        is_done = item_list_add(&m->budget, &w->spans, &s, sizeof s);
     } else if (map__id_at(ids->parent, row) &&
                map__answer(w, MAP_ANNOTATION, k) == MAP_ANSWER_YES) {
         map_target t;
@@ -560,7 +541,7 @@ static sk_code put_row(map_run *m, map_worker *w, const map_ids *ids, const map_
             return e->code;
         map_link l = {map__trace_at(ids->trace, row), t.trace, map__id_at(ids->parent, row),
                       t.span};
-        is_done = map__list_add(m, &w->links, &l, sizeof l);
+        is_done = item_list_add(&m->budget, &w->links, &l, sizeof l);
     }
     return is_done ? SK_OK : finish_budget_error(&m->budget, e);
 }

@@ -22,13 +22,6 @@
 #define NO_BLOCK     UINT32_MAX
 #define STAMP_SLOTS  4096u /* 2^12: see the hash */
 
-/* Items of one size, each once. */
-typedef struct seal_set {
-    uint32_t item_bytes, count, capacity, slot_count;
-    uint8_t *items;
-    uint32_t *slots; /* item + 1 by hash */
-} seal_set;
-
 /* A span's own side, without padding. */
 typedef struct seal_own {
     uint32_t service, queue, leaf;
@@ -53,8 +46,8 @@ typedef struct seal {
     map_worker *w;
     part_info info;
     bool may_have_links;
-    seal_set owns, said;
-    span *texts; /* of `said` */
+    item_table owns, said; /* seal_own, map_said: each once */
+    span *texts;           /* of `said` */
     uint32_t text_count, text_capacity;
     seal_block *blocks[3];
     uint32_t stamp;
@@ -70,50 +63,24 @@ static sk_code too_much(const seal *s, err *e)
 
 /* ---- sets ---- */
 
-static bool grow_set(seal *s, seal_set *t)
+/* The number of an item that is compared byte by byte. */
+static bool put_item(seal *s, item_table *t, const void *item, size_t item_bytes, uint32_t *ret)
 {
-    uint32_t capacity = t->capacity ? t->capacity * 2 : 256;
-    uint8_t *items = agg_realloc(&s->m.budget, t->items, (size_t)t->capacity * t->item_bytes,
-                                 (size_t)capacity * t->item_bytes);
-    if (!items)
-        return false;
-    t->items = items;
-    t->capacity = capacity;
-    agg_free(&s->m.budget, t->slots, t->slot_count * sizeof *t->slots);
-    t->slot_count = 0;
-    t->slots = agg_alloc(&s->m.budget, 4ul * capacity * sizeof *t->slots);
-    if (!t->slots)
-        return false;
-    t->slot_count = 4 * capacity;
-    for (uint32_t n = 0; n < t->count; n++) {
-        uint32_t i = (uint32_t)hash64(span_of(items + (size_t)n * t->item_bytes, t->item_bytes)) &
-                     (t->slot_count - 1);
-        while (t->slots[i])
-            i = (i + 1) & (t->slot_count - 1);
-        t->slots[i] = n + 1;
-    }
-    return true;
-}
-
-static bool put_item(seal *s, seal_set *t, const void *item, uint32_t *ret)
-{
-    if (t->count == t->capacity && !grow_set(s, t))
-        return false;
-    uint32_t i = (uint32_t)hash64(span_of(item, t->item_bytes)) & (t->slot_count - 1);
-    for (; t->slots[i]; i = (i + 1) & (t->slot_count - 1)) {
-        *ret = t->slots[i] - 1;
-        if (memcmp(t->items + (size_t)*ret * t->item_bytes, item, t->item_bytes) == 0)
+    uint32_t hash = (uint32_t)hash64(span_of(item, item_bytes)), step = 0;
+    while (item_table_next(t, hash, &step, ret))
+        if (memcmp((const uint8_t *)t->at + *ret * item_bytes, item, item_bytes) == 0)
             return true;
-    }
-    memcpy(t->items + (size_t)t->count * t->item_bytes, item, t->item_bytes);
-    *ret = t->count++;
-    t->slots[i] = t->count;
+    void *added = item_table_add(&s->m.budget, t, hash, item_bytes);
+    if (!added)
+        return false;
+    memcpy(added, item, item_bytes);
+    *ret = t->count - 1;
     return true;
 }
 
 static const seal_own *own_at(const seal *s, uint32_t own)
 {
-    return (const seal_own *)(const void *)s->owns.items + own;
+    return (const seal_own *)s->owns.at + own;
 }
 
 /* ---- a block's own side ---- */
@@ -172,7 +139,7 @@ static sk_code put_spans(seal *s, seal_block *b, const map_ids *ids, err *e)
                         .leaf_kind = at.leaf_kind,
                         .is_error = at.is_error,
                         .has_parent_id = at.parent_id != 0};
-        if (!put_item(s, &s->owns, &own, &b->own[row]))
+        if (!put_item(s, &s->owns, &own, sizeof own, &b->own[row]))
             return too_much(s, e);
     }
     return SK_OK;
@@ -255,7 +222,7 @@ static map_span span_of_own(const seal *s, uint32_t own)
 
 static sk_code put_said(seal *s, const map_said *said, uint32_t *ret, err *e)
 {
-    if (!put_item(s, &s->said, said, ret))
+    if (!put_item(s, &s->said, said, sizeof *said, ret))
         return too_much(s, e);
     if (*ret < s->text_count)
         return SK_OK;
@@ -310,10 +277,8 @@ static void end(void *take_made)
     if (s->m.scan.parts)
         scan_close(&s->m.scan);
     group_keys_free(s->m.texts);
-    agg_free(budget, s->owns.items, (size_t)s->owns.capacity * s->owns.item_bytes);
-    agg_free(budget, s->owns.slots, s->owns.slot_count * sizeof *s->owns.slots);
-    agg_free(budget, s->said.items, (size_t)s->said.capacity * s->said.item_bytes);
-    agg_free(budget, s->said.slots, s->said.slot_count * sizeof *s->said.slots);
+    item_table_free(budget, &s->owns, sizeof(seal_own));
+    item_table_free(budget, &s->said, sizeof(map_said));
     must(atomic_load(&budget->used_bytes) == 0);
     base_free(s->texts);
     arena_free(s->m.scratch);
@@ -348,8 +313,6 @@ static sk_code begin(snapshot *snap, void **ret_made, err *e)
         return err_set(e, SK_NO_MEMORY, "memory ran out while a segment was written");
     s->m.scratch = arena_new(SEAL_SCRATCH);
     s->m.budget.max_bytes = SEAL_BUDGET;
-    s->owns.item_bytes = sizeof(seal_own);
-    s->said.item_bytes = sizeof(map_said);
     bool is_made = s->m.scratch != NULL;
     for (uint32_t i = 0; i < 3; i++) {
         s->blocks[i] = base_alloc(sizeof **s->blocks);

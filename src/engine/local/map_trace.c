@@ -57,7 +57,7 @@ static bool make_index(map_run *m, map_worker *w, map_span *spans, uint32_t span
     while (slots < 2 * span_count)
         slots *= 2;
     while (w->slots.count < slots + span_count)
-        if (!map__list_add(m, &w->slots, &(uint32_t){0}, sizeof(uint32_t)))
+        if (!item_list_add(&m->budget, &w->slots, &(uint32_t){0}, sizeof(uint32_t)))
             return false;
     *ret =
         (id_index){m, spans, span_count, slots - 1, w->slots.at, (uint32_t *)w->slots.at + slots};
@@ -177,13 +177,13 @@ static bool note_links(map_run *m, map_worker *w, const map_span *s, const map_s
     for (uint32_t i = 0; s->kind == KIND_CONSUMER && i < link_count; i++) {
         if (links[i].parent_id != s->id || !trace_id_is_set(links[i].to_trace) || !links[i].to_span)
             continue;
-        if (!map__list_add(m, &w->followed, &(map_target){links[i].to_trace, links[i].to_span},
-                           sizeof(map_target)))
+        if (!item_list_add(&m->budget, &w->followed,
+                           &(map_target){links[i].to_trace, links[i].to_span}, sizeof(map_target)))
             return false;
         p.link_count++;
     }
     *ret_waits = p.link_count > 0;
-    return !*ret_waits || map__list_add(m, &w->pending, &p, sizeof p);
+    return !*ret_waits || item_list_add(&m->budget, &w->pending, &p, sizeof p);
 }
 
 static bool measure_leaf(const map_sink *to, const map_span *s)
@@ -203,7 +203,7 @@ bool map__note_producer(map_run *m, map_worker *w, map_target id, uint32_t servi
     if (!m->target_count ||
         !bsearch(&id, m->targets, m->target_count, sizeof id, map__compare_targets))
         return true;
-    return map__list_add(m, &w->producers, &(map_producer){id, service, queue},
+    return item_list_add(&m->budget, &w->producers, &(map_producer){id, service, queue},
                          sizeof(map_producer));
 }
 

@@ -77,12 +77,12 @@ static bool may_have_links(const map_run *m)
 
 static bool gather_targets(map_run *m)
 {
-    map_list all = {0};
+    item_list all = {0};
     for (uint32_t i = 0; i < m->worker_count; i++) {
         const map_target *t = m->workers[i]->targets.at;
         for (uint32_t n = 0; n < m->workers[i]->targets.count; n++)
-            if (!map__list_add(m, &all, &t[n], sizeof *t)) {
-                map__list_free(m, &all, sizeof *t);
+            if (!item_list_add(&m->budget, &all, &t[n], sizeof *t)) {
+                item_list_free(&m->budget, &all, sizeof *t);
                 return false;
             }
     }
@@ -92,7 +92,7 @@ static bool gather_targets(map_run *m)
     if (m->targets && all.count)
         memcpy(m->targets, all.at, all.count * sizeof(map_target));
     m->target_count = all.count;
-    map__list_free(m, &all, sizeof(map_target));
+    item_list_free(&m->budget, &all, sizeof(map_target));
     return m->targets != NULL;
 }
 
@@ -110,17 +110,18 @@ static int compare_links(const void *left, const void *right)
     return compare_traces(((const map_link *)left)->trace, ((const map_link *)right)->trace);
 }
 
-static bool move_list(map_run *m, map_list *into, map_list *from, size_t item_bytes)
+static bool move_list(map_run *m, item_list *into, item_list *from, size_t item_bytes)
 {
     for (uint32_t i = 0; i < from->count; i++)
-        if (!map__list_add(m, into, (const uint8_t *)from->at + i * item_bytes, item_bytes))
+        if (!item_list_add(&m->budget, into, (const uint8_t *)from->at + i * item_bytes,
+                           item_bytes))
             return false;
-    map__list_free(m, from, item_bytes);
+    item_list_free(&m->budget, from, item_bytes);
     return true;
 }
 
 /* The links of a trace, among all in order. */
-static const map_link *links_of(const map_list *links, trace_id trace, uint32_t *ret_count)
+static const map_link *links_of(const item_list *links, trace_id trace, uint32_t *ret_count)
 {
     const map_link *at = links->at;
     uint32_t low = 0, high = links->count;
@@ -151,7 +152,7 @@ static uint32_t measure_first(map_run *m, map_worker *w, uint64_t *keys, uint32_
             continue;
         keys[i] = keys[mine];
         keys[mine++] = key;
-        if (!map__list_add(m, &w->spans, &spans[(uint32_t)key], sizeof *spans))
+        if (!item_list_add(&m->budget, &w->spans, &spans[(uint32_t)key], sizeof *spans))
             return 0;
     }
     const map_link *links = links_of(&m->workers[0]->deferred_links, trace, &link_count);
@@ -224,7 +225,7 @@ static int compare_producers(const void *left, const void *right)
 }
 
 /* The first producer of a span that a link leads to, and the end of those with the same ids. */
-static uint32_t find_producers(const map_list *producers, const map_target *of, uint32_t *ret_end)
+static uint32_t find_producers(const item_list *producers, const map_target *of, uint32_t *ret_end)
 {
     const map_producer *at = producers->at;
     uint32_t low = 0, high = producers->count;
@@ -242,11 +243,11 @@ static uint32_t find_producers(const map_list *producers, const map_target *of, 
 }
 
 static bool measure_pending(map_run *m, const map_worker *owner, const map_pending *p,
-                            const map_list *producers, map_list *senders)
+                            const item_list *producers, item_list *senders)
 {
     senders->count = 0;
     if (p->parent_is_producer &&
-        !map__list_add(m, senders, &(map_sender){p->parent_service, p->parent_queue},
+        !item_list_add(&m->budget, senders, &(map_sender){p->parent_service, p->parent_queue},
                        sizeof(map_sender)))
         return false;
     const map_target *links = owner->followed.at;
@@ -254,7 +255,7 @@ static bool measure_pending(map_run *m, const map_worker *owner, const map_pendi
         uint32_t end, at = find_producers(producers, &links[p->first_link + i], &end);
         for (; at < end; at++) {
             const map_producer *from = (const map_producer *)producers->at + at;
-            if (!map__list_add(m, senders, &(map_sender){from->service, from->queue},
+            if (!item_list_add(&m->budget, senders, &(map_sender){from->service, from->queue},
                                sizeof(map_sender)))
                 return false;
         }
@@ -267,7 +268,7 @@ static bool measure_pending(map_run *m, const map_worker *owner, const map_pendi
 
 static sk_code measure_consumers(map_run *m, err *e)
 {
-    map_list *producers = &m->workers[0]->producers, senders = {0};
+    item_list *producers = &m->workers[0]->producers, senders = {0};
     bool is_done = true;
     for (uint32_t i = 1; is_done && i < m->worker_count; i++)
         is_done = move_list(m, producers, &m->workers[i]->producers, sizeof(map_producer));
@@ -278,7 +279,7 @@ static sk_code measure_consumers(map_run *m, err *e)
         for (uint32_t n = 0; is_done && n < m->workers[i]->pending.count; n++)
             is_done = measure_pending(m, m->workers[i], &p[n], producers, &senders);
     }
-    map__list_free(m, &senders, sizeof(map_sender));
+    item_list_free(&m->budget, &senders, sizeof(map_sender));
     return is_done ? SK_OK : finish_budget_error(&m->budget, e);
 }
 
@@ -521,15 +522,15 @@ static void free_workers(map_run *m)
         map_worker *w = m->workers[i];
         for (uint32_t f = 0; f < MAP_FIELD_COUNT; f++)
             agg_free(&m->budget, w->answers[f], VECTOR_ROWS * sizeof **w->answers);
-        map__list_free(m, &w->spans, sizeof(map_span));
-        map__list_free(m, &w->links, sizeof(map_link));
-        map__list_free(m, &w->deferred_spans, sizeof(map_span));
-        map__list_free(m, &w->deferred_links, sizeof(map_link));
-        map__list_free(m, &w->pending, sizeof(map_pending));
-        map__list_free(m, &w->followed, sizeof(map_target));
-        map__list_free(m, &w->producers, sizeof(map_producer));
-        map__list_free(m, &w->targets, sizeof(map_target));
-        map__list_free(m, &w->slots, sizeof(uint32_t));
+        item_list_free(&m->budget, &w->spans, sizeof(map_span));
+        item_list_free(&m->budget, &w->links, sizeof(map_link));
+        item_list_free(&m->budget, &w->deferred_spans, sizeof(map_span));
+        item_list_free(&m->budget, &w->deferred_links, sizeof(map_link));
+        item_list_free(&m->budget, &w->pending, sizeof(map_pending));
+        item_list_free(&m->budget, &w->followed, sizeof(map_target));
+        item_list_free(&m->budget, &w->producers, sizeof(map_producer));
+        item_list_free(&m->budget, &w->targets, sizeof(map_target));
+        item_list_free(&m->budget, &w->slots, sizeof(uint32_t));
         agg_free(&m->budget, w->class_of, m->code_max * sizeof *w->class_of);
         map_table_free(w->table);
         scan_worker_done(&w->scan);
