@@ -32,8 +32,10 @@ TARGETS = {  # what each target is there for
     "protobuf": ["wire/protobuf.c"],
     "query_json": ["query/spec.c", "query/spec_json.c", "query/suggest.c"],
     "query_text": ["query/text.c", "query/text_lexer.c", "query/text_print.c", "query/plan.c", "query/plan_time.c"],
-    "segment": ["store/segment_open.c", "store/segment_load.c", "store/segment_part.c", "store/verify.c",
-                *("store/encode/" + n + ".c" for n in ("bits", "coder", "floats", "ids", "ints", "presence", "squeeze", "texts"))],
+    "segment": ["store/verify.c",
+                *("store/segment_" + n + ".c" for n in ("open", "load", "part", "parents", "find", "rows", "derived", "texts")),
+                *("store/encode/" + n + ".c" for n in ("bits", "coder", "floats", "ids", "ints", "marks", "presence", "squeeze", "templates",
+                                                       "templates_read", "texts"))],
 }
 NO_MEMORY = re.compile(r"out_of_memory|NO_MEMORY|no memory|no_memory")
 
