@@ -3,7 +3,7 @@
  * Called by the merger's thread and store_merge. Never: crosses a UTC day; joins late rows with others; drops, adds or
  * changes a row; touches a damaged segment.
  *
- * Levels: sealed files (0) are merged once enough of them wait or the oldest has waited long, which gives level 1; these once
+ * Levels: sealed files (0) are merged once enough of them wait, the oldest has waited long or no other has come, which gives level 1; these once
  * more when they make a large file together or their day is over. Files of more than half of merge_rows_max are
  * done. So each byte is rewritten once or twice.
  */
@@ -18,6 +18,7 @@
 #define INPUTS_MAX     16u
 #define WAIT_FEW_NS    (40 * NS_PER_S)  /* before many rows are merged */
 #define WAIT_LONG_NS   (600 * NS_PER_S) /* before few are */
+#define QUIET_NS       (70 * NS_PER_S)  /* longer than a seal waits: nothing has come, and the machine has time */
 #define MANY_ROWS      (2u << 20)
 #define DAY_NS         (86400 * NS_PER_S)
 #define DAY_GRACE_NS   (2 * 3600 * NS_PER_S) /* after its end a day gets no more rows but late ones */
@@ -54,7 +55,8 @@ static bool is_due(const choice *c, uint32_t rows_max, int64_t now_ns, bool now)
     if (now || c->count == INPUTS_MAX || c->rows > rows_max / 4 * 3)
         return true;
     if (oldest->level == 0)
-        return (age_ns >= WAIT_FEW_NS && c->rows >= MANY_ROWS) || age_ns >= WAIT_LONG_NS;
+        return (age_ns >= WAIT_FEW_NS && c->rows >= MANY_ROWS) || age_ns >= WAIT_LONG_NS ||
+               now_ns - c->at[c->count - 1]->facts.created_ns >= QUIET_NS;
     return now_ns > (oldest->day + 1) * DAY_NS + DAY_GRACE_NS && age_ns >= WAIT_LONG_NS;
 }
 

@@ -211,11 +211,7 @@ typedef struct differ_run {
     /* workers */
     uint32_t worker_count;
     differ_worker **workers;
-    pool_job job;
     differ_pass pass;
-    atomic_int stop;
-    err error;
-    lock error_guard;
 } differ_run;
 
 static inline void differ__add_row(differ_cell *c, uint32_t side, uint32_t weight, bool is_error)

@@ -162,7 +162,7 @@ static sk_code measure_block(differ_run *r, differ_worker *w, uint32_t number, u
 
 /* ---- passes ---- */
 
-static void run_morsel(void *ctx, uint32_t slot, uint32_t number)
+static sk_code run_morsel(void *ctx, uint32_t slot, uint32_t number, err *e)
 {
     differ_run *r = ctx;
     differ_worker *w = r->workers[slot];
@@ -171,39 +171,26 @@ static void run_morsel(void *ctx, uint32_t slot, uint32_t number)
                                                                           : &r->span_scan;
     const scan_morsel *m = &s->morsels[number];
     family of = s->parts[m->part].info.family;
-    err e = {0};
     bool is_other_family =
         (s == &r->span_scan && of != FAMILY_TRACE) || (s == &r->line_scan && of != FAMILY_LOG);
-    for (uint32_t b = m->first_block;
-         !is_other_family && b < m->end_block && atomic_load(&r->stop) == SK_OK; b++) {
-        sk_code code = local__must_end(r->control, &e);
+    sk_code code = SK_OK;
+    for (uint32_t b = m->first_block; !is_other_family && code == SK_OK && b < m->end_block; b++) {
+        code = local__must_end(r->control, e);
         if (code == SK_OK && s == &r->scans[SCAN_ALL])
-            code = count_block(r, w, m->part, b, &e);
+            code = count_block(r, w, m->part, b, e);
         else if (code == SK_OK && s == &r->line_scan)
-            code = differ__line_block(r, w, m->part, b, &e);
+            code = differ__line_block(r, w, m->part, b, e);
         else if (code == SK_OK)
-            code = r->pass == PASS_RUNS ? differ__note_runs(r, w, m->part, b, &e)
-                                        : measure_block(r, w, m->part, b, &e);
-        int none = SK_OK;
-        if (code != SK_OK && atomic_compare_exchange_strong(&r->stop, &none, (int)code)) {
-            lock_take(&r->error_guard);
-            r->error = e;
-            lock_drop(&r->error_guard);
-        }
+            code = r->pass == PASS_RUNS ? differ__note_runs(r, w, m->part, b, e)
+                                        : measure_block(r, w, m->part, b, e);
     }
+    return code;
 }
 
 static sk_code run_pass(differ_run *r, differ_pass pass, const scan *s, err *e)
 {
     r->pass = pass;
-    r->job = (pool_job){.run = run_morsel, .ctx = r, .morsel_count = s->morsel_count};
-    pool_start(r->engine->pool, &r->job);
-    while (!pool_wait(r->engine->pool, &r->job, INT64_MAX))
-        ;
-    sk_code code = (sk_code)atomic_load(&r->stop);
-    if (code != SK_OK)
-        *e = r->error;
-    return code;
+    return pool_run(r->engine->pool, run_morsel, r, s->morsel_count, e);
 }
 
 /* ---- between the passes ---- */
@@ -448,7 +435,6 @@ sk_code local__differences(engine *e, uint32_t environment, const differences_qu
     snapshot *s = NULL;
     *ret = (differences_result){0};
     r.budget.max_bytes = r.engine->o.query_memory_max;
-    lock_init(&r.error_guard, RANK_LEAF);
     lock_init(&r.words_guard, RANK_ENGINE);
     sk_code code =
         r.scratch ? SK_OK : err_set(er, SK_NO_MEMORY, "memory ran out while a query was prepared");
@@ -466,7 +452,6 @@ sk_code local__differences(engine *e, uint32_t environment, const differences_qu
     must(atomic_load(&r.budget.used_bytes) == 0);
     snapshot_release(s);
     lock_done(&r.words_guard);
-    lock_done(&r.error_guard);
     arena_free(r.scratch);
     ret->elapsed_ns = clock_mono_ns() - started_ns;
     return code;

@@ -69,10 +69,6 @@ typedef struct field_scan {
     atomic_bool has_skipped;   /* values that stand once in their block */
     uint32_t worker_count;
     field_worker **workers;
-    pool_job job;
-    atomic_int stop;
-    err error; /* of the worker that set `stop` */
-    lock error_guard;
 } field_scan;
 
 /* ---- names ---- */
@@ -420,20 +416,14 @@ static sk_code count_block(field_scan *f, field_worker *w, uint32_t number, uint
     return SK_OK;
 }
 
-static void run_morsel(void *ctx, uint32_t slot, uint32_t number)
+static sk_code run_morsel(void *ctx, uint32_t slot, uint32_t number, err *e)
 {
     field_scan *f = ctx;
     const scan_morsel *m = &f->scan.morsels[number];
-    err e = {0};
-    for (uint32_t b = m->first_block; b < m->end_block && atomic_load(&f->stop) == SK_OK; b++) {
-        sk_code code = count_block(f, f->workers[slot], m->part, b, &e);
-        int none = SK_OK;
-        if (code != SK_OK && atomic_compare_exchange_strong(&f->stop, &none, (int)code)) {
-            lock_take(&f->error_guard);
-            f->error = e;
-            lock_drop(&f->error_guard);
-        }
-    }
+    sk_code code = SK_OK;
+    for (uint32_t b = m->first_block; code == SK_OK && b < m->end_block; b++)
+        code = count_block(f, f->workers[slot], m->part, b, e);
+    return code;
 }
 
 /* ---- the answer ---- */
@@ -635,16 +625,9 @@ static sk_code scan_fields(field_scan *f, fields_result *ret, err *e)
     f->keys = group_keys_new(f->field_count + 1, &f->budget);
     if (!f->keys || !make_workers(f))
         return err_set(e, SK_NO_MEMORY, "memory ran out while fields were listed");
-    f->job = (pool_job){.run = run_morsel, .ctx = f, .morsel_count = f->scan.morsel_count};
-    pool_start(f->engine->pool, &f->job);
-    while (!pool_wait(f->engine->pool, &f->job, INT64_MAX))
-        ;
-    sk_code code = (sk_code)atomic_load(&f->stop);
-    if (code != SK_OK) {
-        *e = f->error;
-        return code;
-    }
-    code = merge_workers(f, e);
+    sk_code code = pool_run(f->engine->pool, run_morsel, f, f->scan.morsel_count, e);
+    if (code == SK_OK)
+        code = merge_workers(f, e);
     if (code != SK_OK)
         return code;
     ret->is_sampled = f->query->top_max && (f->sample_every > 1 || atomic_load(&f->has_skipped));
@@ -665,7 +648,6 @@ sk_code local__fields(engine *e, uint32_t environment, const fields_query *q, ar
     *ret = (fields_result){0};
     f.plan = (plan){.start_ns = q->start_ns, .end_ns = q->end_ns};
     f.budget.max_bytes = f.engine->o.query_memory_max;
-    lock_init(&f.error_guard, RANK_LEAF);
     sk_code code =
         f.scratch ? SK_OK : err_set(er, SK_NO_MEMORY, "memory ran out while fields were listed");
     if (code == SK_OK)
@@ -683,7 +665,6 @@ sk_code local__fields(engine *e, uint32_t environment, const fields_query *q, ar
     }
     must(atomic_load(&f.budget.used_bytes) == 0);
     snapshot_release(s);
-    lock_done(&f.error_guard);
     arena_free(f.scratch);
     return code;
 }

@@ -213,10 +213,6 @@ typedef struct map_run {
     group_keys *texts;
     uint32_t worker_count;
     map_worker **workers;
-    pool_job job;
-    atomic_int stop;
-    err error;
-    lock error_guard;
     bool is_first_pass;
     /* between the passes */
     straddle_set straddling;

@@ -4,6 +4,7 @@
  */
 #include "engine/local/pool.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -149,4 +150,39 @@ bool pool_wait(pool *p, pool_job *job, int64_t mono_ns)
     if (is_over)
         condition_done(&job->over);
     return is_over;
+}
+
+/* ---- jobs that may fail ---- */
+
+typedef struct task {
+    sk_code (*run)(void *ctx, uint32_t slot, uint32_t morsel, err *e);
+    void *ctx;
+    atomic_int stop; /* the first error's code */
+    err error;       /* written by the worker that set `stop`, read when the job is over */
+} task;
+
+static void run_task(void *ctx, uint32_t slot, uint32_t morsel)
+{
+    task *t = ctx;
+    err e = {0};
+    int none = SK_OK;
+    if (atomic_load_explicit(&t->stop, memory_order_relaxed) != SK_OK)
+        return;
+    sk_code code = t->run(t->ctx, slot, morsel, &e);
+    if (code != SK_OK && atomic_compare_exchange_strong(&t->stop, &none, (int)code))
+        t->error = e;
+}
+
+sk_code pool_run(pool *p, sk_code (*run)(void *ctx, uint32_t slot, uint32_t morsel, err *e),
+                 void *ctx, uint32_t morsel_count, err *e)
+{
+    task t = {.run = run, .ctx = ctx};
+    pool_job job = {.run = run_task, .ctx = &t, .morsel_count = morsel_count};
+    pool_start(p, &job);
+    while (!pool_wait(p, &job, INT64_MAX))
+        ;
+    sk_code code = (sk_code)atomic_load(&t.stop);
+    if (code != SK_OK && e)
+        *e = t.error;
+    return code;
 }

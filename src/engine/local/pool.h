@@ -31,4 +31,8 @@ void pool_start(pool *p, pool_job *job);
 /* Waits until all morsels have run, or until mono_ns: false at that time, and the job goes on. */
 bool pool_wait(pool *p, pool_job *job, int64_t mono_ns) must_use;
 
+/* A job from begin to end, in which a morsel may fail: then no other begins, and the first error is returned. */
+sk_code pool_run(pool *p, sk_code (*run)(void *ctx, uint32_t slot, uint32_t morsel, err *e),
+                 void *ctx, uint32_t morsel_count, err *e) must_use;
+
 #endif

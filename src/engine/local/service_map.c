@@ -19,49 +19,26 @@ static const char *const EDGE_KINDS[] = {"call", "database", "messaging", "exter
 
 /* ---- passes ---- */
 
-static void stop_run(map_run *m, sk_code code, const err *e)
-{
-    int none = SK_OK;
-    if (code != SK_OK && atomic_compare_exchange_strong(&m->stop, &none, (int)code)) {
-        lock_take(&m->error_guard);
-        m->error = *e;
-        lock_drop(&m->error_guard);
-    }
-}
-
-static void run_morsel(void *ctx, uint32_t slot, uint32_t number)
+static sk_code run_morsel(void *ctx, uint32_t slot, uint32_t number, err *e)
 {
     map_run *m = ctx;
     const scan_morsel *at = &m->scan.morsels[number];
     map_worker *w = m->workers[slot];
-    err e = {0};
-    for (uint32_t b = at->first_block; b < at->end_block && atomic_load(&m->stop) == SK_OK; b++) {
-        sk_code code = local__must_end(m->control, &e);
+    sk_code code = SK_OK;
+    for (uint32_t b = at->first_block; code == SK_OK && b < at->end_block; b++) {
+        code = local__must_end(m->control, e);
         if (code == SK_OK)
-            code = m->is_first_pass                     ? map__note_block(m, w, at->part, b, &e)
-                   : m->coded[at->part].code_count == 0 ? map__read_block(m, w, at->part, b, &e)
-                                                        : map__read_codes(m, w, at->part, b, &e);
-        stop_run(m, code, &e);
+            code = m->is_first_pass                     ? map__note_block(m, w, at->part, b, e)
+                   : m->coded[at->part].code_count == 0 ? map__read_block(m, w, at->part, b, e)
+                                                        : map__read_codes(m, w, at->part, b, e);
     }
-}
-
-static sk_code run_job(map_run *m, void (*run)(void *ctx, uint32_t slot, uint32_t number),
-                       uint32_t morsel_count, err *e)
-{
-    m->job = (pool_job){.run = run, .ctx = m, .morsel_count = morsel_count};
-    pool_start(m->engine->pool, &m->job);
-    while (!pool_wait(m->engine->pool, &m->job, INT64_MAX))
-        ;
-    sk_code code = (sk_code)atomic_load(&m->stop);
-    if (code != SK_OK)
-        *e = m->error;
     return code;
 }
 
 static sk_code run_pass(map_run *m, bool is_first, err *e)
 {
     m->is_first_pass = is_first;
-    return run_job(m, run_morsel, m->scan.morsel_count, e);
+    return pool_run(m->engine->pool, run_morsel, m, m->scan.morsel_count, e);
 }
 
 /* Whether some part knows the field that says where a link leads. */
@@ -159,21 +136,20 @@ static uint32_t measure_first(map_run *m, map_worker *w, uint64_t *keys, uint32_
     return map__trace(m, w, w->spans.at, mine, links, link_count) ? mine : 0;
 }
 
-static void measure_morsel(void *ctx, uint32_t slot, uint32_t number)
+static sk_code measure_morsel(void *ctx, uint32_t slot, uint32_t number, err *e)
 {
     map_run *m = ctx;
-    err e = {0};
     uint32_t from = m->key_starts[number], last = m->key_starts[number + 1];
-    sk_code code = local__must_end(m->control, &e);
-    for (uint32_t end = from; code == SK_OK && from < last && atomic_load(&m->stop) == SK_OK;) {
+    sk_code code = local__must_end(m->control, e);
+    for (uint32_t end = from; code == SK_OK && from < last;) {
         while (end < last && m->keys[end] >> 32 == m->keys[from] >> 32)
             end++;
         uint32_t mine = measure_first(m, m->workers[slot], m->keys + from, end - from);
         if (mine == 0)
-            code = finish_budget_error(&m->budget, &e);
+            code = finish_budget_error(&m->budget, e);
         from += mine;
     }
-    stop_run(m, code, &e);
+    return code;
 }
 
 /* Some hashes a morsel. */
@@ -192,7 +168,7 @@ static sk_code measure_in_order(map_run *m, uint64_t *room, err *e)
             m->keys[i] >> 32 != m->keys[i - 1] >> 32)
             m->key_starts[++morsels] = i;
     m->key_starts[++morsels] = count;
-    return run_job(m, measure_morsel, morsels, e);
+    return pool_run(m->engine->pool, measure_morsel, m, morsels, e);
 }
 
 /* Traces of several runs. */
@@ -576,7 +552,6 @@ sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, in
     snapshot *s = NULL;
     *ret = (service_map){0};
     m.budget.max_bytes = m.engine->o.query_memory_max;
-    lock_init(&m.error_guard, RANK_LEAF);
     m.plan = (plan){.start_ns = start_ns, .end_ns = end_ns, .field_count = MAP_FIELD_COUNT};
     m.plan.fields = m.scratch ? map__fields(m.scratch) : NULL;
     sk_code code =
@@ -594,7 +569,6 @@ sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, in
     }
     must(atomic_load(&m.budget.used_bytes) == 0);
     snapshot_release(s);
-    lock_done(&m.error_guard);
     arena_free(m.scratch);
     return code;
 }

@@ -60,11 +60,8 @@ typedef struct any_search {
     structure *s;
     uint32_t slot_count;
     searcher *searchers;
+    uint32_t morsel_count;
     scan_morsel *morsels;
-    pool_job job;
-    atomic_int stop;
-    err error;
-    lock guard; /* of error */
 } any_search;
 
 static sk_code note_rows(structure *s, searcher *w, uint8_t bit, const uint64_t *rows, err *e)
@@ -115,27 +112,22 @@ static sk_code search_block(structure *s, searcher *w, uint32_t part_number, uin
     return code;
 }
 
-static void search_morsel(void *ctx, uint32_t slot, uint32_t number)
+static sk_code search_morsel(void *ctx, uint32_t slot, uint32_t number, err *e)
 {
     any_search *a = ctx;
     const scan_morsel *m = &a->morsels[number];
     searcher *w = &a->searchers[slot];
-    err e = {0};
-    for (uint32_t b = m->first_block; b < m->end_block && atomic_load(&a->stop) == SK_OK; b++) {
-        sk_code code = local__must_end(a->s->control, &e);
+    sk_code code = SK_OK;
+    for (uint32_t b = m->first_block; code == SK_OK && b < m->end_block; b++) {
+        code = local__must_end(a->s->control, e);
         if (code == SK_OK)
-            code = search_block(a->s, w, m->part, b, &e);
+            code = search_block(a->s, w, m->part, b, e);
         if (code == SK_CORRUPT) {
-            scan_leave_out(&w->scan, &e);
-            continue;
-        }
-        int none = SK_OK;
-        if (code != SK_OK && atomic_compare_exchange_strong(&a->stop, &none, (int)code)) {
-            lock_take(&a->guard);
-            a->error = e;
-            lock_drop(&a->guard);
+            scan_leave_out(&w->scan, e);
+            code = SK_OK;
         }
     }
+    return code;
 }
 
 static bool is_searched(const scan_part *p)
@@ -154,7 +146,7 @@ static bool make_morsels(any_search *a)
         for (uint32_t b = 0; is_searched(&s->parts[i]) && b < s->parts[i].info.block_count;
              b += MORSEL_BLOCKS) {
             uint32_t left = s->parts[i].info.block_count - b;
-            a->morsels[a->job.morsel_count++] =
+            a->morsels[a->morsel_count++] =
                 (scan_morsel){i, b, b + (left < MORSEL_BLOCKS ? left : MORSEL_BLOCKS)};
         }
     return a->morsels != NULL;
@@ -187,25 +179,16 @@ sk_code structure__find_any(structure *s, err *e)
     a.searchers = ARENA_ARRAY(s->mem, searcher, a.slot_count);
     if (!a.searchers || !make_morsels(&a))
         return err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
-    lock_init(&a.guard, RANK_LEAF);
     for (uint32_t i = 0; i < a.slot_count; i++) {
         scan_worker_init(&a.searchers[i].scan, &s->inner);
         a.searchers[i].set.budget = s->budget;
     }
-    a.job.run = search_morsel;
-    a.job.ctx = &a;
-    pool_start(s->engine->pool, &a.job);
-    while (!pool_wait(s->engine->pool, &a.job, INT64_MAX))
-        ;
-    sk_code code = (sk_code)atomic_load(&a.stop);
-    if (code != SK_OK)
-        *e = a.error;
-    else
+    sk_code code = pool_run(s->engine->pool, search_morsel, &a, a.morsel_count, e);
+    if (code == SK_OK)
         code = join_sets(&a, e);
     for (uint32_t i = 0; i < a.slot_count; i++) {
         any_set_done(&a.searchers[i].set);
         scan_worker_done(&a.searchers[i].scan);
     }
-    lock_done(&a.guard);
     return code;
 }

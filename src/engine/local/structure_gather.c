@@ -1,40 +1,59 @@
 /*
  * engine/local/structure_gather.c: before the scan: the spans of every trace that lies in several places (straddle.h) are read from all parts
- * and judged whole, by derive.h. The scan looks their results up by part and row. On the asker's thread.
+ * and judged whole, by derive.h, on the query workers. The scan looks their results up by part and row.
  */
 #include <stdlib.h>
 
 #include "base/must.h"
 #include "engine/local/structure.h"
 
-typedef struct gatherer {
-    structure *s;
+#define MORSEL_SPANS 8192u /* judged at a time */
+
+/* A block with rows of such traces; then where they are: in its worker's list. */
+typedef struct gather_block {
+    uint32_t part, block;
+    uint32_t slot, first, count;
+} gather_block;
+
+typedef struct gather_worker {
     structure_worker *w;
-    uint64_t *marked; /* blocks of the part at hand that may hold such traces */
-    uint32_t block_count;
-    uint64_t *keys, *room; /* hash of the trace, then the span's number */
+    uint32_t span_count;
+    size_t span_capacity, value_capacity;
+    gathered_span *spans;
+    gathered_value *values;
+    /* of the trace that is judged */
     derive_span *trace;
     derive_result *results;
     size_t trace_capacity, result_capacity;
+    scan_damage damage;
+} gather_worker;
+
+typedef struct gatherer {
+    structure *s;
+    uint32_t worker_count, block_count, morsel_count;
+    gather_worker *workers;
+    size_t block_capacity;
+    gather_block *blocks;
+    uint64_t *keys;   /* hash of the trace, then the span's number; in order */
+    uint32_t *starts; /* of morsels, in keys */
 } gatherer;
 
 /* ---- reading ---- */
 
-static bool grow_spans(structure *s)
+static bool grow_spans(structure *s, gather_worker *w)
 {
-    size_t wanted = s->span_count + 1ul;
-    return straddle_reserve(s->budget, &s->spans, &s->span_capacity, wanted, sizeof *s->spans) &&
-           straddle_reserve(s->budget, &s->span_values, &s->span_value_capacity,
-                            wanted * s->value_count, sizeof *s->span_values);
+    size_t wanted = w->span_count + 1ul;
+    return straddle_reserve(s->budget, &w->spans, &w->span_capacity, wanted, sizeof *w->spans) &&
+           straddle_reserve(s->budget, &w->values, &w->value_capacity, wanted * s->value_count,
+                            sizeof *w->values);
 }
 
-static bool keep_value(structure *s, uint32_t number, value v, gathered_value *ret)
+static bool keep_value(structure *s, value v, gathered_value *ret)
 {
     *ret = (gathered_value){0};
     if (!v.is_set)
         return true;
     ret->type1 = (uint32_t)v.type + 1;
-    s->values[number].types |= 1u << v.type;
     switch (v.type) {
     case FIELD_INT: ret->bits = (uint64_t)v.i; return true;
     case FIELD_FLOAT: memcpy(&ret->bits, &v.f, sizeof v.f); return true;
@@ -52,13 +71,13 @@ static bool keep_value(structure *s, uint32_t number, value v, gathered_value *r
     never();
 }
 
-static bool take_row(gatherer *g, const span_block *b, uint32_t run, uint32_t row)
+static bool take_row(structure *s, gather_worker *w, const span_block *b, uint32_t run,
+                     uint32_t row)
 {
-    structure *s = g->s;
-    if (s->span_count == UINT32_MAX - 1 || !grow_spans(s))
+    if (!grow_spans(s, w))
         return false;
-    uint32_t n = s->span_count;
-    s->spans[n] = (gathered_span){.trace = b->run_id[run],
+    uint32_t n = w->span_count;
+    w->spans[n] = (gathered_span){.trace = b->run_id[run],
                                   .part = b->part,
                                   .row = b->first_row + row,
                                   .span = {.id = b->ids[row],
@@ -67,87 +86,138 @@ static bool take_row(gatherer *g, const span_block *b, uint32_t run, uint32_t ro
                                            .duration_ns = b->durations[row],
                                            .service = s->needs_resources ? b->services[row] : 0,
                                            .instance = s->needs_resources ? b->instances[row] : 0,
-                                           .place = n,
                                            .kind = b->kinds[row],
                                            .match = b->matches[row]}};
     for (uint32_t i = 0; i < s->value_count; i++) {
         scan_scratch scratch;
-        if (!keep_value(s, i, structure__value_at(g->w, b, i, row, &scratch),
-                        &s->span_values[(size_t)n * s->value_count + i]))
+        if (!keep_value(s, structure__value_at(w->w, b, i, row, &scratch),
+                        &w->values[(size_t)n * s->value_count + i]))
             return false;
     }
-    s->span_count++;
+    w->span_count++;
     return true;
 }
 
-static sk_code read_block(gatherer *g, uint32_t part_number, uint32_t block, err *e)
+static sk_code read_block(void *ctx, uint32_t slot, uint32_t number, err *e)
 {
+    gatherer *g = ctx;
+    gather_worker *w = &g->workers[slot];
+    gather_block *at = &g->blocks[number];
     const span_block *b;
+    at->slot = slot;
+    at->first = w->span_count;
     sk_code code = local__must_end(g->s->control, e);
     if (code == SK_OK)
-        code = structure__load(g->w, part_number, block, true, &b, e);
+        code = structure__load(w->w, at->part, at->block, true, &b, e);
     if (code == SK_CORRUPT) {
-        if (g->s->damage.blocks++ == 0)
-            memcpy(g->s->damage.first, e->text, sizeof g->s->damage.first - 1);
+        if (w->damage.blocks++ == 0)
+            memcpy(w->damage.first, e->text, sizeof w->damage.first - 1);
         return SK_OK;
     }
-    if (code != SK_OK)
-        return code;
-    for (uint32_t run = 0; run < b->run_count; run++)
+    for (uint32_t run = 0; code == SK_OK && run < b->run_count; run++)
         for (uint32_t row = b->run_first[run]; b->run_straddles[run] && row < b->run_first[run + 1];
              row++)
-            if (b->ids[row] && !take_row(g, b, run, row))
+            if (b->ids[row] && !take_row(g->s, w, b, run, row))
                 return structure__budget_error(g->s, e);
-    /* A run may go on where no other begins. */
-    if (b->run_straddles[b->run_count - 1] && block + 1 < g->block_count)
-        g->marked[(block + 1) / 64] |= 1ull << ((block + 1) & 63);
+    at->count = w->span_count - at->first;
+    return code;
+}
+
+/* Which blocks of a part are read, appended in order. */
+static sk_code list_blocks(gatherer *g, uint32_t part_number, err *e)
+{
+    structure *s = g->s;
+    const scan_part *p = &s->inner.parts[part_number];
+    size_t bytes = (p->info.block_count / 64 + 1ul) * sizeof(uint64_t);
+    uint64_t *marked = agg_alloc(s->budget, bytes);
+    if (!marked)
+        return structure__budget_error(s, e);
+    memset(marked, p->info.is_open ? 0xff : 0, bytes);
+    sk_code code =
+        p->info.is_open ? SK_OK : straddle_mark(&s->straddling, p, s->control, marked, e);
+    for (uint32_t b = 0; code == SK_OK && b < p->info.block_count; b++) {
+        if (!(marked[b / 64] >> (b & 63) & 1))
+            continue;
+        if (!straddle_reserve(s->budget, &g->blocks, &g->block_capacity, g->block_count + 1ul,
+                              sizeof *g->blocks))
+            code = structure__budget_error(s, e);
+        else
+            g->blocks[g->block_count++] = (gather_block){.part = part_number, .block = b};
+    }
+    agg_free(s->budget, marked, bytes);
+    return code;
+}
+
+static void note_types(structure *s, const gathered_value *values)
+{
+    for (uint32_t i = 0; i < s->value_count; i++)
+        if (values[i].type1)
+            s->values[i].types |= 1u << (values[i].type1 - 1);
+}
+
+/* The workers' spans, in order of part and row. */
+static sk_code join_spans(gatherer *g, err *e)
+{
+    structure *s = g->s;
+    size_t total = 0;
+    for (uint32_t i = 0; i < g->worker_count; i++) {
+        total += g->workers[i].span_count;
+        if (!s->damage.blocks)
+            s->damage = g->workers[i].damage;
+        else
+            s->damage.blocks += g->workers[i].damage.blocks;
+    }
+    if (total >= UINT32_MAX ||
+        !straddle_reserve(s->budget, &s->spans, &s->span_capacity, total, sizeof *s->spans) ||
+        !straddle_reserve(s->budget, &s->span_values, &s->span_value_capacity,
+                          total * s->value_count, sizeof *s->span_values))
+        return structure__budget_error(s, e);
+    uint32_t next_part = 0;
+    for (uint32_t i = 0; i < g->block_count; i++) {
+        const gather_block *b = &g->blocks[i];
+        const gather_worker *from = &g->workers[b->slot];
+        for (; next_part <= b->part; next_part++)
+            s->first_span[next_part] = s->span_count;
+        for (uint32_t n = b->first; n < b->first + b->count; n++) {
+            const gathered_value *values = from->values + (size_t)n * s->value_count;
+            s->spans[s->span_count] = from->spans[n];
+            s->spans[s->span_count].span.place = s->span_count;
+            if (s->value_count) {
+                memcpy(s->span_values + (size_t)s->span_count * s->value_count, values,
+                       s->value_count * sizeof *values);
+                note_types(s, values);
+            }
+            s->span_count++;
+        }
+    }
+    for (; next_part <= s->inner.part_count; next_part++)
+        s->first_span[next_part] = s->span_count;
     return SK_OK;
 }
 
-static sk_code mark_page(void *ctx, const uint32_t *hashes, const uint32_t *rows, uint32_t count,
-                         err *e)
+static void free_spans(structure *s, gather_worker *w)
 {
-    gatherer *g = ctx;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t block = rows[i] / VECTOR_ROWS;
-        if (block < g->block_count && straddle_has(&g->s->straddling, hashes[i]))
-            g->marked[block / 64] |= 1ull << (block & 63);
-    }
-    return local__must_end(g->s->control, e);
-}
-
-static sk_code read_part(gatherer *g, uint32_t part_number, err *e)
-{
-    const scan_part *p = &g->s->inner.parts[part_number];
-    size_t bytes = (p->info.block_count / 64 + 1ul) * sizeof *g->marked;
-    g->block_count = p->info.block_count;
-    g->marked = agg_alloc(g->s->budget, bytes);
-    if (!g->marked)
-        return structure__budget_error(g->s, e);
-    sk_code code = SK_OK;
-    if (p->info.is_open)
-        memset(g->marked, 0xff, bytes);
-    else
-        code = part_trace_runs(p->part, mark_page, g, e);
-    if (code == SK_CORRUPT)
-        code = SK_OK; /* told of by the store; the pages read so far are marked */
-    for (uint32_t b = 0; code == SK_OK && b < g->block_count; b++)
-        if (g->marked[b / 64] >> (b & 63) & 1)
-            code = read_block(g, part_number, b, e);
-    agg_free(g->s->budget, g->marked, bytes);
-    return code;
+    agg_free(s->budget, w->spans, w->span_capacity * sizeof *w->spans);
+    agg_free(s->budget, w->values, w->value_capacity * sizeof *w->values);
+    w->spans = NULL;
+    w->values = NULL;
+    w->span_capacity = w->value_capacity = 0;
 }
 
 static sk_code read_all(gatherer *g, err *e)
 {
     structure *s = g->s;
     sk_code code = SK_OK;
-    for (uint32_t i = 0; i < s->inner.part_count; i++) {
-        s->first_span[i] = s->span_count;
-        if (code == SK_OK && s->straddling.count && s->inner.parts[i].info.family == FAMILY_TRACE)
-            code = read_part(g, i, e);
-    }
-    s->first_span[s->inner.part_count] = s->span_count;
+    for (uint32_t i = 0; code == SK_OK && i < s->inner.part_count; i++)
+        if (s->straddling.count && s->inner.parts[i].info.family == FAMILY_TRACE)
+            code = list_blocks(g, i, e);
+    if (code == SK_OK)
+        code = pool_run(s->engine->pool, read_block, g, g->block_count, e);
+    if (code == SK_OK)
+        code = join_spans(g, e);
+    for (uint32_t i = 0; i < g->worker_count; i++)
+        free_spans(s, &g->workers[i]);
+    agg_free(s->budget, g->blocks, g->block_capacity * sizeof *g->blocks);
     return code;
 }
 
@@ -180,24 +250,24 @@ static int compare_shown(void *ctx, derive_relation r, const derive_span *a, con
     return diff;
 }
 
-static sk_code judge_trace(gatherer *g, const uint64_t *keys, uint32_t count, err *e)
+static sk_code judge_trace(structure *s, gather_worker *w, const uint64_t *keys, uint32_t count,
+                           err *e)
 {
-    structure *s = g->s;
     derive_rules rules = s->rules;
     rules.compare = s->value_count ? compare_shown : NULL;
     rules.ctx = s;
-    if (!straddle_reserve(s->budget, &g->trace, &g->trace_capacity, count, sizeof *g->trace) ||
-        !straddle_reserve(s->budget, &g->results, &g->result_capacity, count, sizeof *g->results))
+    if (!straddle_reserve(s->budget, &w->trace, &w->trace_capacity, count, sizeof *w->trace) ||
+        !straddle_reserve(s->budget, &w->results, &w->result_capacity, count, sizeof *w->results))
         return structure__budget_error(s, e);
     for (uint32_t i = 0; i < count; i++)
-        g->trace[i] = s->spans[(uint32_t)keys[i]].span;
-    if (!derive_trace(&rules, g->trace, count, &g->w->scratch, g->results))
+        w->trace[i] = s->spans[(uint32_t)keys[i]].span;
+    if (!derive_trace(&rules, w->trace, count, &w->w->scratch, w->results))
         return structure__budget_error(s, e);
     for (uint32_t i = 0; i < count; i++) {
-        derive_result *r = &g->results[i];
+        derive_result *r = &w->results[i];
         for (int k = 0; k < DERIVE_RELATIONS; k++)
             if (r->chosen[k] != DERIVE_NONE)
-                r->chosen[k] = g->trace[r->chosen[k]].place;
+                r->chosen[k] = w->trace[r->chosen[k]].place;
         s->spans[(uint32_t)keys[i]].result = *r;
     }
     return SK_OK;
@@ -209,69 +279,109 @@ static trace_id trace_of(const structure *s, uint64_t key)
 }
 
 /* Spans of one hash, mostly of one trace: others are put behind it, and judged next. */
-static sk_code judge_hash(gatherer *g, uint64_t *keys, uint32_t count, err *e)
+static sk_code judge_hash(structure *s, gather_worker *w, uint64_t *keys, uint32_t count, err *e)
 {
     sk_code code = SK_OK;
     while (count && code == SK_OK) {
-        trace_id id = trace_of(g->s, keys[0]);
+        trace_id id = trace_of(s, keys[0]);
         uint32_t mine = 0;
         for (uint32_t i = 0; i < count; i++)
-            if (trace_id_equal(trace_of(g->s, keys[i]), id)) {
+            if (trace_id_equal(trace_of(s, keys[i]), id)) {
                 uint64_t swap = keys[mine];
                 keys[mine++] = keys[i];
                 keys[i] = swap;
             }
-        code = judge_trace(g, keys, mine, e);
+        code = judge_trace(s, w, keys, mine, e);
         keys += mine;
         count -= mine;
     }
     return code;
 }
 
+static sk_code judge_morsel(void *ctx, uint32_t slot, uint32_t number, err *e)
+{
+    gatherer *g = ctx;
+    sk_code code = local__must_end(g->s->control, e);
+    uint32_t from = g->starts[number], last = g->starts[number + 1];
+    for (uint32_t end; code == SK_OK && from < last; from = end) {
+        for (end = from + 1; end < last && g->keys[end] >> 32 == g->keys[from] >> 32;)
+            end++;
+        code = judge_hash(g->s, &g->workers[slot], g->keys + from, end - from, e);
+    }
+    return code;
+}
+
+/* Some hashes a morsel. */
+static void cut_morsels(gatherer *g)
+{
+    uint32_t count = g->s->span_count;
+    for (uint32_t i = 1; i < count; i++)
+        if (i >= g->starts[g->morsel_count] + MORSEL_SPANS &&
+            g->keys[i] >> 32 != g->keys[i - 1] >> 32)
+            g->starts[++g->morsel_count] = i;
+    g->starts[g->morsel_count += count != 0] = count;
+}
+
 static sk_code judge_all(gatherer *g, err *e)
 {
     structure *s = g->s;
     size_t bytes = (s->span_count + 1ul) * sizeof *g->keys;
+    size_t start_bytes = (s->span_count / MORSEL_SPANS + 2ul) * sizeof *g->starts;
     g->keys = agg_alloc(s->budget, bytes);
-    g->room = agg_alloc(s->budget, bytes);
-    sk_code code = g->keys && g->room ? SK_OK : structure__budget_error(s, e);
+    g->starts = agg_alloc(s->budget, start_bytes);
+    uint64_t *room = agg_alloc(s->budget, bytes);
+    sk_code code = g->keys && room && g->starts ? SK_OK : structure__budget_error(s, e);
     if (code == SK_OK) {
         for (uint32_t i = 0; i < s->span_count; i++)
             g->keys[i] = (uint64_t)part_trace_hash(s->spans[i].trace) << 32 | i;
-        straddle_sort(g->keys, g->room, s->span_count);
-    }
-    uint32_t looked = 0;
-    for (uint32_t from = 0, end; code == SK_OK && from < s->span_count; from = end) {
-        for (end = from + 1; end < s->span_count && g->keys[end] >> 32 == g->keys[from] >> 32;)
-            end++;
-        if (end - looked > 4096) {
-            looked = end;
-            code = local__must_end(s->control, e);
-        }
-        if (code == SK_OK)
-            code = judge_hash(g, g->keys + from, end - from, e);
+        straddle_sort(g->keys, room, s->span_count);
+        g->starts[0] = 0;
+        cut_morsels(g);
+        code = pool_run(s->engine->pool, judge_morsel, g, g->morsel_count, e);
     }
     agg_free(s->budget, g->keys, bytes);
-    agg_free(s->budget, g->room, bytes);
+    agg_free(s->budget, g->starts, start_bytes);
+    agg_free(s->budget, room, bytes);
     return code;
+}
+
+static bool make_workers(gatherer *g)
+{
+    g->worker_count = pool_workers(g->s->engine->pool);
+    g->workers = ARENA_ARRAY(g->s->mem, gather_worker, g->worker_count);
+    for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
+        g->workers[i] = (gather_worker){0};
+    for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
+        if (!(g->workers[i].w = structure_worker_new(g->s)))
+            return false;
+    return g->workers != NULL;
+}
+
+static void free_workers(gatherer *g)
+{
+    for (uint32_t i = 0; g->workers && i < g->worker_count; i++) {
+        gather_worker *w = &g->workers[i];
+        agg_free(g->s->budget, w->trace, w->trace_capacity * sizeof *w->trace);
+        agg_free(g->s->budget, w->results, w->result_capacity * sizeof *w->results);
+        structure_worker_free(w->w);
+    }
 }
 
 sk_code structure__gather(structure *s, err *e)
 {
-    gatherer g = {.s = s, .w = structure_worker_new(s)};
+    gatherer g = {.s = s};
     s->first_span = ARENA_ARRAY(s->mem, uint32_t, s->inner.part_count + 1);
-    if (!g.w || !s->first_span) {
-        structure_worker_free(g.w);
-        return err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
-    }
-    sk_code code =
-        straddle_find(s->engine, s->environment, &g.w->scan, s->control, &s->straddling, e);
+    bool has_workers = make_workers(&g);
+    sk_code code = has_workers && s->first_span
+                       ? SK_OK
+                       : err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
+    if (code == SK_OK)
+        code = straddle_find(s->engine, s->environment, &g.workers[0].w->scan, s->control,
+                             &s->straddling, e);
     if (code == SK_OK)
         code = read_all(&g, e);
     if (code == SK_OK)
         code = judge_all(&g, e);
-    agg_free(s->budget, g.trace, g.trace_capacity * sizeof *g.trace);
-    agg_free(s->budget, g.results, g.result_capacity * sizeof *g.results);
-    structure_worker_free(g.w);
+    free_workers(&g);
     return code;
 }
