@@ -14,11 +14,12 @@
 #include "store/build.h"
 #include "store/store_private.h"
 
-#define ZSTD_LEVEL     3
-#define INPUTS_MAX     16u
-#define WAIT_FEW_NS    (40 * NS_PER_S)  /* before many rows are merged */
-#define WAIT_LONG_NS   (600 * NS_PER_S) /* before few are */
-#define QUIET_NS       (70 * NS_PER_S)  /* longer than a seal waits: nothing has come, and the machine has time */
+#define ZSTD_LEVEL   3
+#define INPUTS_MAX   16u
+#define WAIT_FEW_NS  (40 * NS_PER_S)  /* before many rows are merged */
+#define WAIT_LONG_NS (600 * NS_PER_S) /* before few are */
+#define QUIET_NS                                                                                   \
+    (70 * NS_PER_S) /* longer than a seal waits: nothing has come, and the machine has time */
 #define MANY_ROWS      (2u << 20)
 #define DAY_NS         (86400 * NS_PER_S)
 #define DAY_GRACE_NS   (2 * 3600 * NS_PER_S) /* after its end a day gets no more rows but late ones */
