@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "engine/local/local_private.h"
+#include "engine/local/span_times.h"
 #include "event/fields.h"
 #include "query/differences.h"
 #include "unit/engine_fixture.h"
@@ -215,7 +217,9 @@ static void the_answer_does_not_show_the_layout(void **state)
         fixture f = fixture_open(layouts[l].workers, 0);
         fill(&f, SPANS_ODD, layouts[l].batch_rows, layouts[l].settle_every,
              layouts[l].is_backwards);
-        char *got = answer_text(&f);
+        char *got = answer_text(&f), *again = answer_text(&f);
+        assert_string_equal(again, got); /* by what is kept between questions */
+        base_free(again);
         fixture_close(&f);
         if (!first) {
             first = got;
@@ -227,5 +231,134 @@ static void the_answer_does_not_show_the_layout(void **state)
     base_free(first);
 }
 
+/* What happens to a store: rows of sealed traces come in a segment of their own, and go with it; others come, merging, retention, a
+ * dataset that goes. */
+enum {
+    STEP_FILL,
+    STEP_APART,
+    STEP_NOT_APART,
+    STEP_LATE,
+    STEP_MERGE,
+    STEP_LATER,
+    STEP_RETAIN,
+    STEP_DROP,
+    STEPS
+};
+
+/* Of the day before. */
+#define DAY_NS (24 * 3600 * NS_PER_S)
+
+static void put_apart(fixture *f)
+{
+    batch *b = rows_new(FAMILY_TRACE);
+    err e;
+    for (uint32_t i = 0; i < TRACES; i += 3)
+        rows_span(b, "apart", start_of(i) - DAY_NS, i + 1, 100, 1, "wait", "client",
+                  DAY_NS / 1e6 + 5);
+    fixture_publish(f, b);
+    check_ok(store_seal(engine_local_store(f->engine), &e), &e);
+}
+
+static void put_late_spans(fixture *f, uint32_t every)
+{
+    batch *b = rows_new(FAMILY_TRACE);
+    for (uint32_t i = 0; i < TRACES; i += every)
+        put_odd_span(b, i, SPANS_ODD + every % 2);
+    fixture_publish(f, b);
+}
+
+static void take_step(fixture *f, int step)
+{
+    drop_query drop = {.environment = ENVIRONMENT};
+    err e;
+    switch (step) {
+    case STEP_FILL: fill(f, SPANS_ODD, 1000, 2, false); break;
+    case STEP_APART: put_apart(f); break;
+    case STEP_LATE: put_late_spans(f, 7); break;
+    case STEP_MERGE: check_ok(engine_settle(f->engine, &e), &e); break;
+    case STEP_LATER: put_late_spans(f, 16); break;
+    case STEP_NOT_APART:
+    case STEP_RETAIN:
+        drop.before_ns = step == STEP_NOT_APART ? T0 - NS_PER_S : start_of(TRACES / 4);
+        check_ok(engine_drop(f->engine, &drop, &e), &e);
+        break;
+    default:
+        drop.dataset = SPAN("cart");
+        check_ok(engine_drop(f->engine, &drop, &e), &e);
+        break;
+    }
+}
+
+static void what_is_kept_is_of_the_rows_that_are_there(void **state)
+{
+    fixture kept = fixture_open(2, 0);
+    span_times *times = ((local *)kept.engine)->times;
+    for (int steps = 1; steps <= STEPS; steps++) {
+        fixture fresh = fixture_open(2, 0);
+        for (int step = 0; step < steps; step++)
+            take_step(&fresh, step);
+        take_step(&kept, steps - 1);
+        char *want = answer_text(&fresh), *first = answer_text(&kept);
+        uint64_t found = span_times_found(times);
+        char *second = answer_text(&kept);
+        assert_string_equal(first, want);
+        assert_string_equal(second, want);
+        assert_true(span_times_found(times) > found);
+        base_free(want);
+        base_free(first);
+        base_free(second);
+        fixture_close(&fresh);
+    }
+    fixture_close(&kept);
+}
+
+#define KEPT_ROWS 1000u
+
+static bool finds(span_times *t, uint32_t block, int64_t high)
+{
+    static int64_t self_ns[KEPT_ROWS], gap_ns[KEPT_ROWS];
+    if (!span_times_get(t, 1, block, KEPT_ROWS, self_ns, gap_ns))
+        return false;
+    for (uint32_t i = 0; i < KEPT_ROWS; i++)
+        assert_true(self_ns[i] == (int64_t)i * high - 1 && gap_ns[i] == (int64_t)(i % 2) - 1);
+    return true;
+}
+
+static void put_times(span_times *t, uint32_t block, int64_t high)
+{
+    static int64_t self_ns[KEPT_ROWS], gap_ns[KEPT_ROWS];
+    for (uint32_t i = 0; i < KEPT_ROWS; i++) {
+        self_ns[i] = (int64_t)i * high - 1;
+        gap_ns[i] = (int64_t)(i % 2) - 1;
+    }
+    span_times_put(t, 1, block, KEPT_ROWS, self_ns, gap_ns);
+}
+
+static void kept_times_stay_within_their_bound(void **state)
+{
+    memory *m = memory_new(MIB); /* of which a sixteenth is theirs: seven blocks of small times */
+    span_times *t = span_times_new(m);
+    const int64_t small = 1000, large = (int64_t)1 << 40;
+    put_times(t, 0, small);
+    put_times(t, 0, small);
+    put_times(t, 1, large);
+    assert_true(finds(t, 0, small) && finds(t, 1, large) && !finds(t, 2, small));
+    for (uint32_t block = 2; block < 20; block++)
+        put_times(t, block, small);
+    assert_true(memory_used(m, MEMORY_CACHE) > 0 && memory_used(m, MEMORY_CACHE) <= MIB / 16);
+    assert_true(finds(t, 0, small) && finds(t, 1, large) && !finds(t, 19, small));
+    for (uint32_t question = 0; question < 40; question++) {
+        span_times_begin(t);
+        assert_true(finds(t, 1, large));
+    }
+    put_times(t, 19, small);
+    assert_true(finds(t, 19, small) && finds(t, 1, large) && !finds(t, 0, small));
+    span_times_free(t);
+    assert_true(memory_used(m, MEMORY_CACHE) == 0);
+    memory_free(m);
+}
+
 TEST_GROUP(engine_selections, TEST(the_culprit_and_its_traces_are_found),
-           TEST(the_answer_does_not_show_the_layout));
+           TEST(the_answer_does_not_show_the_layout),
+           TEST(what_is_kept_is_of_the_rows_that_are_there),
+           TEST(kept_times_stay_within_their_bound));

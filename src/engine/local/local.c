@@ -7,6 +7,7 @@
 #include "engine/local/block_flags.h"
 #include "engine/local/local_private.h"
 #include "engine/local/map_seal.h"
+#include "engine/local/span_times.h"
 #include "engine/local/straddle.h"
 
 #define QUERY_MEMORY_DEFAULT (256 * MIB)
@@ -59,6 +60,7 @@ static void local_close(engine *take_e)
     store_close(l->store);
     straddle_cache_free(l->straddles);
     block_flags_free(l->flags);
+    span_times_free(l->times);
     base_free(l);
 }
 
@@ -87,7 +89,8 @@ sk_code engine_open_local(const local_options *o, engine **ret, err *e)
         l->o.query_memory_max = QUERY_MEMORY_DEFAULT;
     l->straddles = straddle_cache_new();
     l->flags = block_flags_new();
-    sk_code code = l->straddles
+    l->times = span_times_new(o->store.memory);
+    sk_code code = l->straddles && l->flags && l->times
                        ? store_open(&l->o.store, &l->store, e)
                        : err_set(e, SK_NO_MEMORY, "memory ran out while the engine was opened");
     if (code == SK_OK) {
@@ -98,6 +101,7 @@ sk_code engine_open_local(const local_options *o, engine **ret, err *e)
     if (code != SK_OK) {
         straddle_cache_free(l->straddles);
         block_flags_free(l->flags);
+        span_times_free(l->times);
         base_free(l);
         return code;
     }

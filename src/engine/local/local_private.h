@@ -15,6 +15,7 @@ typedef struct local {
     pool *pool;
     struct straddle_cache *straddles;
     struct block_flags *flags;
+    struct span_times *times;
 } local;
 
 #define FAMILY_BIT(f)   (1u << (f))

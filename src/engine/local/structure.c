@@ -67,6 +67,8 @@ static void note_filters(structure *s)
         s->rules.wants_depth |= p->fields[i].derived == DERIVED_DEPTH;
     }
     s->needs_resources = s->rules.wants_gap;
+    s->keeps_times = s->rules.wants_self && s->rules.wants_gap && !s->rules.wants_depth &&
+                     !s->rules.relations && !s->value_count;
     s->needs_spans =
         s->rules.wants_self || s->rules.wants_gap || s->rules.wants_depth || s->rules.relations;
 }
@@ -183,6 +185,7 @@ sk_code structure_open(local *l, uint32_t environment, const plan *p, snapshot *
                      .straddling = {.budget = budget},
                      .any = {.budget = budget}};
     *ret = s;
+    span_times_begin(l->times);
     sk_code code = prepare(s, snap, e);
     if (code == SK_OK && s->any_bits)
         code = structure__find_any(s, e);

@@ -341,6 +341,12 @@ static bool goes_on(const span_block *b, uint32_t run, const span_block *beside,
            trace_id_equal(beside->run_id[their_run], b->run_id[run]);
 }
 
+/* Whether a run was judged before the scan. Times that are kept are those of the part alone: then none was. */
+static bool is_judged(const structure_worker *w, const span_block *b, uint32_t run)
+{
+    return b->run_straddles[run] && !w->structure->keeps_times;
+}
+
 /* Blocks beside are read only for runs that may go on there. */
 static sk_code load_near(structure_worker *w, const span_block *b, uint32_t part_number, err *e)
 {
@@ -349,10 +355,10 @@ static sk_code load_near(structure_worker *w, const span_block *b, uint32_t part
     sk_code code = SK_OK;
     w->near[0] = w->near[2] = NULL;
     w->near[1] = b;
-    if (b->block > 0 && trace_id_is_set(b->run_id[0]) && !b->run_straddles[0])
+    if (b->block > 0 && trace_id_is_set(b->run_id[0]) && !is_judged(w, b, 0))
         code = structure__load(w, part_number, b->block - 1, false, &w->near[0], e);
     if (code == SK_OK && b->block + 1 < block_count && trace_id_is_set(b->run_id[last]) &&
-        !b->run_straddles[last])
+        !is_judged(w, b, last))
         code = structure__load(w, part_number, b->block + 1, false, &w->near[2], e);
     return code;
 }
@@ -423,7 +429,7 @@ static sk_code judge_sealed(structure_worker *w, uint32_t part_number, uint32_t 
             (run == 0 && goes_on(b, run, w->near[0], w->near[0] ? w->near[0]->run_count - 1 : 0)) ||
             (run == b->run_count - 1 && goes_on(b, run, w->near[2], 0));
         bool is_done = false;
-        if (!trace_id_is_set(b->run_id[run]) || b->run_straddles[run])
+        if (!trace_id_is_set(b->run_id[run]) || is_judged(w, b, run))
             continue;
         if (at_once && run > 0 && run + 1 < b->run_count)
             is_done = pass_relatives(w, b, b->run_first[run], b->run_first[run + 1]);
@@ -435,6 +441,20 @@ static sk_code judge_sealed(structure_worker *w, uint32_t part_number, uint32_t 
     return code;
 }
 
+/* Self times and gaps alone, which are kept. */
+static sk_code judge_or_recall(structure_worker *w, uint32_t part_number, uint32_t block,
+                               uint32_t row_count, err *e)
+{
+    span_times *kept = w->structure->engine->times;
+    uint64_t id = w->structure->inner.parts[part_number].info.id;
+    if (span_times_get(kept, id, block, row_count, w->self_ns, w->gap_ns))
+        return SK_OK;
+    sk_code code = judge_sealed(w, part_number, block, e);
+    if (code == SK_OK)
+        span_times_put(kept, id, block, row_count, w->self_ns, w->gap_ns);
+    return code;
+}
+
 sk_code structure__judge(structure_worker *w, uint32_t part_number, uint32_t block, err *e)
 {
     const structure *s = w->structure;
@@ -443,10 +463,13 @@ sk_code structure__judge(structure_worker *w, uint32_t part_number, uint32_t blo
     part_block_get(s->inner.parts[part_number].part, block, &bounds);
     memset(w->gathered, 0xff, bounds.row_count * sizeof w->gathered[0]);
     w->near[0] = w->near[1] = w->near[2] = NULL;
-    if (s->inner.parts[part_number].info.is_open)
+    const part_info *info = &s->inner.parts[part_number].info;
+    if (info->is_open)
         clear_rows(w, bounds.row_count);
-    else
+    else if (!s->keeps_times)
         code = judge_sealed(w, part_number, block, e);
+    else
+        code = judge_or_recall(w, part_number, block, bounds.row_count, e);
     take_gathered(w, part_number, bounds.first_row, bounds.row_count);
     return code;
 }

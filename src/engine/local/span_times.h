@@ -1,0 +1,28 @@
+/*
+ * engine/local/span_times.h: the self times and gaps of the rows of sealed blocks, kept between queries, as their part alone gives
+ * them: what they are of a trace that lies elsewhere too is not asked here. By the ids of parts, which are new with every change
+ * of content. Bounded; of what does not fit, the rest is found anew each time.
+ */
+#ifndef ENGINE_LOCAL_SPAN_TIMES_H
+#define ENGINE_LOCAL_SPAN_TIMES_H
+
+#include "base/memory.h"
+
+typedef struct span_times span_times;
+
+/* `m`: whose account it is held in; may be NULL. NULL: no memory. */
+span_times *span_times_new(memory *m);
+void span_times_free(span_times *take_t);
+
+/* A question begins: blocks that the last ones did not look at make room for others. */
+void span_times_begin(span_times *t);
+/* Times in ns, -1: none. False: they are not kept. */
+bool span_times_get(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
+                    int64_t *ret_self_ns, int64_t *ret_gap_ns) must_use;
+void span_times_put(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
+                    const int64_t *self_ns, const int64_t *gap_ns);
+
+/* How often blocks were found so far. */
+uint64_t span_times_found(span_times *t);
+
+#endif
