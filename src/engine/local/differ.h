@@ -158,7 +158,6 @@ typedef struct differ_worker {
     field_counts *fields;
     uint32_t part; /* whose columns are counted; UINT32_MAX: none */
     column_counts *columns;
-    uint32_t buckets[VECTOR_ROWS];     /* of one column's numbers */
     uint32_t block_rows[DIFFER_SIDES]; /* of the block at hand */
     uint32_t code_column_count;
     code_counts *codes; /* by column number: of those from which others follow */
@@ -283,6 +282,9 @@ bool differ__count_number(differ_run *r, differ_worker *w, field_counts *f, doub
 /* Of those rows of one side. */
 bool differ__count_numbers(differ_run *r, differ_worker *w, field_counts *f, const vector *v,
                            const uint64_t *rows, uint32_t side) must_use;
+/* Of a block whose rows are all of one side or the other, count once each, and have a number. */
+bool differ__count_whole_numbers(differ_run *r, differ_worker *w, field_counts *f,
+                                 const vector *v) must_use;
 void differ__free_values(differ_run *r, field_counts *f);
 sk_code differ__rank_fields(differ_run *r, differences_result *ret, err *e) must_use;
 

@@ -203,7 +203,8 @@ static bool count_vector(differ_run *r, differ_worker *w, uint32_t number, uint3
     uint64_t present[VECTOR_WORDS], rows[VECTOR_WORDS];
     if (v->kind == VECTOR_CODES && !c)
         return false;
-    bool is_whole = w->is_whole && v->all_present && c && !v->is_constant;
+    bool is_number = v->kind == VECTOR_INTS || v->kind == VECTOR_FLOATS;
+    bool is_whole = w->is_whole && v->all_present && !v->is_constant && (c || is_number);
     bool is_full = v->all_present && !w->has_weights;
     if (!is_full)
         scan_present(v, present);
@@ -221,6 +222,8 @@ static bool count_vector(differ_run *r, differ_worker *w, uint32_t number, uint3
         if (count && !is_whole && !count_side(r, w, f, c, v, of_side, side, weight))
             return false;
     }
+    if (is_whole && is_number)
+        return differ__count_whole_numbers(r, w, f, v);
     if (is_whole)
         count_whole(w, c, v);
     return true;

@@ -120,31 +120,31 @@ static inline double number_at(const vector *v, uint32_t row)
     return v->kind == VECTOR_INTS ? (double)v->ints[row] : v->floats[row];
 }
 
-static void find_buckets(const vector *v, uint32_t *out)
+/* Rows [first, end), each of weight 1; or -1. False: the budget has failed. */
+static inline bool add_to_buckets(differ_run *r, bucket_counts *b, const vector *v, uint32_t first,
+                                  uint32_t end, uint32_t side, uint64_t weight)
 {
-    if (v->kind == VECTOR_FLOATS)
-        for (uint32_t row = 0; row < v->row_count; row++)
-            out[row] = differ_bucket(v->floats[row]);
-    else
-        for (uint32_t row = 0; row < v->row_count; row++)
-            out[row] = differ_bucket((double)v->ints[row]);
+    for (uint32_t row = first; row < end; row++) {
+        uint32_t bucket = differ_bucket(number_at(v, row));
+        bucket_octave *octave = b->octaves[bucket / BUCKETS_OCTAVE];
+        uint64_t *to =
+            likely(octave) ? octave->weight[bucket % BUCKETS_OCTAVE] : weights_of(r, b, bucket);
+        if (unlikely(!to))
+            return false;
+        to[side] += weight;
+    }
+    return true;
 }
 
-/* False: the budget has failed. */
-static bool count_in_buckets(differ_run *r, differ_worker *w, bucket_counts *b, const vector *v,
-                             const uint64_t *rows, uint32_t side)
+static bool count_in_buckets(differ_run *r, const differ_worker *w, bucket_counts *b,
+                             const vector *v, const uint64_t *rows, uint32_t side)
 {
     const uint32_t *weights = w->has_weights ? w->weights : NULL;
-    find_buckets(v, w->buckets);
     for (uint32_t word = 0; word < VECTOR_WORDS; word++)
         for (uint64_t left = rows[word]; left; left &= left - 1) {
-            uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(left), bucket = w->buckets[row];
-            bucket_octave *octave = b->octaves[bucket / BUCKETS_OCTAVE];
-            uint64_t *to =
-                likely(octave) ? octave->weight[bucket % BUCKETS_OCTAVE] : weights_of(r, b, bucket);
-            if (unlikely(!to))
+            uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(left);
+            if (!add_to_buckets(r, b, v, row, row + 1, side, weights ? weights[row] : 1))
                 return false;
-            to[side] += weights ? weights[row] : 1;
         }
     return true;
 }
@@ -168,6 +168,35 @@ bool differ__count_numbers(differ_run *r, differ_worker *w, field_counts *f, con
             weight += w->has_weights ? w->weights[row] : 1;
         }
     return !weight || differ__count_number(r, w, f, number_at(v, same), side, weight);
+}
+
+static bool count_all_for_baseline(differ_run *r, differ_worker *w, field_counts *f,
+                                   const vector *v)
+{
+    for (uint32_t row = 0, end; row < v->row_count; row = end) {
+        if (f->buckets && v->kind == VECTOR_FLOATS)
+            return add_to_buckets(r, f->buckets, v, row, v->row_count, DIFFER_BASELINE, 1);
+        for (end = row + 1; end < v->row_count && v->ids[end] == v->ids[row];)
+            end++;
+        if (!differ__count_number(r, w, f, number_at(v, row), DIFFER_BASELINE, end - row))
+            return false;
+    }
+    return true;
+}
+
+bool differ__count_whole_numbers(differ_run *r, differ_worker *w, field_counts *f, const vector *v)
+{
+    const uint64_t *selected = w->sides[DIFFER_SELECTION];
+    if (!count_all_for_baseline(r, w, f, v))
+        return false;
+    for (uint32_t word = 0; word < VECTOR_WORDS; word++)
+        for (uint64_t left = selected[word]; left; left &= left - 1) {
+            double number = number_at(v, word * 64 + (uint32_t)__builtin_ctzll(left));
+            if (!differ__count_number(r, w, f, number, DIFFER_BASELINE, (uint64_t)-1) ||
+                !differ__count_number(r, w, f, number, DIFFER_SELECTION, 1))
+                return false;
+        }
+    return true;
 }
 
 /* ---- the answer ---- */
