@@ -8,6 +8,7 @@
  * differ_values.c   a field's different values, and the answer
  * differ_spans.c    a block's spans, and which way each trace goes
  * differ_columns.c  whole traces of a block to cells, column by column
+ * differ_facts.c    the same by what is kept of the block
  * differ_trace.c    any other trace, put together
  * differ_cells.c    sums over spans that are alike
  * differ_lines.c    words of log lines
@@ -114,10 +115,19 @@ typedef struct differ_source {
         self_field; /* self_field: DIFFER_NO_FIELD when self times are not at hand */
 } differ_source;
 
+/* What makes spans alike. */
+enum { DIFFER_LIKE_SERVICE, DIFFER_LIKE_NAME, DIFFER_LIKE_INSTANCE, DIFFER_LIKE_TEXTS };
+
+/* What a span's children are (span_rows.marks). */
+enum { MARK_REMOTE_CHILD = 1, MARK_ERROR_CHILD = 2, MARK_REMOTE = 4, MARK_ROOT = 8 };
+
 /* A block's spans: what traces are measured by. */
 typedef struct span_rows {
     uint32_t count, first_row;
     bool by_column;
+    bool has_durations;
+    uint32_t windows; /* runs whose ids were read by themselves: */
+    vector window_ids, window_parents, window_times;
     const vector *trace, *rate;
     const vector *id;               /* NULL: every row is a span */
     const vector *parent_id, *time; /* NULL: not read yet */
@@ -255,6 +265,10 @@ bool differ__find_split(differ_run *r) must_use;
 sk_code differ__texts(differ_run *r, const differ_source *from, uint32_t field, uint32_t *out,
                       err *e) must_use;
 
+/* That of one code of a source. */
+sk_code differ__text_of(differ_run *r, const differ_source *from, uint32_t field, uint32_t number,
+                        uint32_t code, uint32_t *ret, err *e) must_use;
+
 /* ---- differ_count.c ---- */
 bool differ__list_fields(differ_run *r) must_use;
 sk_code differ__count_block(differ_run *r, differ_worker *w, uint32_t number, uint32_t block,
@@ -298,11 +312,42 @@ sk_code differ__span_block(differ_run *r, differ_worker *w, const differ_source 
                            err *e) must_use;
 void differ__free_spans(differ_run *r, differ_worker *w);
 
+uint32_t differ__like_field(const differ_source *from, uint32_t text); /* DIFFER_LIKE_… */
+/* The ids and times of some rows of the block, which become rows 0 … of the window. */
+sk_code differ__read_window(const differ_source *from, span_rows *rows, uint32_t first,
+                            uint32_t end, err *e) must_use;
+void differ__window_ids(const span_rows *rows, uint32_t row, differ_span *ret);
+uint32_t differ__run_end(const span_rows *rows, uint32_t first);
+
 /* ---- differ_columns.c ---- */
+/* Whether the block may be measured by column. */
+bool differ__is_by_column(const differ_source *from);
+/* The self times of the block's rows. */
+sk_code differ__self_times(const differ_source *from, span_rows *rows, err *e) must_use;
+/* Rows [first, *end) of one trace: marks and entries; *end: behind the spans. False: they must be put together. */
+bool differ__mark_run(span_rows *rows, uint32_t first, uint32_t *end) must_use;
 sk_code differ__columns_open(const differ_source *from, span_rows *rows, err *e) must_use;
 /* Rows [first, end) of one trace. *ret_is_done false: they must be put together. False: the budget has failed. */
 bool differ__measure_columns(differ_run *r, differ_worker *w, uint32_t first, uint32_t end,
                              uint32_t side, bool *ret_is_done) must_use;
+
+/* ---- differ_facts.c ---- */
+struct block_facts;
+/* After the block was measured by column: what was found out is kept, where there is room. */
+void differ__keep_facts(differ_run *r, differ_worker *w, const differ_source *from);
+/* Of the block at hand; NULL: nothing is kept. */
+const struct block_facts *differ__hold_facts(differ_run *r, const differ_source *from);
+void differ__let_go_facts(differ_run *r, const struct block_facts *f);
+sk_code differ__open_facts(differ_run *r, differ_worker *w, const differ_source *from,
+                           const struct block_facts *f, err *e) must_use;
+void differ__spread_facts(differ_worker *w, const struct block_facts *f, uint32_t first,
+                          uint32_t end);
+/* Rows of the runs at the block's edges: their ids, times and durations are there too. */
+bool differ__is_edge(const struct block_facts *f, uint32_t row);
+void differ__edge_ids(const struct block_facts *f, uint32_t row, differ_span *ret);
+/* As differ__measure_columns. */
+bool differ__measure_facts(differ_run *r, differ_worker *w, const struct block_facts *f,
+                           uint32_t first, uint32_t end, uint32_t side, bool *ret_is_done) must_use;
 
 /* ---- differ_trace.c ---- */
 bool differ__measure_trace(differ_run *r, differ_worker *w, const differ_span *spans,
@@ -314,8 +359,8 @@ void differ__free_trace(differ_run *r, differ_worker *w);
 uint32_t differ__like(differ_run *r, differ_worker *w, uint32_t service, uint32_t name,
                       uint32_t instance) must_use;
 bool differ__add_way(differ_run *r, differ_worker *w, uint32_t caller, uint32_t like, uint32_t side,
-                     uint32_t weight, int64_t ns) must_use;
-bool differ__merge_cells(differ_run *r, item_table *into) must_use; /* of differ_cell */
+                     uint32_t weight, int64_t ns, int64_t of) must_use; /* of: its differ_log */
+bool differ__merge_cells(differ_run *r, item_table *into) must_use;     /* of differ_cell */
 void differ__free_cells(differ_run *r, differ_worker *w);
 
 /* ---- differ_lines.c ---- */

@@ -44,13 +44,13 @@ uint32_t differ__like(differ_run *r, differ_worker *w, uint32_t service, uint32_
 }
 
 bool differ__add_way(differ_run *r, differ_worker *w, uint32_t caller, uint32_t like, uint32_t side,
-                     uint32_t weight, int64_t ns)
+                     uint32_t weight, int64_t ns, int64_t of)
 {
     uint32_t hash = (uint32_t)hash_mix((uint64_t)caller << 32 | like), n;
     differ_way *ways = w->ways.at;
     for (uint32_t step = 0; item_table_next(&w->ways, hash, &step, &n);)
         if (ways[n].cell.caller == caller && ways[n].like == like) {
-            differ__add_time(&ways[n].cell, side, weight, ns, differ_log(ns));
+            differ__add_time(&ways[n].cell, side, weight, ns, of);
             return true;
         }
     differ_way *made = item_table_add(&r->budget, &w->ways, hash, sizeof *made);
@@ -63,7 +63,7 @@ bool differ__add_way(differ_run *r, differ_worker *w, uint32_t caller, uint32_t 
                                .service = own->service,
                                .name = own->name,
                                .instance = own->instance};
-    differ__add_time(&made->cell, side, weight, ns, differ_log(ns));
+    differ__add_time(&made->cell, side, weight, ns, of);
     return true;
 }
 

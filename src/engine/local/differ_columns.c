@@ -6,11 +6,9 @@
 #include "engine/local/derive.h"
 #include "engine/local/differ.h"
 
-enum { REMOTE_CHILD = 1, ERROR_CHILD = 2, IS_REMOTE = 4, HAS_ROOT = 8 };
-
 #define NO_ENTRY UINT32_MAX
 
-static sk_code read_self_times(const differ_source *from, span_rows *rows, err *e)
+sk_code differ__self_times(const differ_source *from, span_rows *rows, err *e)
 {
     const scan_field *field = &from->worker->at->fields[from->self_field];
     memset(rows->self_ns, 0xff, rows->count * sizeof rows->self_ns[0]);
@@ -28,17 +26,23 @@ static sk_code read_self_times(const differ_source *from, span_rows *rows, err *
     return SK_OK;
 }
 
-sk_code differ__columns_open(const differ_source *from, span_rows *rows, err *e)
+bool differ__is_by_column(const differ_source *from)
 {
     const scan_worker *w = from->worker;
     const plan *p = from->scan->plan;
-    rows->by_column = from->self_field != DIFFER_NO_FIELD && !w->at->info.is_open &&
-                      w->at->info.has_unique_ids && w->bounds.min_time_ns >= p->start_ns &&
-                      w->bounds.max_time_ns < p->end_ns;
+    return from->self_field != DIFFER_NO_FIELD && !w->at->info.is_open &&
+           w->at->info.has_unique_ids && w->bounds.min_time_ns >= p->start_ns &&
+           w->bounds.max_time_ns < p->end_ns;
+}
+
+sk_code differ__columns_open(const differ_source *from, span_rows *rows, err *e)
+{
+    const scan_worker *w = from->worker;
+    rows->by_column = differ__is_by_column(from);
     if (!rows->by_column)
         return SK_OK;
     sk_code code = part_read_parents(w->reader, w->block, rows->parents, NULL, e);
-    return code == SK_OK ? read_self_times(from, rows, e) : code;
+    return code == SK_OK ? differ__self_times(from, rows, e) : code;
 }
 
 /* Spans stand before the other rows of their trace; false: these do not. */
@@ -75,9 +79,9 @@ static bool mark_rows(span_rows *rows, uint32_t first, uint32_t end, bool *ret_i
         bool is_elsewhere = rows->services[k] != rows->services[parent] ||
                             rows->instances[k] != rows->instances[parent],
              is_consumer = rows->kinds[k] == KIND_CONSUMER;
-        rows->marks[k] |= is_elsewhere && !is_consumer ? IS_REMOTE : 0;
-        rows->marks[parent] |= (uint8_t)((is_elsewhere && !is_consumer ? REMOTE_CHILD : 0) |
-                                         (rows->errors[k] ? ERROR_CHILD : 0));
+        rows->marks[k] |= is_elsewhere && !is_consumer ? MARK_REMOTE : 0;
+        rows->marks[parent] |= (uint8_t)((is_elsewhere && !is_consumer ? MARK_REMOTE_CHILD : 0) |
+                                         (rows->errors[k] ? MARK_ERROR_CHILD : 0));
         forward |= parent > k;
         if (!is_elsewhere && !is_consumer)
             rows->entries[k] = parent > k || forward ? NO_ENTRY : rows->entries[parent];
@@ -96,11 +100,11 @@ static bool has_no_circle(span_rows *rows, uint32_t first, uint32_t end)
 {
     for (uint32_t k = first; k < end; k++) {
         uint32_t at = k, steps = 0;
-        for (; at != NO_ENTRY && !(rows->marks[at] & HAS_ROOT); at = above(rows, at))
+        for (; at != NO_ENTRY && !(rows->marks[at] & MARK_ROOT); at = above(rows, at))
             if (steps++ == end - first)
                 return false;
-        for (at = k; at != NO_ENTRY && !(rows->marks[at] & HAS_ROOT); at = above(rows, at))
-            rows->marks[at] |= HAS_ROOT;
+        for (at = k; at != NO_ENTRY && !(rows->marks[at] & MARK_ROOT); at = above(rows, at))
+            rows->marks[at] |= MARK_ROOT;
     }
     return true;
 }
@@ -131,25 +135,31 @@ static bool measure_row(differ_run *r, differ_worker *w, span_rows *rows, uint32
         return false;
     differ_cell *own = &((differ_like *)w->likes.at)[like].own;
     rows->likes[k] = like;
-    differ__add_row(own, side, weight, rows->errors[k] && !(rows->marks[k] & ERROR_CHILD));
-    if (self_ns >= 0 && !(rows->marks[k] & (REMOTE_CHILD | ERROR_CHILD))) {
+    differ__add_row(own, side, weight, rows->errors[k] && !(rows->marks[k] & MARK_ERROR_CHILD));
+    if (self_ns >= 0 && !(rows->marks[k] & (MARK_REMOTE_CHILD | MARK_ERROR_CHILD))) {
         rows->logs[k] = differ_log(self_ns);
         differ__add_time(own, side, weight, self_ns, rows->logs[k]);
         rows->visits[rows->entries[k]] += self_ns;
     }
-    if (!(rows->marks[k] & IS_REMOTE) || rows->durations[k] < 0 ||
+    if (!(rows->marks[k] & MARK_REMOTE) || rows->durations[k] < 0 ||
         rows->durations[parent] < rows->durations[k] || rows->self_ns[parent] < 0)
         return true;
-    return differ__add_way(r, w, rows->services[parent], like, side, weight, rows->self_ns[parent]);
+    return differ__add_way(r, w, rows->services[parent], like, side, weight, rows->self_ns[parent],
+                           differ_log(rows->self_ns[parent]));
+}
+
+bool differ__mark_run(span_rows *rows, uint32_t first, uint32_t *end)
+{
+    bool is_in_order;
+    return find_spans(rows, first, end) && mark_rows(rows, first, *end, &is_in_order) &&
+           (is_in_order || find_entries(rows, first, *end));
 }
 
 bool differ__measure_columns(differ_run *r, differ_worker *w, uint32_t first, uint32_t end,
                              uint32_t side, bool *ret_is_done)
 {
     span_rows *rows = w->rows;
-    bool is_in_order;
-    *ret_is_done = find_spans(rows, first, &end) && mark_rows(rows, first, end, &is_in_order) &&
-                   (is_in_order || find_entries(rows, first, end));
+    *ret_is_done = differ__mark_run(rows, first, &end);
     if (!*ret_is_done)
         return true;
     for (uint32_t k = first; k < end; k++)
@@ -158,8 +168,8 @@ bool differ__measure_columns(differ_run *r, differ_worker *w, uint32_t first, ui
     for (uint32_t k = first; k < end; k++) {
         if (rows->entries[k] != k)
             continue;
-        bool is_alone =
-            rows->visits[k] == rows->self_ns[k] && !(rows->marks[k] & (REMOTE_CHILD | ERROR_CHILD));
+        bool is_alone = rows->visits[k] == rows->self_ns[k] &&
+                        !(rows->marks[k] & (MARK_REMOTE_CHILD | MARK_ERROR_CHILD));
         differ__add_time(&((differ_like *)w->likes.at)[rows->likes[k]].visit, side,
                          (uint32_t)rows->rate->ints[k], rows->visits[k],
                          is_alone ? rows->logs[k] : differ_log(rows->visits[k]));

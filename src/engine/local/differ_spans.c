@@ -9,6 +9,8 @@
 #include "engine/local/differ.h"
 #include "event/fields.h"
 
+#define WINDOWS_MAX 8u /* of a block; for more runs the whole is read */
+
 enum { SPAN_NAME, SPAN_INSTANCE, SPAN_DURATION, SPAN_KIND, SPAN_ERROR, SPAN_STATUS, SPAN_FIELDS };
 
 bool differ__span_fields(arena *mem, plan_field *fields, uint32_t *count)
@@ -37,6 +39,13 @@ bool differ__span_fields(arena *mem, plan_field *fields, uint32_t *count)
 uint32_t differ__span_field_count(void)
 {
     return SPAN_FIELDS;
+}
+
+uint32_t differ__like_field(const differ_source *from, uint32_t text)
+{
+    return text == DIFFER_LIKE_SERVICE ? from->scan->plan->field_count
+           : text == DIFFER_LIKE_NAME  ? from->first_field + SPAN_NAME
+                                       : from->first_field + SPAN_INSTANCE;
 }
 
 /* ---- what rows say ---- */
@@ -134,21 +143,29 @@ static sk_code read_texts(differ_run *r, const differ_source *from, span_rows *r
     return code;
 }
 
-static sk_code read_block(differ_run *r, const differ_source *from, span_rows *rows, err *e)
+static sk_code begin_block(const differ_source *from, span_rows *rows, err *e)
 {
     scan_worker *w = from->worker;
     rows->count = w->row_count;
     rows->first_row = w->bounds.first_row;
     rows->id = rows->parent_id = rows->time = NULL;
+    rows->windows = 0;
+    rows->has_durations = false;
     sk_code code = scan_read(w, PART_TRACE_ID, &rows->trace, e);
-    if (code == SK_OK)
-        code = scan_read(w, PART_RATE, &rows->rate, e);
-    if (code == SK_OK && !part_block_is_full(w->at->part, PART_SPAN_ID, w->block))
+    return code == SK_OK ? scan_read(w, PART_RATE, &rows->rate, e) : code;
+}
+
+static sk_code read_block(differ_run *r, const differ_source *from, span_rows *rows, err *e)
+{
+    scan_worker *w = from->worker;
+    sk_code code = SK_OK;
+    if (!part_block_is_full(w->at->part, PART_SPAN_ID, w->block))
         code = scan_read(w, PART_SPAN_ID, &rows->id, e);
     if (code == SK_OK)
         code = read_texts(r, from, rows, e);
     if (code == SK_OK)
         code = read_durations(from, rows->durations, rows->count, e);
+    rows->has_durations = true;
     if (code == SK_OK)
         code = read_errors(from, rows->errors, rows->count, e);
     return code == SK_OK ? differ__columns_open(from, rows, e) : code;
@@ -166,6 +183,15 @@ static uint64_t id_at(const vector *v, uint32_t row)
     return vector_has(v, row) ? v->ids[row] : 0;
 }
 
+uint32_t differ__run_end(const span_rows *rows, uint32_t first)
+{
+    trace_id id = trace_at(rows->trace, first);
+    uint32_t end = first + 1;
+    while (end < rows->count && trace_id_equal(trace_at(rows->trace, end), id))
+        end++;
+    return end;
+}
+
 /* What only spans that are put together need, once a block. */
 static sk_code read_ids(const differ_source *from, span_rows *rows, err *e)
 {
@@ -177,13 +203,84 @@ static sk_code read_ids(const differ_source *from, span_rows *rows, err *e)
     return code == SK_OK ? scan_read(from->worker, PART_TIME, &rows->time, e) : code;
 }
 
+/* For the few runs of a block that must be put together. */
+sk_code differ__read_window(const differ_source *from, span_rows *rows, uint32_t first,
+                            uint32_t end, err *e)
+{
+    const struct {
+        uint32_t number;
+        vector *to;
+    } reads[] = {{PART_SPAN_ID, &rows->window_ids},
+                 {PART_PARENT_ID, &rows->window_parents},
+                 {PART_TIME, &rows->window_times}};
+    sk_code code = SK_OK;
+    for (size_t i = 0; code == SK_OK && i < COUNT_OF(reads); i++)
+        code = part_read_rows(from->worker->reader, reads[i].number, from->worker->block, first,
+                              end - first, reads[i].to, e);
+    return code;
+}
+
+void differ__window_ids(const span_rows *rows, uint32_t row, differ_span *ret)
+{
+    ret->id = id_at(&rows->window_ids, row);
+    ret->parent_id = id_at(&rows->window_parents, row);
+    ret->time_ns = rows->window_times.ints[row];
+}
+
+/* Where the ids and times of a run come from. */
+typedef enum id_source { IDS_KEPT, IDS_WINDOW, IDS_BLOCK } id_source;
+
+static sk_code open_ids(const differ_source *from, span_rows *rows, bool is_kept, uint32_t first,
+                        uint32_t end, id_source *ret, err *e)
+{
+    differ_span ignored;
+    *ret = is_kept ? IDS_KEPT : IDS_BLOCK;
+    if (is_kept || rows->time || rows->windows == WINDOWS_MAX ||
+        structure_ids(from->worker, first, &ignored.id, &ignored.parent_id, &ignored.time_ns))
+        return SK_OK;
+    rows->windows++;
+    *ret = IDS_WINDOW;
+    return differ__read_window(from, rows, first, end, e);
+}
+
+static sk_code block_ids(const differ_source *from, span_rows *rows, uint32_t row, differ_span *ret,
+                         err *e)
+{
+    if (!rows->time && structure_ids(from->worker, row, &ret->id, &ret->parent_id, &ret->time_ns))
+        return SK_OK;
+    sk_code code = read_ids(from, rows, e);
+    if (code != SK_OK)
+        return code;
+    ret->id = id_at(rows->id, row);
+    ret->parent_id = id_at(rows->parent_id, row);
+    ret->time_ns = rows->time->ints[row];
+    return SK_OK;
+}
+
+/* What is said of the rows of a run, as if it had been read. */
+static sk_code spread_facts(differ_worker *w, const differ_source *from,
+                            const struct block_facts *facts, uint32_t first, uint32_t end, err *e)
+{
+    span_rows *rows = w->rows;
+    differ__spread_facts(w, facts, first, end);
+    if (rows->has_durations || differ__is_edge(facts, first))
+        return SK_OK;
+    rows->has_durations = true;
+    return read_durations(from, rows->durations, rows->count, e);
+}
+
 /* Rows [first, end) of one trace, those in the query's times. */
 static sk_code put_together(differ_run *r, differ_worker *w, const differ_source *from,
-                            uint32_t first, uint32_t end, item_list *into, err *e)
+                            const struct block_facts *facts, uint32_t first, uint32_t end,
+                            item_list *into, err *e)
 {
     span_rows *rows = w->rows;
     const plan *p = from->scan->plan;
-    for (uint32_t row = first; row < end; row++) {
+    id_source ids;
+    sk_code code = facts ? spread_facts(w, from, facts, first, end, e) : SK_OK;
+    if (code == SK_OK)
+        code = open_ids(from, rows, facts && differ__is_edge(facts, first), first, end, &ids, e);
+    for (uint32_t row = first; code == SK_OK && row < end; row++) {
         differ_span s = {.trace = trace_at(rows->trace, row),
                          .duration_ns = rows->durations[row],
                          .weight = (uint32_t)rows->rate->ints[row],
@@ -192,19 +289,17 @@ static sk_code put_together(differ_run *r, differ_worker *w, const differ_source
                          .kind = rows->kinds[row],
                          .service = rows->services[row],
                          .is_error = rows->errors[row]};
-        if (rows->time || !structure_ids(from->worker, row, &s.id, &s.parent_id, &s.time_ns)) {
-            sk_code code = read_ids(from, rows, e);
-            if (code != SK_OK)
-                return code;
-            s.id = id_at(rows->id, row);
-            s.parent_id = id_at(rows->parent_id, row);
-            s.time_ns = rows->time->ints[row];
-        }
-        if (s.id && s.time_ns >= p->start_ns && s.time_ns < p->end_ns &&
+        if (ids == IDS_KEPT)
+            differ__edge_ids(facts, row, &s);
+        else if (ids == IDS_WINDOW)
+            differ__window_ids(rows, row - first, &s);
+        else
+            code = block_ids(from, rows, row, &s, e);
+        if (code == SK_OK && s.id && s.time_ns >= p->start_ns && s.time_ns < p->end_ns &&
             !item_list_add(&r->budget, into, &s, sizeof s))
             return finish_budget_error(&r->budget, e);
     }
-    return SK_OK;
+    return code;
 }
 
 /* ---- runs of rows of one trace ---- */
@@ -246,7 +341,7 @@ static bool is_apart(const differ_run *r, const span_rows *rows, trace_id id, ui
 }
 
 static sk_code measure_run(differ_run *r, differ_worker *w, const differ_source *from,
-                           uint32_t first, uint32_t end, err *e)
+                           const struct block_facts *facts, uint32_t first, uint32_t end, err *e)
 {
     span_rows *rows = w->rows;
     trace_id id = trace_at(rows->trace, first);
@@ -263,15 +358,30 @@ static sk_code measure_run(differ_run *r, differ_worker *w, const differ_source 
         side = DIFFER_SELECTION; /* which one is known when all rows were seen */
     if (side == DIFFER_SIDES)
         return SK_OK;
-    if (!apart && rows->by_column && !differ__measure_columns(r, w, first, end, side, &is_done))
+    if (!apart &&
+        (facts ? !differ__measure_facts(r, w, facts, first, end, side, &is_done)
+               : rows->by_column && !differ__measure_columns(r, w, first, end, side, &is_done)))
         return finish_budget_error(&r->budget, e);
     if (is_done)
         return SK_OK;
     w->trace_spans.count = 0;
-    sk_code code = put_together(r, w, from, first, end, apart ? &w->deferred : &w->trace_spans, e);
+    sk_code code =
+        put_together(r, w, from, facts, first, end, apart ? &w->deferred : &w->trace_spans, e);
     if (code == SK_OK && w->trace_spans.count &&
         !differ__measure_trace(r, w, w->trace_spans.at, w->trace_spans.count, side))
         return finish_budget_error(&r->budget, e);
+    return code;
+}
+
+static sk_code measure_runs(differ_run *r, differ_worker *w, const differ_source *from,
+                            const struct block_facts *facts, err *e)
+{
+    span_rows *rows = w->rows;
+    sk_code code = SK_OK;
+    for (uint32_t first = 0, end; code == SK_OK && first < rows->count; first = end) {
+        end = differ__run_end(rows, first);
+        code = measure_run(r, w, from, facts, first, end, e);
+    }
     return code;
 }
 
@@ -280,14 +390,19 @@ sk_code differ__span_block(differ_run *r, differ_worker *w, const differ_source 
 {
     if (!w->rows && !(w->rows = agg_alloc(&r->budget, sizeof *w->rows)))
         return finish_budget_error(&r->budget, e);
-    span_rows *rows = w->rows;
-    sk_code code = read_block(r, from, rows, e);
-    for (uint32_t first = 0, end; code == SK_OK && first < rows->count; first = end) {
-        trace_id id = trace_at(rows->trace, first);
-        for (end = first + 1; end < rows->count && trace_id_equal(trace_at(rows->trace, end), id);)
-            end++;
-        code = measure_run(r, w, from, first, end, e);
-    }
+    const struct block_facts *facts =
+        differ__is_by_column(from) ? differ__hold_facts(r, from) : NULL;
+    sk_code code = begin_block(from, w->rows, e);
+    if (code == SK_OK && facts)
+        code = differ__open_facts(r, w, from, facts, e);
+    if (code == SK_OK)
+        code = facts ? differ__self_times(from, w->rows, e) : read_block(r, from, w->rows, e);
+    if (code == SK_OK)
+        code = measure_runs(r, w, from, facts, e);
+    if (facts)
+        differ__let_go_facts(r, facts);
+    else if (code == SK_OK && w->rows->by_column)
+        differ__keep_facts(r, w, from);
     return code;
 }
 

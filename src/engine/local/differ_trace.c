@@ -158,7 +158,8 @@ static bool measure_way(differ_run *r, differ_worker *w, const differ_span *span
     const differ_span *p = &spans[parent];
     int64_t lost_ns = x->results[parent].self_ns;
     return found->gap_ns < 0 || lost_ns < 0 || !is_remote(s, p) ||
-           differ__add_way(r, w, p->service, x->nodes[i].like, side, s->weight, lost_ns);
+           differ__add_way(r, w, p->service, x->nodes[i].like, side, s->weight, lost_ns,
+                           differ_log(lost_ns));
 }
 
 bool differ__measure_trace(differ_run *r, differ_worker *w, const differ_span *spans,

@@ -63,6 +63,33 @@ sk_code differ__texts(differ_run *r, const differ_source *from, uint32_t field, 
     return atomic_load(&r->budget.failed) ? finish_budget_error(&r->budget, e) : SK_OK;
 }
 
+sk_code differ__text_of(differ_run *r, const differ_source *from, uint32_t field, uint32_t number,
+                        uint32_t code, uint32_t *ret, err *e)
+{
+    const scan_field *of = &from->worker->at->fields[field];
+    uint32_t i = 0;
+    while (i < of->count && of->sources[i].column != number)
+        i++;
+    must(i < of->count);
+    scan_source *source = &of->sources[i];
+    _Atomic(uint32_t) *known = scan_keys_of(from->scan, source);
+    if (!known)
+        return finish_budget_error(&r->budget, e);
+    *ret = atomic_load_explicit(&known[code], memory_order_relaxed);
+    if (likely(*ret))
+        return SK_OK;
+    const vector *v; /* reading it makes its texts be there */
+    sk_code got = scan_read_source(from->worker, source, &v, e);
+    if (got != SK_OK)
+        return got;
+    value text = {.is_set = true,
+                  .type = source->type,
+                  .text = source->dictionary->text(source->dictionary->of, code)};
+    *ret = put_text(r, text, true);
+    atomic_store_explicit(&known[code], *ret, memory_order_relaxed);
+    return *ret ? SK_OK : finish_budget_error(&r->budget, e);
+}
+
 /* ---- a block ---- */
 
 static sk_code load_weights(differ_worker *w, err *e)

@@ -16,6 +16,7 @@ typedef struct times_entry {
     struct times_entry *next;
     uint64_t part_id, last_used;
     uint32_t block, row_count, users;
+    bool is_other; /* not times */
     bool is_narrow;
     size_t bytes;
     int64_t ns[]; /* or uint32_t: self times, then gaps */
@@ -24,7 +25,7 @@ typedef struct times_entry {
 struct span_times {
     lock guard;
     memory *memory;
-    uint64_t clock, swept, found;
+    uint64_t clock, swept, found[2];
     size_t bytes, bytes_max;
     times_entry *chains[4096];
 };
@@ -75,21 +76,43 @@ void span_times_begin(span_times *t)
     lock_drop(&t->guard);
 }
 
-uint64_t span_times_found(span_times *t)
+uint64_t span_times_found(span_times *t, bool is_other)
 {
     lock_take(&t->guard);
-    uint64_t found = t->found;
+    uint64_t found = t->found[is_other];
     lock_drop(&t->guard);
     return found;
 }
 
-static times_entry **place_of(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count)
+static times_entry **place_of(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
+                              bool is_other)
 {
     times_entry **at = &t->chains[hash_mix(part_id * 31 + block) % COUNT_OF(t->chains)];
-    while (*at &&
-           ((*at)->part_id != part_id || (*at)->block != block || (*at)->row_count != row_count))
+    while (*at && ((*at)->part_id != part_id || (*at)->block != block ||
+                   (*at)->row_count != row_count || (*at)->is_other != is_other))
         at = &(*at)->next;
     return at;
+}
+
+static times_entry *hold_entry(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
+                               bool is_other)
+{
+    lock_take(&t->guard);
+    times_entry *x = *place_of(t, part_id, block, row_count, is_other);
+    if (x) {
+        x->users++;
+        x->last_used = t->clock;
+        t->found[is_other]++;
+    }
+    lock_drop(&t->guard);
+    return x;
+}
+
+static void let_go(span_times *t, times_entry *x)
+{
+    lock_take(&t->guard);
+    x->users--;
+    lock_drop(&t->guard);
 }
 
 /* ---- getting ---- */
@@ -108,22 +131,29 @@ static void widen(const times_entry *x, uint32_t first, int64_t *ret)
 bool span_times_get(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
                     int64_t *ret_self_ns, int64_t *ret_gap_ns)
 {
-    lock_take(&t->guard);
-    times_entry *x = *place_of(t, part_id, block, row_count);
-    if (x) {
-        x->users++;
-        x->last_used = t->clock;
-        t->found++;
-    }
-    lock_drop(&t->guard);
+    times_entry *x = hold_entry(t, part_id, block, row_count, false);
     if (!x)
         return false;
     widen(x, 0, ret_self_ns);
     widen(x, row_count, ret_gap_ns);
-    lock_take(&t->guard);
-    x->users--;
-    lock_drop(&t->guard);
+    let_go(t, x);
     return true;
+}
+
+static times_entry *entry_of(const void *ns)
+{
+    return (times_entry *)((uintptr_t)ns - offsetof(times_entry, ns));
+}
+
+const void *span_times_hold(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count)
+{
+    times_entry *x = hold_entry(t, part_id, block, row_count, true);
+    return x ? x->ns : NULL;
+}
+
+void span_times_let_go(span_times *t, const void *held)
+{
+    let_go(t, entry_of(held));
 }
 
 /* ---- keeping ---- */
@@ -161,22 +191,33 @@ static void sweep(span_times *t)
                 at = &(*at)->next;
 }
 
-static bool has_room(span_times *t, size_t bytes)
+static bool is_within(span_times *t, size_t bytes)
 {
     if (t->bytes + bytes > t->bytes_max)
         sweep(t);
-    return t->bytes + bytes <= t->bytes_max &&
-           (!t->memory || memory_reserve(t->memory, MEMORY_CACHE, bytes));
+    return t->bytes + bytes <= t->bytes_max;
 }
 
-void span_times_put(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
-                    const int64_t *self_ns, const int64_t *gap_ns)
+static bool has_room(span_times *t, size_t bytes)
 {
-    bool narrows = is_narrow(self_ns, row_count) && is_narrow(gap_ns, row_count);
-    size_t each = narrows ? sizeof(uint32_t) : sizeof(int64_t);
-    size_t bytes = sizeof(times_entry) + 2 * row_count * each;
+    return is_within(t, bytes) && (!t->memory || memory_reserve(t->memory, MEMORY_CACHE, bytes));
+}
+
+bool span_times_fits(span_times *t, size_t bytes)
+{
     lock_take(&t->guard);
-    bool fits = !*place_of(t, part_id, block, row_count) && has_room(t, bytes);
+    bool fits = is_within(t, bytes);
+    lock_drop(&t->guard);
+    return fits;
+}
+
+/* Its bytes are counted from here on. NULL: there is no room, or it is kept. */
+static times_entry *new_entry(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
+                              bool is_other, size_t bytes)
+{
+    bytes += sizeof(times_entry);
+    lock_take(&t->guard);
+    bool fits = !*place_of(t, part_id, block, row_count, is_other) && has_room(t, bytes);
     t->bytes += fits ? bytes : 0;
     uint64_t now = t->clock;
     lock_drop(&t->guard);
@@ -186,18 +227,54 @@ void span_times_put(span_times *t, uint64_t part_id, uint32_t block, uint32_t ro
                            .last_used = now,
                            .block = block,
                            .row_count = row_count,
-                           .is_narrow = narrows,
+                           .is_other = is_other,
                            .bytes = bytes};
-        hold(x, 0, self_ns);
-        hold(x, row_count, gap_ns);
-    }
-    lock_take(&t->guard);
-    times_entry **at = fits ? place_of(t, part_id, block, row_count) : NULL;
-    if (x && !*at) {
-        *at = x;
-    } else if (fits) { /* no memory, or another worker was first */
+    } else if (fits) {
+        lock_take(&t->guard);
         give_back(t, bytes);
-        base_free(x);
+        lock_drop(&t->guard);
     }
+    return x;
+}
+
+/* Unless another worker was first. */
+static void keep(span_times *t, times_entry *take_x)
+{
+    lock_take(&t->guard);
+    times_entry **at =
+        place_of(t, take_x->part_id, take_x->block, take_x->row_count, take_x->is_other);
+    bool is_first = !*at;
+    if (is_first)
+        *at = take_x;
+    else
+        give_back(t, take_x->bytes);
     lock_drop(&t->guard);
+    if (!is_first)
+        base_free(take_x);
+}
+
+void span_times_put(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
+                    const int64_t *self_ns, const int64_t *gap_ns)
+{
+    bool narrows = is_narrow(self_ns, row_count) && is_narrow(gap_ns, row_count);
+    size_t each = narrows ? sizeof(uint32_t) : sizeof(int64_t);
+    times_entry *x = new_entry(t, part_id, block, row_count, false, 2 * row_count * each);
+    if (!x)
+        return;
+    x->is_narrow = narrows;
+    hold(x, 0, self_ns);
+    hold(x, row_count, gap_ns);
+    keep(t, x);
+}
+
+void *span_times_room(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
+                      size_t bytes)
+{
+    times_entry *x = new_entry(t, part_id, block, row_count, true, bytes);
+    return x ? x->ns : NULL;
+}
+
+void span_times_keep(span_times *t, void *take_room)
+{
+    keep(t, entry_of(take_room));
 }
