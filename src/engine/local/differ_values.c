@@ -253,28 +253,35 @@ static bool follows(const differ_run *r, span name)
 
 static bool has_weight(const bucket_octave *o, uint32_t i)
 {
-    return o && (o->weight[i][0] | o->weight[i][1]);
+    return (o->weight[i][0] | o->weight[i][1]) != 0;
 }
 
 static uint32_t count_buckets(const bucket_counts *b)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; b && i < BUCKET_OCTAVES * BUCKETS_OCTAVE; i++)
-        count += has_weight(b->octaves[i / BUCKETS_OCTAVE], i % BUCKETS_OCTAVE);
+    for (uint32_t o = 0; b && o < BUCKET_OCTAVES; o++)
+        for (uint32_t i = 0; b->octaves[o] && i < BUCKETS_OCTAVE; i++)
+            count += has_weight(b->octaves[o], i);
     return count;
+}
+
+static void list_octave(const bucket_octave *o, uint32_t first, differ_input *ret)
+{
+    for (uint32_t i = 0; i < BUCKETS_OCTAVE; i++) {
+        if (!has_weight(o, i))
+            continue;
+        differ_value *v = &ret->values[ret->value_count++];
+        v->is_number = true;
+        differ_bucket_range(first + i, &v->low, &v->high);
+        memcpy(v->weight, o->weight[i], sizeof v->weight);
+    }
 }
 
 static void list_buckets(const bucket_counts *b, differ_input *ret)
 {
-    for (uint32_t i = 0; b && i < BUCKET_OCTAVES * BUCKETS_OCTAVE; i++) {
-        const bucket_octave *o = b->octaves[i / BUCKETS_OCTAVE];
-        if (!has_weight(o, i % BUCKETS_OCTAVE))
-            continue;
-        differ_value *v = &ret->values[ret->value_count++];
-        v->is_number = true;
-        differ_bucket_range(i, &v->low, &v->high);
-        memcpy(v->weight, o->weight[i % BUCKETS_OCTAVE], sizeof v->weight);
-    }
+    for (uint32_t o = 0; b && o < BUCKET_OCTAVES; o++)
+        if (b->octaves[o])
+            list_octave(b->octaves[o], o * BUCKETS_OCTAVE, ret);
 }
 
 static bool fill_input(differ_run *r, uint32_t field, differ_input *ret)

@@ -271,6 +271,14 @@ static sk_code read_lines(differ_run *r, differences_result *ret, err *e)
     return code == SK_OK ? differ__rank_words(r, ret, e) : code;
 }
 
+/* What each worker has counted of its last part. */
+static sk_code end_parts(void *ctx, uint32_t slot, uint32_t number, err *e)
+{
+    differ_run *r = ctx;
+    (void)slot;
+    return differ__end_part(r, r->workers[number]) ? SK_OK : finish_budget_error(&r->budget, e);
+}
+
 static sk_code compare(differ_run *r, differences_result *ret, err *e)
 {
     sk_code code = SK_OK;
@@ -281,10 +289,10 @@ static sk_code compare(differ_run *r, differences_result *ret, err *e)
         code = choose_sample(r, ret, e);
     if (code == SK_OK)
         code = run_pass(r, PASS_COUNT, &r->scans[SCAN_ALL], e);
+    if (code == SK_OK)
+        code = pool_run(r->engine->pool, end_parts, r, r->worker_count, e);
     for (uint32_t i = 0; i < r->worker_count; i++) {
-        differ_worker *w = r->workers[i];
-        if (code == SK_OK && !differ__end_part(r, w))
-            code = finish_budget_error(&r->budget, e);
+        const differ_worker *w = r->workers[i];
         for (uint32_t side = 0; side < DIFFER_SIDES; side++) {
             ret->totals.rows[side] += w->totals.rows[side];
             ret->totals.weight[side] += w->totals.weight[side];
