@@ -21,7 +21,8 @@ enum {
 #define SLOTS     16384u
 
 typedef struct row_fact {
-    uint32_t log; /* of the self time */
+    uint32_t log;       /* of the self time */
+    uint32_t visit_log; /* of an entry */
     uint16_t like, entry, parent;
     uint8_t flags, kind;
 } row_fact;
@@ -119,13 +120,14 @@ static bool find_like(differ_run *r, differ_worker *w, const differ_source *from
     return true;
 }
 
-static void note_row(const span_rows *rows, row_fact *to, uint32_t k)
+static void note_row(span_rows *rows, row_fact *to, uint32_t k)
 {
     uint32_t parent = rows->parents[k] - rows->first_row;
     uint8_t marks = rows->marks[k];
     bool is_timed = rows->self_ns[k] >= 0 && !(marks & (MARK_REMOTE_CHILD | MARK_ERROR_CHILD));
     bool has_way = (marks & MARK_REMOTE) && rows->durations[k] >= 0 &&
                    rows->durations[parent] >= rows->durations[k] && rows->self_ns[parent] >= 0;
+    rows->visits[rows->entries[k]] += is_timed ? rows->self_ns[k] : 0;
     to->log = rows->self_ns[k] >= 0 ? (uint32_t)differ_log(rows->self_ns[k]) : 0;
     to->entry = (uint16_t)rows->entries[k];
     to->parent = has_way ? (uint16_t)parent : 0;
@@ -142,6 +144,8 @@ static void note_run(span_rows *rows, facts_room *room, uint32_t first, uint32_t
             room->rows[k].flags |= FACT_ODD;
         else if (k < spans_end)
             note_row(rows, &room->rows[k], k);
+    for (uint32_t k = first; is_good && k < spans_end; k++)
+        room->rows[k].visit_log = (uint32_t)differ_log(rows->visits[k]);
 }
 
 static bool note_rows(differ_run *r, differ_worker *w, const differ_source *from, facts_room *room,
@@ -328,10 +332,8 @@ bool differ__measure_facts(differ_run *r, differ_worker *w, const struct block_f
         const row_fact *x = &facts[k];
         if (!(x->flags & FACT_SPAN) || x->entry != k)
             continue;
-        bool is_alone = (x->flags & FACT_TIMED) && rows->visits[k] == rows->self_ns[k];
         differ__add_time(&((differ_like *)w->likes.at)[rows->likes[x->like]].visit, side,
-                         (uint32_t)rows->rate->ints[k], rows->visits[k],
-                         is_alone ? x->log : differ_log(rows->visits[k]));
+                         (uint32_t)rows->rate->ints[k], rows->visits[k], x->visit_log);
     }
     return true;
 }
