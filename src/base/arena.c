@@ -54,6 +54,8 @@ typedef struct chunk {
 struct arena {
     chunk *newest, *spare; /* spare: the last chunk a rewind emptied */
     size_t cap, reserved;
+    memory *account;
+    memory_use use;
     bool failed;
 };
 
@@ -65,11 +67,23 @@ arena *arena_new(size_t cap_bytes)
     return a;
 }
 
+arena *arena_new_accounted(size_t cap_bytes, memory *account, memory_use use)
+{
+    arena *a = arena_new(cap_bytes);
+    if (a) {
+        a->account = account;
+        a->use = use;
+    }
+    return a;
+}
+
 static void free_chunk(arena *a, chunk *c)
 {
     if (!c)
         return;
     a->reserved -= c->size;
+    if (a->account)
+        memory_release(a->account, a->use, c->size);
     unpoison(c->data, c->size);
     base_free(c);
 }
@@ -102,8 +116,13 @@ static chunk *push_chunk(arena *a, size_t need)
             size = need;
         if (size > a->cap - a->reserved)
             return NULL;
-        if (!(c = base_alloc(sizeof *c + ALIGN_MAX + size)))
+        if (a->account && !memory_reserve(a->account, a->use, size))
             return NULL;
+        if (!(c = base_alloc(sizeof *c + ALIGN_MAX + size))) {
+            if (a->account)
+                memory_release(a->account, a->use, size);
+            return NULL;
+        }
         uint8_t *data = (uint8_t *)(c + 1);
         c->data = data + (-(uintptr_t)data & (ALIGN_MAX - 1));
         c->size = size;

@@ -9,6 +9,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include "base/memory.h"
 #include "base/port.h"
 #include "base/span.h"
 
@@ -19,7 +20,9 @@ typedef struct arena_mark {
 } arena_mark;
 
 arena *arena_new(size_t cap_bytes); /* NULL when malloc fails */
-void arena_free(arena *take_a);     /* NULL is fine */
+/* A new one whose chunks are reserved in the account, which outlives it; NULL accounts for none. */
+arena *arena_new_accounted(size_t cap_bytes, memory *account, memory_use use);
+void arena_free(arena *take_a); /* NULL is fine */
 
 /* Zeroed when `zero`. `align` is a power of two up to 64. */
 void *arena_alloc(arena *a, size_t size_bytes, size_t align) must_use;

@@ -16,6 +16,7 @@
 #define ENCODED_MAX      (256 * MIB)
 #define REPLAY_BATCH_MAX (1 * GIB)
 #define SAMPLE_NS        (20 * NS_PER_MS)
+#define OPEN_SHARE       4u /* of the memory bound */
 
 typedef struct waiter {
     struct waiter *next;
@@ -200,8 +201,19 @@ static void is_durable(void *ctx, uint64_t seq, const err *outcome)
 }
 
 /* ---- submitting ---- */
+
+/* Open rows that questions still read are resident after they were sealed: they too make senders wait. Not so when open rows are
+ * few: waiting would not help then. */
+static bool is_memory_tight(const memory *m)
+{
+    return m && memory_is_tight(m) && memory_used(m, MEMORY_OPEN) > memory_max(m) / OPEN_SHARE;
+}
+
 static sk_code check_pressure(intake *i, err *e)
 {
+    if (is_memory_tight(i->o.memory))
+        return err_set(e, SK_BUSY, "the memory bound (--memory-max, %zu MiB) is nearly reached",
+                       memory_max(i->o.memory) / MIB);
     if (i->o.unsealed_max_bytes == 0)
         return SK_OK;
     int64_t now_ns = clock_mono_ns();

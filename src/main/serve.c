@@ -28,6 +28,7 @@
 #include "main/limits.h"
 #include "main/log.h"
 #include "main/ready.h"
+#include "main/resident.h"
 #include "main/version.h"
 #include "serve/auth.h"
 #include "serve/route/table.h"
@@ -38,6 +39,7 @@
  * each request's bodies and arenas are mapped, faulted in page by page, and unmapped again. */
 #define MALLOC_MMAP_BYTES   (32 * 1024 * 1024)
 #define MALLOC_TRIM_BYTES   (64 * 1024 * 1024)
+#define MALLOC_TRIM_SHARE   32 /* of the memory bound: there are as many heaps as busy threads */
 #define UNSEALED_SHARE      2 /* of the memory bound: 1/2 may be open rows, beyond it senders wait */
 #define JOURNAL_QUEUE_BYTES (64 * MIB)
 #define UNSEALED_DISK_SHARE 2 /* and of the disk bound: what is not sealed is in the journal */
@@ -68,6 +70,7 @@ typedef struct skep {
     char *path_store, *path_journal;
     file *dir_lock;
     memory *memory;
+    resident *resident;
     meta *meta;
     engine *engine;
     intake *intake;
@@ -448,6 +451,7 @@ static void close_all(skep *s)
         meta_close(s->meta);
     if (s->dir_lock)
         file_close(s->dir_lock);
+    resident_stop(s->resident);
     memory_free(s->memory);
     base_free(s->releases);
     lock_done(&s->early_lock);
@@ -457,12 +461,14 @@ static sk_code open_all(skep *s, err *e)
 {
     if (!s->config.memory_max_bytes)
         s->config.memory_max_bytes = limits_memory_bytes();
+    mallopt(M_TRIM_THRESHOLD,
+            (int)at_most(s->config.memory_max_bytes / MALLOC_TRIM_SHARE, MALLOC_TRIM_BYTES));
     s->memory = memory_new(s->config.memory_max_bytes);
     if (!s->memory)
         return err_set(e, SK_NO_MEMORY, "out of memory");
     sk_code (*const steps[])(skep *, err *) = {open_dir,    open_meta,    open_engine,
                                                open_intake, open_journal, open_server};
-    sk_code code = SK_OK;
+    sk_code code = resident_start(s->memory, &s->resident, e);
     for (size_t i = 0; i < COUNT_OF(steps) && code == SK_OK; i++)
         code = steps[i](s, e);
     return code;
@@ -504,7 +510,6 @@ int main_serve(const char *program, int argc, char **argv)
             return 0;
         }
     mallopt(M_MMAP_THRESHOLD, MALLOC_MMAP_BYTES);
-    mallopt(M_TRIM_THRESHOLD, MALLOC_TRIM_BYTES);
     s.mem = arena_new(4 * MIB);
     if (!s.mem || config_parse(argc, argv, s.mem, &s.config, &e) != SK_OK ||
         check_settings(&s, &e) != SK_OK) {

@@ -74,10 +74,21 @@ static sk_code finish_failed(const finisher *f, err *e)
         "coarser granularity");
 }
 
+sk_code finish_memory_error(const agg_budget *b, err *e)
+{
+    if (!b->account || !atomic_load(&b->has_no_room))
+        return err_set(e, SK_NO_MEMORY, "memory ran out while the query was running");
+    return err_set(
+        e, SK_NO_MEMORY,
+        "the memory bound (--memory-max, %zu MiB) has no room for this query beside what arrives "
+        "and other queries: ask again, or for a shorter time range",
+        memory_max(b->account) / MIB);
+}
+
 sk_code finish_budget_error(const agg_budget *b, err *e)
 {
     if (atomic_load(&b->failed) == SK_NO_MEMORY)
-        return err_set(e, SK_NO_MEMORY, "memory ran out while the query was running");
+        return finish_memory_error(b, e);
     return err_set(
         e, SK_TOO_LARGE,
         "the query's groups take more than query_memory_max (%zu MiB): filter, shorten the time "

@@ -27,7 +27,8 @@ sk_code finish_choose(const groups *g, arena *mem, finish_choice *ret, err *e) m
  * chosen groups, in their order, that has the time buckets; NULL: this table has. Does not fill rows_scanned and the like. */
 sk_code finish_result(const groups *g, const finish_choice *choice, const groups *series,
                       arena *mem, result *ret, err *e) must_use;
-/* The error for a failed budget: names the limit. */
+/* The error for a failed budget: names the limit. And the one for an account without room, if that is why. */
 sk_code finish_budget_error(const agg_budget *b, err *e);
+sk_code finish_memory_error(const agg_budget *b, err *e);
 
 #endif

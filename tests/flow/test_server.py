@@ -347,3 +347,32 @@ def test_disk_max_drops_the_oldest_and_goes_on(aging):
     assert "(at most 32.0 MiB" in small.log_text() and "dropped the oldest" in small.log_text()
     send(small, "after")
     assert small.count("COUNT FROM after") == 1
+
+
+def test_resident_memory_stays_within_its_bound():
+    """Ingest at full speed, beside questions that gather whole traces: nothing of either passes --memory-max."""
+    binary = os.environ.get("SKEP_RELEASE_BINARY", BINARY)  # sanitizers keep what is freed
+    with Server("--quiet", "--memory-max", "160MiB", binary=binary) as server:
+        over, answered = threading.Event(), []
+
+        def ask_on(text):
+            while not over.is_set():
+                try:
+                    server.ask(f"{text} SINCE 1h")
+                    answered.append(200)
+                except Reply as e:
+                    assert e.status == 503 and e.json()["code"] == "no_memory", e
+                    answered.append(503)
+
+        askers = [threading.Thread(target=ask_on, args=(text,)) for text in ("HEATMAP(meta.self_ms)", "P99(duration_ms) GROUP BY meta.root_name") * 2]
+        for asker in askers:
+            asker.start()
+        try:
+            sent = server.cli("load", "--json", "--shape", "B", "--spans", "600000", "--connections", "4", timeout=300)
+        finally:
+            over.set()
+            for asker in askers:
+                asker.join()
+        peak_kib = int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{server.process.pid}/status").read())[1])
+        assert 200 in answered and peak_kib < 160 << 10, (peak_kib >> 10, answered.count(200), answered.count(503))
+        assert server.get("/skep/v1/status")["store"]["rows"] == json.loads(sent.stdout)["items"]

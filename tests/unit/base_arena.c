@@ -172,7 +172,24 @@ static void copies_and_prints(void **state)
     arena_free(a);
 }
 
-TEST_GROUP(base_arena, TEST(gives_aligned_memory_that_does_not_overlap),
-           TEST(unused_bytes_are_poisoned), TEST(the_cap_is_exact_and_failure_sticks),
-           TEST(zeroes_when_asked_also_after_a_rewind), TEST(rewinding_gives_the_memory_back),
-           TEST(grows_the_newest_in_place), TEST(copies_and_prints));
+static void chunks_are_reserved_in_the_account(void **state)
+{
+    memory *m = memory_new(64 * KIB);
+    arena *a = arena_new_accounted(MIB, m, MEMORY_BODIES);
+    arena_mark start = arena_here(a);
+    assert_non_null(arena_alloc(a, 40 * KIB, 8));
+    assert_int_equal(memory_used(m, MEMORY_BODIES), arena_reserved_bytes(a));
+    assert_null(arena_alloc(a, 30 * KIB, 8));
+    assert_true(arena_failed(a));
+    arena_rewind(a, start);
+    assert_int_equal(memory_used(m, MEMORY_BODIES), arena_reserved_bytes(a));
+    arena_free(a);
+    assert_int_equal(memory_used(m, MEMORY_BODIES), 0);
+    memory_free(m);
+}
+
+TEST_GROUP(base_arena, TEST(chunks_are_reserved_in_the_account),
+           TEST(gives_aligned_memory_that_does_not_overlap), TEST(unused_bytes_are_poisoned),
+           TEST(the_cap_is_exact_and_failure_sticks), TEST(zeroes_when_asked_also_after_a_rewind),
+           TEST(rewinding_gives_the_memory_back), TEST(grows_the_newest_in_place),
+           TEST(copies_and_prints));

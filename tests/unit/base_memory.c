@@ -13,7 +13,7 @@ static void keeps_the_bound_over_all_uses(void **state)
     memory *m = memory_new(100);
     assert_int_equal(memory_max(m), 100);
     assert_true(memory_reserve(m, MEMORY_BODIES, 60));
-    assert_true(memory_reserve(m, MEMORY_QUERY, 40));
+    assert_true(memory_reserve(m, MEMORY_CACHE, 40));
     assert_false(memory_reserve(m, MEMORY_OPEN, 1));
     assert_true(memory_reserve(m, MEMORY_OPEN, 0));
     assert_false(memory_reserve(m, MEMORY_OPEN, SIZE_MAX));
@@ -25,6 +25,32 @@ static void keeps_the_bound_over_all_uses(void **state)
     assert_false(memory_reserve(m, MEMORY_SEAL, 1));
     memory_free(m);
     memory_free(NULL);
+}
+
+static void questions_leave_a_margin_and_what_is_resident_beyond(void **state)
+{
+    memory *m = memory_new(96);
+    assert_true(memory_reserve(m, MEMORY_OPEN, 40));
+    assert_true(memory_reserve(m, MEMORY_QUERY, 40));
+    assert_false(memory_reserve(m, MEMORY_QUERY, 1)); /* the last sixth is never theirs */
+    assert_true(memory_reserve(m, MEMORY_OPEN, 1));
+    memory_release(m, MEMORY_QUERY, 40);
+    memory_note_resident(m, 61); /* 20 more than is accounted */
+    assert_false(memory_reserve(m, MEMORY_QUERY, 20));
+    assert_true(memory_reserve(m, MEMORY_QUERY, 19));
+    memory_release(m, MEMORY_QUERY, 19);
+    memory_note_resident(m, 1000); /* a sixteenth is theirs all the same */
+    assert_true(memory_reserve(m, MEMORY_QUERY, 6));
+    assert_false(memory_reserve(m, MEMORY_QUERY, 1));
+    assert_true(memory_is_tight(m));
+    memory_note_resident(m, 5);
+    assert_false(memory_is_tight(m));
+    assert_true(memory_reserve(m, MEMORY_QUERY, 1));
+    assert_true(memory_reserve(m, MEMORY_OPEN, 48));
+    assert_false(memory_reserve(m, MEMORY_OPEN, 1));
+    assert_int_equal(memory_refusals(m, MEMORY_QUERY), 3);
+    assert_int_equal(memory_refusals(m, MEMORY_OPEN), 1);
+    memory_free(m);
 }
 
 typedef struct shared_memory {
@@ -62,4 +88,6 @@ static void threads_together_stay_within(void **state)
     memory_free(s.m);
 }
 
-TEST_GROUP(base_memory, TEST(keeps_the_bound_over_all_uses), TEST(threads_together_stay_within));
+TEST_GROUP(base_memory, TEST(keeps_the_bound_over_all_uses),
+           TEST(questions_leave_a_margin_and_what_is_resident_beyond),
+           TEST(threads_together_stay_within));

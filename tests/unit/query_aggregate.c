@@ -10,6 +10,7 @@
 #include "check.h"
 #include "event/histogram.h"
 #include "query/aggregate/aggregate.h"
+#include "query/finish.h"
 
 #define ROWS  4000
 #define CELLS 3
@@ -701,6 +702,25 @@ static void budget_is_kept(void **state)
     }
 }
 
+static void a_budget_takes_from_the_account(void **state)
+{
+    memory *m = memory_new(6 * MIB); /* five of which questions may have */
+    agg_budget budget = {.max_bytes = GIB, .account = m};
+    void *small = agg_alloc(&budget, 100), *large = agg_alloc(&budget, 4 * MIB);
+    assert_true(small && large);
+    assert_true(memory_used(m, MEMORY_QUERY) >= budget.used_bytes);
+    agg_free(&budget, large, 4 * MIB);
+    assert_true(memory_used(m, MEMORY_QUERY) < MIB); /* not kept until the query's end */
+    assert_null(agg_alloc(&budget, 5 * MIB));
+    err e = {0};
+    assert_int_equal(finish_budget_error(&budget, &e), SK_NO_MEMORY);
+    assert_non_null(strstr(e.text, "--memory-max"));
+    agg_free(&budget, small, 100);
+    agg_budget_done(&budget);
+    assert_int_equal(memory_used(m, MEMORY_QUERY), 0);
+    memory_free(m);
+}
+
 static void allocations_may_fail(void **state)
 {
     static row rows[ROWS];
@@ -736,4 +756,4 @@ TEST_GROUP(query_aggregate, TEST(sums_match), TEST(small_sums_are_exact), TEST(e
            TEST(noted_values_match), TEST(counts_overflow_into_the_list),
            TEST(sums_made_late_are_whole), TEST(distinct_is_exact_then_close),
            TEST(concurrency_matches), TEST(histograms_act_as_their_values), TEST(rates_subtract),
-           TEST(budget_is_kept), TEST(allocations_may_fail));
+           TEST(budget_is_kept), TEST(a_budget_takes_from_the_account), TEST(allocations_may_fail));

@@ -461,15 +461,17 @@ static sk_code find_families(differ_run *r, uint32_t environment, err *e)
 sk_code local__differences(engine *e, uint32_t environment, const differences_query *q,
                            const run_control *c, arena *mem, differences_result *ret, err *er)
 {
-    differ_run r = {.engine = (local *)e,
-                    .query = q,
-                    .control = c,
-                    .mem = mem,
-                    .scratch = arena_new(SCRATCH_BYTES)};
+    differ_run r = {
+        .engine = (local *)e,
+        .query = q,
+        .control = c,
+        .mem = mem,
+        .scratch = arena_new_accounted(SCRATCH_BYTES, ((local *)e)->o.store.memory, MEMORY_QUERY)};
     int64_t started_ns = clock_mono_ns();
     snapshot *s = NULL;
     *ret = (differences_result){0};
     r.budget.max_bytes = r.engine->o.query_memory_max;
+    r.budget.account = r.engine->o.store.memory;
     lock_init(&r.words_guard, RANK_ENGINE);
     sk_code code =
         r.scratch ? SK_OK : err_set(er, SK_NO_MEMORY, "memory ran out while a query was prepared");
@@ -484,7 +486,7 @@ sk_code local__differences(engine *e, uint32_t environment, const differences_qu
                               is_whole ? INT64_MAX : q->all->end_ns, &s, er);
     if (code == SK_OK)
         code = open_and_compare(&r, environment, s, ret, er);
-    must(atomic_load(&r.budget.used_bytes) == 0);
+    agg_budget_done(&r.budget);
     snapshot_release(s);
     lock_done(&r.words_guard);
     arena_free(r.scratch);

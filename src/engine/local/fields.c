@@ -643,11 +643,15 @@ sk_code local__fields(engine *e, uint32_t environment, const fields_query *q, ar
                       fields_result *ret, err *er)
 {
     field_scan f = {
-        .engine = (local *)e, .query = q, .mem = mem, .scratch = arena_new(SCRATCH_BYTES)};
+        .engine = (local *)e,
+        .query = q,
+        .mem = mem,
+        .scratch = arena_new_accounted(SCRATCH_BYTES, ((local *)e)->o.store.memory, MEMORY_QUERY)};
     snapshot *s = NULL;
     *ret = (fields_result){0};
     f.plan = (plan){.start_ns = q->start_ns, .end_ns = q->end_ns};
     f.budget.max_bytes = f.engine->o.query_memory_max;
+    f.budget.account = f.engine->o.store.memory;
     sk_code code =
         f.scratch ? SK_OK : err_set(er, SK_NO_MEMORY, "memory ran out while fields were listed");
     if (code == SK_OK)
@@ -663,7 +667,7 @@ sk_code local__fields(engine *e, uint32_t environment, const fields_query *q, ar
         group_keys_free(f.keys);
         scan_close(&f.scan);
     }
-    must(atomic_load(&f.budget.used_bytes) == 0);
+    agg_budget_done(&f.budget);
     snapshot_release(s);
     arena_free(f.scratch);
     return code;

@@ -201,6 +201,7 @@ static bool append_places(groups *g, const groups *chosen_in, const finish_choic
 static bool partial_result(run *r, arena *mem, groups *sum, agg_budget *budget, result *ret)
 {
     budget->max_bytes = r->budget.max_bytes;
+    budget->account = r->budget.account;
     if (!groups_init(sum, r->plan, NULL, &r->buckets, r->keys, budget))
         return false;
     if (r->has_first && !append_places(sum, &r->first, &r->choice))
@@ -233,6 +234,7 @@ static void report_progress(run *r, bool with_partial)
     r->control->progress(r->control->ctx, rows, r->rows_total, has_partial ? &partial : NULL);
     if (sum.plan)
         groups_done(&sum);
+    agg_budget_done(&budget);
     arena_free(mem);
 }
 
@@ -490,7 +492,7 @@ static sk_code open_run(run *r, uint32_t environment, err *e)
 {
     const plan *p = r->plan;
     uint32_t families = 0;
-    r->mem = arena_new(PREPARE_BYTES);
+    r->mem = arena_new_accounted(PREPARE_BYTES, r->engine->o.store.memory, MEMORY_QUERY);
     if (!r->mem)
         return err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
     r->slot_count = pool_workers(r->engine->pool);
@@ -555,6 +557,7 @@ sk_code local__run(engine *e, uint32_t environment, const plan *p, const run_con
              .shows_partial = true,
              .started_ns = clock_mono_ns()};
     r.budget.max_bytes = r.engine->o.query_memory_max;
+    r.budget.account = r.engine->o.store.memory;
     lock_init(&r.error_guard, RANK_LEAF);
     sk_code code = open_run(&r, environment, er);
     if (code == SK_OK)
@@ -569,7 +572,7 @@ sk_code local__run(engine *e, uint32_t environment, const plan *p, const run_con
                 err_set(er, SK_TOO_LARGE, "the result passes the memory that one answer may take");
     }
     close_run(&r);
-    must(atomic_load(&r.budget.used_bytes) == 0);
+    agg_budget_done(&r.budget);
     if (code == SK_OK)
         ret->elapsed_ns = clock_mono_ns() - r.started_ns;
     return code;

@@ -545,13 +545,15 @@ static sk_code draw(map_run *m, arena *mem, service_map *ret, err *e)
 sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
                            const run_control *c, arena *mem, service_map *ret, err *er)
 {
-    map_run m = {.engine = (local *)e,
-                 .environment = environment,
-                 .control = c,
-                 .scratch = arena_new(SCRATCH_BYTES)};
+    map_run m = {
+        .engine = (local *)e,
+        .environment = environment,
+        .control = c,
+        .scratch = arena_new_accounted(SCRATCH_BYTES, ((local *)e)->o.store.memory, MEMORY_QUERY)};
     snapshot *s = NULL;
     *ret = (service_map){0};
     m.budget.max_bytes = m.engine->o.query_memory_max;
+    m.budget.account = m.engine->o.store.memory;
     m.plan = (plan){.start_ns = start_ns, .end_ns = end_ns, .field_count = MAP_FIELD_COUNT};
     m.plan.fields = m.scratch ? map__fields(m.scratch) : NULL;
     sk_code code =
@@ -567,7 +569,7 @@ sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, in
         free_workers(&m);
         scan_close(&m.scan);
     }
-    must(atomic_load(&m.budget.used_bytes) == 0);
+    agg_budget_done(&m.budget);
     snapshot_release(s);
     arena_free(m.scratch);
     return code;

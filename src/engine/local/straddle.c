@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/must.h"
+#include "query/finish.h"
 
 #define RANGE_HASHES  (1u << 21) /* sorted at a time: 32 MiB */
 #define CACHE_ENTRIES 8u
@@ -129,7 +130,7 @@ void straddle_sort(uint64_t *keys, uint64_t *room, size_t count)
 sk_code straddle_budget_error(const agg_budget *b, err *e)
 {
     if (atomic_load(&b->failed) == SK_NO_MEMORY)
-        return err_set(e, SK_NO_MEMORY, "memory ran out while the query was running");
+        return finish_memory_error(b, e);
     return err_set(
         e, SK_TOO_LARGE,
         "the query's traces take more than query_memory_max (%zu MiB): those still arriving or "

@@ -34,6 +34,7 @@ typedef struct found_row {
 typedef struct finder {
     arena *mem;     /* the asker's: everything that is returned */
     arena *scratch; /* lists that grow */
+    memory *account;
     int64_t start_ns, end_ns;
     uint32_t range_count, range_capacity, row_count, row_capacity, damaged_blocks;
     row_range *ranges;
@@ -449,7 +450,7 @@ static int compare_roots(void *ctx, derive_relation r, const derive_span *a, con
 
 static sk_code derive(finder *f, err *e)
 {
-    agg_budget budget = {.max_bytes = SCRATCH_BYTES};
+    agg_budget budget = {.max_bytes = SCRATCH_BYTES, .account = f->account};
     derive_scratch scratch = {.budget = &budget};
     derive_rules rules = {.wants_self = true,
                           .wants_gap = true,
@@ -461,6 +462,7 @@ static sk_code derive(finder *f, err *e)
     bool is_done =
         f->results && derive_trace(&rules, f->spans, f->span_count, &scratch, f->results);
     derive_scratch_done(&scratch);
+    agg_budget_done(&budget);
     return is_done ? SK_OK : no_memory(e);
 }
 
@@ -560,8 +562,12 @@ static sk_code find_and_show(finder *f, snapshot *s, trace_id id, trace_result *
 sk_code local__trace(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns,
                      arena *mem, trace_result *ret, err *er)
 {
-    finder f = {
-        .mem = mem, .start_ns = start_ns, .end_ns = end_ns, .scratch = arena_new(SCRATCH_BYTES)};
+    finder f = {.mem = mem,
+                .account = ((local *)e)->o.store.memory,
+                .start_ns = start_ns,
+                .end_ns = end_ns,
+                .scratch =
+                    arena_new_accounted(SCRATCH_BYTES, ((local *)e)->o.store.memory, MEMORY_QUERY)};
     f.v = base_alloc(sizeof *f.v);
     f.texts = intern_new(TEXTS_BYTES);
     snapshot *s = NULL;

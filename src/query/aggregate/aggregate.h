@@ -106,6 +106,7 @@
 
 #include <stdatomic.h>
 
+#include "base/memory.h"
 #include "query/result.h"
 
 #define AGG_DISTINCT_EXACT       4096u
@@ -121,12 +122,19 @@ typedef enum agg_family {
     AGG_FAMILY_COUNT
 } agg_family;
 
-/* Bytes of all states of one query, shared by its workers. */
+/* Bytes of all states of one query, shared by its workers. They are reserved in the account in steps; agg_budget_done
+ * gives back the last of them. */
 typedef struct agg_budget {
     atomic_size_t used_bytes;
     size_t max_bytes;
-    atomic_int failed; /* 0, or the sk_code: SK_TOO_LARGE, SK_NO_MEMORY */
+    memory *account; /* NULL: none */
+    atomic_size_t reserved_bytes;
+    atomic_bool has_no_room; /* the account refused, which is an SK_NO_MEMORY */
+    atomic_int failed;       /* 0, or the sk_code: SK_TOO_LARGE, SK_NO_MEMORY */
 } agg_budget;
+
+/* Nothing is used any more. */
+void agg_budget_done(agg_budget *b);
 
 /* Time as buckets see it; bucket_count 1 with the whole range when no buckets are kept. */
 typedef struct agg_buckets {

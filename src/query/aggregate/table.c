@@ -6,6 +6,8 @@
 #include "event/histogram.h"
 #include "query/aggregate/aggregate_private.h"
 
+#define RESERVE_STEP (256 * KIB) /* of the account */
+
 static const agg_ops *const FAMILIES[AGG_FAMILY_COUNT] = {
     [AGG_COUNT] = &agg__count,       [AGG_SUM] = &agg__sum,
     [AGG_EXTREMES] = &agg__extremes, [AGG_DISTINCT] = &agg__distinct,
@@ -55,13 +57,54 @@ static void fail(agg_budget *b, sk_code code)
     atomic_compare_exchange_strong(&b->failed, &none, (int)code);
 }
 
+/* Two workers may both see that a step is missing and reserve it: then there is more, until it is given back. */
+static bool reserve(agg_budget *b, size_t used)
+{
+    size_t reserved;
+    while (used > (reserved = atomic_load_explicit(&b->reserved_bytes, memory_order_relaxed))) {
+        size_t more = (used - reserved + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP;
+        if (!memory_reserve(b->account, MEMORY_QUERY, more))
+            return false;
+        atomic_fetch_add_explicit(&b->reserved_bytes, more, memory_order_relaxed);
+    }
+    return true;
+}
+
+static void give_back(agg_budget *b, size_t kept)
+{
+    size_t reserved = atomic_load_explicit(&b->reserved_bytes, memory_order_relaxed);
+    while (reserved > kept)
+        if (atomic_compare_exchange_weak_explicit(&b->reserved_bytes, &reserved, kept,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+            memory_release(b->account, MEMORY_QUERY, reserved - kept);
+            return;
+        }
+}
+
+static void discharge(agg_budget *b, size_t bytes)
+{
+    size_t left = atomic_fetch_sub_explicit(&b->used_bytes, bytes, memory_order_relaxed) - bytes;
+    if (b->account && bytes >= RESERVE_STEP)
+        give_back(b, left + RESERVE_STEP);
+}
+
+void agg_budget_done(agg_budget *b)
+{
+    must(atomic_load(&b->used_bytes) == 0);
+    if (b->account)
+        give_back(b, 0);
+}
+
 static bool charge(agg_budget *b, size_t bytes)
 {
     size_t before = atomic_fetch_add_explicit(&b->used_bytes, bytes, memory_order_relaxed);
-    if (before + bytes <= b->max_bytes)
+    bool is_within = before + bytes <= b->max_bytes;
+    if (is_within && (!b->account || reserve(b, before + bytes)))
         return true;
-    atomic_fetch_sub_explicit(&b->used_bytes, bytes, memory_order_relaxed);
-    fail(b, SK_TOO_LARGE);
+    discharge(b, bytes);
+    if (is_within)
+        atomic_store_explicit(&b->has_no_room, true, memory_order_relaxed);
+    fail(b, is_within ? SK_NO_MEMORY : SK_TOO_LARGE);
     return false;
 }
 
@@ -77,7 +120,7 @@ void *agg_realloc(agg_budget *b, void *old, size_t old_bytes, size_t new_bytes)
         return NULL;
     void *p = old ? base_realloc(old, new_bytes) : base_alloc_zero(1, new_bytes);
     if (!p) {
-        atomic_fetch_sub_explicit(&b->used_bytes, new_bytes - old_bytes, memory_order_relaxed);
+        discharge(b, new_bytes - old_bytes);
         fail(b, SK_NO_MEMORY);
         return NULL;
     }
@@ -90,8 +133,8 @@ void agg_free(agg_budget *b, void *take_p, size_t bytes)
 {
     if (!take_p)
         return;
-    atomic_fetch_sub_explicit(&b->used_bytes, bytes, memory_order_relaxed);
     base_free(take_p);
+    discharge(b, bytes);
 }
 
 /* ---- states ---- */

@@ -146,6 +146,11 @@ static void print_engine(const services *s, buf *out)
     for (uint32_t i = 0; i < MEMORY_USE_COUNT; i++)
         buf_print(out, "skep_memory_bytes{use=\"%s\"} %llu\n", uses[i],
                   (unsigned long long)memory_used(s->memory, (memory_use)i));
+    buf_add_text(out, "# HELP skep_memory_refusals_total Reservations that the account had no room "
+                      "for, by use.\n# TYPE skep_memory_refusals_total counter\n");
+    for (uint32_t i = 0; i < MEMORY_USE_COUNT; i++)
+        buf_print(out, "skep_memory_refusals_total{use=\"%s\"} %llu\n", uses[i],
+                  (unsigned long long)memory_refusals(s->memory, (memory_use)i));
     metric(out, "memory_max_bytes", "gauge", "The bound --memory-max.", memory_max(s->memory));
 }
 
