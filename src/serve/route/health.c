@@ -22,18 +22,6 @@ void route_ready(exchange *take_x)
                                    : SPAN("not ready: starting or shutting down\n"));
 }
 
-void route_root(exchange *take_x)
-{
-    exchange_reply_static(take_x, 200, TEXT_TYPE,
-                          SPAN("skep is running.\n\n"
-                               "  send     OTLP to /v1/traces, /v1/logs, /v1/metrics or gRPC, on "
-                               "any port of this server\n"
-                               "  ask      skep query 'COUNT GROUP BY service.name'\n"
-                               "  set up   skep env --shell python\n"
-                               "  trouble  skep doctor\n"
-                               "  state    /skep/v1/status  /metrics  /readyz\n"));
-}
-
 /* ---- /metrics ---- */
 
 static void metric(buf *out, const char *name, const char *type, const char *help, uint64_t v)

@@ -9,6 +9,5 @@ void route_ready(exchange *take_x);
 void route_metrics(exchange *take_x);
 void route_status(exchange *take_x);
 void route_doctor(exchange *take_x);
-void route_root(exchange *take_x); /* GET /: where things are, in plain text */
 
 #endif

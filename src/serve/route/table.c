@@ -13,10 +13,12 @@
 #include "serve/route/ingest.h"
 #include "serve/route/query.h"
 #include "serve/route/tail.h"
+#include "serve/route/web.h"
 
 #define ASK       MAY_QUERY, POOL_QUERY, ERROR_JSON, CORS_NONE
 #define CONFIGURE MAY_CONFIGURE, POOL_QUERY, ERROR_JSON, CORS_NONE
 #define OPEN      0, POOL_INLINE, ERROR_JSON, CORS_NONE
+#define WEB       OPEN, route_web_page, NULL
 #define INGEST    MAY_SEND, POOL_INGEST, ERROR_OTLP, CORS_ANY, route_ingest
 
 // clang-format off
@@ -48,7 +50,20 @@ const route route_table[] = {
     {"healthz",             ROUTE_HTTP, HTTP_METHOD_GET,    "/healthz",                       OPEN, route_live, NULL},
     {"readyz",              ROUTE_HTTP, HTTP_METHOD_GET,    "/readyz",                        OPEN, route_ready, NULL},
     {"metrics",             ROUTE_HTTP, HTTP_METHOD_GET,    "/metrics",                       ASK, route_metrics, NULL},
-    {"root",                ROUTE_HTTP, HTTP_METHOD_GET,    "/",                              OPEN, route_root, NULL},
+    {"web-home",            ROUTE_HTTP, HTTP_METHOD_GET,    "/",                              WEB},
+    {"web-query",             ROUTE_HTTP, HTTP_METHOD_GET,    "/query",                          WEB},
+    {"web-traces",            ROUTE_HTTP, HTTP_METHOD_GET,    "/traces",                         WEB},
+    {"web-trace",             ROUTE_HTTP, HTTP_METHOD_GET,    "/trace",                          WEB},
+    {"web-compare",           ROUTE_HTTP, HTTP_METHOD_GET,    "/compare",                        WEB},
+    {"web-map",               ROUTE_HTTP, HTTP_METHOD_GET,    "/map",                            WEB},
+    {"web-service",           ROUTE_HTTP, HTTP_METHOD_GET,    "/service",                        WEB},
+    {"web-logs",              ROUTE_HTTP, HTTP_METHOD_GET,    "/logs",                           WEB},
+    {"web-doctor",            ROUTE_HTTP, HTTP_METHOD_GET,    "/doctor",                         WEB},
+    {"web-keys",              ROUTE_HTTP, HTTP_METHOD_GET,    "/keys",                           WEB},
+    {"web-usage",             ROUTE_HTTP, HTTP_METHOD_GET,    "/usage",                          WEB},
+    {"web-settings",          ROUTE_HTTP, HTTP_METHOD_GET,    "/settings",                       WEB},
+    {"web-login",             ROUTE_HTTP, HTTP_METHOD_GET,    "/login",                          WEB},
+    {"web-file",            ROUTE_HTTP, HTTP_METHOD_GET,    "/_/{file}",                      OPEN, route_web_file, NULL},
 };
 // clang-format on
 const size_t route_table_count = COUNT_OF(route_table);

@@ -1,0 +1,3 @@
+export default function Logs() {
+  return <div class="page-head"><h1>Logs</h1></div>;
+}

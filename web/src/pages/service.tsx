@@ -1,0 +1,3 @@
+export default function Service() {
+  return <div class="page-head"><h1>Service</h1></div>;
+}

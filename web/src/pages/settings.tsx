@@ -1,0 +1,3 @@
+export default function Settings() {
+  return <div class="page-head"><h1>Settings</h1></div>;
+}
