@@ -80,6 +80,20 @@ def check_globals():
     return bad
 
 
+def check_web():
+    """The interface: types, and nothing that could run a text as a page."""
+    run = subprocess.run(["node", "node_modules/typescript/bin/tsc", "--noEmit"], cwd=ROOT / "web", capture_output=True, text=True)
+    bad = run.stdout.splitlines() if run.returncode else []
+    for file in tracked("web/src/**", "web/*.mjs", "tests/web/*.mjs"):
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            for what in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function("):
+                if what in line:
+                    bad.append(f"{file.relative_to(ROOT)}:{number}: {what}: texts of others are shown as text nodes only")
+            if MARKS.search(line):
+                bad.append(f"{file.relative_to(ROOT)}:{number}: unfinished mark")
+    return bad
+
+
 def check_tidy():
     database = ROOT / "build-tidy"
     if not (database / "build.ninja").exists():
@@ -109,7 +123,7 @@ def check_compilers():
 
 
 def main():
-    checks = [("layers", check_layers), ("text", check_text), ("format", check_format), ("globals", check_globals)]
+    checks = [("layers", check_layers), ("text", check_text), ("format", check_format), ("globals", check_globals), ("web", check_web)]
     if "--tidy" in sys.argv:
         checks.append(("clang-tidy", check_tidy))
     if "--both" in sys.argv:

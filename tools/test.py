@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds sanitized, runs every test, prints what was skipped and `N passed, N failed`.
 
-./dev test [--all] [SUITE…]   suites: lint unit fault model fuzz tsan flow (none named: all of them)
+./dev test [--all] [SUITE…]   suites: lint unit fault model fuzz tsan flow web (none named: all of them)
 --all takes the long rounds of the random, fault and fuzz-replay tests (SKEP_TEST_ROUNDS=all).
 """
 import argparse
@@ -15,7 +15,7 @@ import time
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SUITES = ["lint", "unit", "fault", "model", "fuzz", "tsan", "flow"]
+SUITES = ["lint", "unit", "fault", "model", "fuzz", "tsan", "flow", "web"]
 CASE = re.compile(r"^\[\s+(OK|FAILED|SKIPPED)\s+\] (\S+)", re.M)
 # Programs that are run a second time under ThreadSanitizer: those with threads of their own.
 THREADED = ["unit-base", "unit-journal", "unit-store", "unit-engine", "unit-intake", "unit-meta", "unit-serve"]
@@ -134,6 +134,22 @@ def flow(tally, everything):
             tally.add(name, "passed")
 
 
+TAP = re.compile(r"^\s*(not ok|ok) \d+ - (.*?)(?: # (SKIP)(.*))?$", re.M)
+
+
+def web(tally):
+    """The interface: journeys in a real Chromium against the release binary, and its pure parts."""
+    for file in sorted((ROOT / "tests/web").glob("*.test.mjs")):
+        out = run(["node", "--test", "--test-reporter=tap", str(file)], capture_output=True, env={**os.environ, "SKEP_BINARY": str(ROOT / "build/skep")})
+        cases = [case for case in TAP.findall(out.stdout) if pathlib.Path(case[1]).name != file.name]
+        for state, name, skipped, why in cases:
+            tally.add(f"{file.stem} {name}", "skipped" if skipped else "passed" if state == "ok" else "failed", why.strip())
+        if out.returncode:
+            print(out.stdout[-6000:], flush=True)
+            if all(state == "ok" for state, *_ in cases):
+                tally.add(file.stem, "failed", out.stderr[-3000:])
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--all", action="store_true")
@@ -149,7 +165,7 @@ def main():
     def stage(name):
         print(f"[{time.monotonic() - start:5.0f} s] {name}", flush=True)
 
-    if "lint" in suites or "flow" in suites:
+    if {"lint", "flow", "web"} & set(suites):
         stage("build release")
         build("build", tally, ["-Dtests=false", "--buildtype=release"])
     if "lint" in suites:
@@ -169,6 +185,9 @@ def main():
     if "flow" in suites:
         stage("flow: real clients against the real binary")
         flow(tally, asked.all)
+    if "web" in suites:
+        stage("web: the interface in a browser")
+        web(tally)
     stage("done")
     for line in tally.skipped:
         print(f"skipped: {line}")

@@ -1,6 +1,6 @@
 // The real binary and a real Chromium for the journeys of the interface: `startSkep`, `openBrowser`, `openPage`.
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -10,13 +10,13 @@ import { fileURLToPath } from "node:url";
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const require = createRequire(join(ROOT, "web/package.json"));
 const { chromium } = require("playwright-core");
-export const AXE_FILE = require.resolve("axe-core/axe.min.js");
+const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 export const BINARY = process.env.SKEP_BINARY ?? join(ROOT, "build/skep");
 
 // A server on a port of its own with a folder of its own. `options`: more arguments of `skep serve`.
 export async function startSkep(options = []) {
   const folder = mkdtempSync(join(tmpdir(), "skep-web-"));
-  const child = spawn(BINARY, ["serve", "--data-dir", folder, "--listen", "127.0.0.1:0", ...options], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(BINARY, ["serve", "--data-dir", folder, "--listen", "127.0.0.1:0", "--quiet", ...options], { stdio: ["ignore", "pipe", "inherit"] });
   const ready = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", line => {
       try {
@@ -35,9 +35,10 @@ export async function startSkep(options = []) {
   };
 }
 
-export function skep(args, url) {
+// A command of the terminal against that server, with the rights of its machine.
+export function skep(args, server) {
   return new Promise((resolve, reject) => {
-    const child = spawn(BINARY, [...args, ...(url ? ["--url", url] : [])], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(BINARY, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, SKEP_URL: server.url, SKEP_DATA_DIR: server.folder } });
     let out = "", err = "";
     child.stdout.on("data", d => { out += d; });
     child.stderr.on("data", d => { err += d; });
@@ -60,4 +61,11 @@ export async function openPage(browser, url, { theme = "light", width = 1280, he
   page.on("console", m => { if (m.type() === "error" && !/status of (4|5)\d\d/.test(m.text())) faults.push(m.text()); });
   page.on("request", r => { if (!r.url().startsWith(url) && !r.url().startsWith("data:")) faults.push("left the origin: " + r.url()); });
   return { page, faults, context };
+}
+
+// What axe finds serious or critical on the page as it is.
+export async function axe(page) {
+  await page.evaluate(AXE);
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  return found.violations.filter(v => v.impact === "serious" || v.impact === "critical").map(v => `${v.id}: ${v.nodes.map(n => n.html).join(" | ")}`);
 }
