@@ -1,5 +1,5 @@
 // Builds the interface: bundles src/main.tsx, compresses every file, holds the sizes to their budgets and writes the table of files that the
-// server embeds (src/web/assets.h). `node build.mjs --out DIR` writes DIR/assets.c and DIR/files/; `--serve` leaves out minifying and the table.
+// server embeds (src/web/assets.h). `node build.mjs --out DIR` writes DIR/assets.c, DIR/sizes.json and DIR/files/; `--plain` does not minify and knows no budget.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -14,7 +14,7 @@ const TYPES = { js: "text/javascript; charset=utf-8", css: "text/css; charset=ut
 
 const argument = name => { const at = process.argv.indexOf(name); return at < 0 ? undefined : process.argv[at + 1]; };
 const out = argument("--out") ?? join(HERE, "dist");
-const isPlain = process.argv.includes("--serve");
+const isPlain = process.argv.includes("--plain");
 
 // What of others is inside: their notices, which the interface shows under Settings.
 function notices() {
