@@ -405,8 +405,8 @@ static void give_back(skep *s)
     arena_free(mem);
 }
 
-/* Returns when a signal asks to end. */
-static void wait_for_signal(skep *s, int signals)
+/* Returns the signal that asks to end. */
+static struct signalfd_siginfo wait_for_signal(skep *s, int signals)
 {
     for (;;) {
         struct pollfd wanted = {.fd = signals, .events = POLLIN};
@@ -425,7 +425,7 @@ static void wait_for_signal(skep *s, int signals)
             }
             continue;
         }
-        return;
+        return info;
     }
 }
 
@@ -535,10 +535,12 @@ int main_serve(const char *program, int argc, char **argv)
         ready_print_line(&said, url);
         if (s.config.demo)
             start_demo(&s, url);
-        wait_for_signal(&s, signals);
+        struct signalfd_siginfo by = wait_for_signal(&s, signals);
         if (!s.config.quiet)
             log_line(LOG_LEVEL_INFO,
-                     "ending: finishing what is in flight; a second signal ends at once");
+                     "ending, as %s of process %u asked: finishing what is in flight; a second "
+                     "signal ends at once",
+                     by.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM", by.ssi_pid);
         sigprocmask(SIG_UNBLOCK, &mask, NULL);
     } else {
         fprintf(stderr, "skep serve: %s\n", e.text);

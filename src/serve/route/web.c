@@ -118,7 +118,8 @@ void route_web_file(exchange *take_x)
         reply(take_x, a, memchr(name.at, '-', name.len) != NULL);
         return;
     }
-    err_set(&e, SK_NOT_FOUND, "the interface has no file %.*s: it may be of another version of skep",
-            (int)name.len, (const char *)name.at);
+    err_set(&e, SK_NOT_FOUND,
+            "the interface has no file %.*s: it may be of another version of skep", (int)name.len,
+            (const char *)name.at);
     route_fail(take_x, SK_NOT_FOUND, &e);
 }
