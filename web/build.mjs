@@ -1,8 +1,8 @@
 // Builds the interface: bundles src/main.tsx, compresses every file, holds the sizes to their budgets and writes the table of files that the
 // server embeds (src/web/assets.h). `node build.mjs --out DIR` writes DIR/assets.c, DIR/sizes.json and DIR/files/; `--plain` does not minify and knows no budget.
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -26,14 +26,35 @@ function notices() {
   }).join("\n" + "-".repeat(80) + "\n\n");
 }
 
+function styleFiles(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap(e => (e.isDirectory() ? styleFiles(join(folder, e.name)) : e.name.endsWith(".css") ? [join(folder, e.name)] : [])).sort();
+}
+
+// One style sheet for all pages: esbuild loads no style with a page that is imported later. Tokens and controls first, then what pages add.
+const ORDER = ["style/tokens.css", "style/base.css", "style/kit.css", "style/shell.css"];
+const oneStyle = {
+  name: "one-style",
+  setup(b) {
+    b.onResolve({ filter: /\.css$/ }, args => (/\.tsx?$/.test(args.importer) ? { path: args.path, namespace: "in-the-one-style" } : undefined));
+    b.onLoad({ filter: /.*/, namespace: "in-the-one-style" }, () => ({ contents: "", loader: "js" }));
+    b.onResolve({ filter: /^style$/ }, () => ({ path: "style", namespace: "style" }));
+    b.onLoad({ filter: /.*/, namespace: "style" }, () => {
+      const src = join(HERE, "src"), all = styleFiles(src).map(f => relative(src, f));
+      const rest = all.filter(f => !ORDER.includes(f));
+      return { contents: ["uplot/dist/uPlot.min.css", ...[...ORDER, ...rest].map(f => "./" + f)].map(f => `@import "${f}";`).join("\n"), loader: "css", resolveDir: src };
+    });
+  },
+};
+
 async function bundle() {
   const common = {
     absWorkingDir: HERE, bundle: true, target: ["es2021"], outdir: "files", entryNames: "[name]-[hash]", chunkNames: "chunk-[hash]", assetNames: "[name]-[hash]",
     minify: !isPlain, write: false, metafile: true, jsx: "automatic", jsxImportSource: "preact", legalComments: "none", charset: "utf8", logLevel: "warning",
   };
-  const app = await build({ ...common, entryPoints: { app: "src/main.tsx" }, splitting: true, format: "esm" });
+  const app = await build({ ...common, entryPoints: { app: "src/main.tsx" }, splitting: true, format: "esm", plugins: [oneStyle] });
+  const style = await build({ ...common, entryPoints: { style: "style" }, plugins: [oneStyle] });
   const theme = await build({ ...common, entryPoints: { theme: "src/theme.ts" }, format: "iife" }); // blocks the first paint, so it stands alone
-  const files = [...app.outputFiles, ...theme.outputFiles];
+  const files = [...app.outputFiles, ...style.outputFiles, ...theme.outputFiles];
   return { files: files.map(f => ({ path: f.path.slice(f.path.lastIndexOf("/") + 1), bytes: Buffer.from(f.contents) })), meta: app.metafile };
 }
 
@@ -47,7 +68,6 @@ function firstLoad(meta) {
     for (const i of outputs[path].imports) if (i.kind === "import-statement") visit(i.path);
   };
   visit(entry);
-  if (outputs[entry].cssBundle) seen.add(outputs[entry].cssBundle);
   return [...seen].map(path => path.slice(path.lastIndexOf("/") + 1));
 }
 
@@ -56,7 +76,7 @@ function page(files, first) {
   const preload = first.filter(p => p.endsWith(".js") && !p.startsWith("app-")).map(p => `<link rel="modulepreload" href="_/${p}">`).join("\n");
   return readFileSync(join(HERE, "src/index.html"), "utf8")
     .replace("{{theme}}", `_/${named("theme-", ".js")}`).replace("{{app}}", `_/${named("app-", ".js")}`)
-    .replace("{{style}}", `_/${named("app-", ".css")}`).replace("{{preload}}", preload);
+    .replace("{{style}}", `_/${named("style-", ".css")}`).replace("{{preload}}", preload);
 }
 
 function compressed(bytes) {
@@ -96,7 +116,7 @@ for (const f of files) writeFileSync(join(out, "files", f.path), f.bytes);
 writeFileSync(join(out, "assets.c"), table(files));
 
 const sum = list => list.reduce((bytes, f) => bytes + f.gzip.length, 0);
-const isFirst = f => first.includes(f.path) || f.path === "index.html" || f.path.startsWith("theme-");
+const isFirst = f => first.includes(f.path) || f.path === "index.html" || /^(theme|style)-/.test(f.path);
 const sizes = { first_load: sum(files.filter(isFirst)), all: sum(files.filter(f => f.path !== "notices.txt")) };
 writeFileSync(join(out, "sizes.json"), JSON.stringify({ ...sizes, files: Object.fromEntries(files.map(f => [f.path, f.gzip.length])) }, null, 1) + "\n");
 if (!isPlain) {
