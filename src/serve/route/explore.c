@@ -1,109 +1,12 @@
 /*
- * serve/route/explore.c: what is asked without a query: one trace, the map of services, the fields there are. Runs on query
+ * serve/route/explore.c: what is asked without a query: the map of services, the fields there are. Runs on query
  * workers. JSON shapes are in docs/openapi.yaml.
  */
 #include "serve/route/explore.h"
 
-#include "event/fields.h"
 #include "serve/route/common.h"
 
 #define DAY_NS (86400 * NS_PER_S)
-
-/* ---- trace ---- */
-
-static void print_id(json_writer *w, const char *name, uint64_t id)
-{
-    char text[17];
-    if (!id)
-        return;
-    size_t len = span_id_print(id, text);
-    jw_key_text(w, name);
-    jw_string(w, span_of(text, len));
-}
-
-static void print_row(json_writer *w, const trace_result *t, uint32_t index)
-{
-    const trace_row *row = &t->rows[index];
-    const tree_node *node = &t->tree.nodes[row->node];
-    jw_object(w);
-    jw_key_text(w, "start_ns");
-    jw_i64_text(w, row->time_ns);
-    jw_key_text(w, "time");
-    jw_time(w, row->time_ns);
-    jw_key_text(w, "dataset");
-    jw_string(w, row->dataset);
-    print_id(w, F_SPAN_ID, row->span_id);
-    print_id(w, F_PARENT_ID, row->parent_id);
-    if (row->rate != 1) {
-        jw_key_text(w, "sample_rate");
-        jw_u64(w, row->rate);
-    }
-    for (uint32_t i = 0; i < row->field_count; i++) {
-        jw_key(w, row->names[i]);
-        jw_value(w, row->values[i]);
-    }
-    if (row->span_id) {
-        jw_key_text(w, "meta.is_critical");
-        jw_bool(w, node->is_critical);
-    }
-    jw_object_end(w);
-}
-
-static void print_trace(const trace_result *t, buf *out)
-{
-    json_writer w = {.out = out};
-    char text[33];
-    jw_object(&w);
-    jw_key_text(&w, "trace_id");
-    size_t len = trace_id_print(t->id, text);
-    jw_string(&w, span_of(text, len));
-    jw_key_text(&w, "spans");
-    jw_array(&w);
-    for (uint32_t i = 0; i < t->row_count; i++)
-        print_row(&w, t, i);
-    jw_array_end(&w);
-    jw_key_text(&w, "missing_parents");
-    jw_array(&w);
-    for (uint32_t i = 0; i < t->tree.missing_count; i++) {
-        len = span_id_print(t->tree.missing_parents[i], text);
-        jw_string(&w, span_of(text, len));
-    }
-    jw_array_end(&w);
-    jw_key_text(&w, "folded_rows");
-    jw_u64(&w, t->folded_rows);
-    jw_object_end(&w);
-}
-
-void route_trace(exchange *take_x)
-{
-    static const char *const parameters[] = {"environment", "start", "end", NULL};
-    err e = {0};
-    environment env;
-    trace_id id;
-    trace_result trace;
-    int64_t start_ns = 0, end_ns = 0;
-    span asked = exchange_param(take_x, "trace_id");
-    sk_code code = route_check_query(take_x, parameters, &e);
-    if (code == SK_OK)
-        code = route_environment(take_x, exchange_query(take_x, "environment"), &env, &e);
-    if (code == SK_OK && (exchange_query(take_x, "start").len || exchange_query(take_x, "end").len))
-        code = route_range(take_x, 0, &start_ns, &end_ns, &e);
-    if (code == SK_OK && !trace_id_parse(asked, true, &id))
-        code = err_set(&e, SK_BAD_INPUT,
-                       "\"%.*s\" is not a trace id: 32 (or 16) hex digits, not all zero",
-                       SPAN_FMT(asked));
-    if (code == SK_OK)
-        code = engine_trace(exchange_services(take_x)->engine, env.id, id, start_ns, end_ns,
-                            exchange_arena(take_x), &trace, &e);
-    if (code != SK_OK) {
-        route_fail(take_x, code, &e);
-        return;
-    }
-    buf out;
-    buf_init(&out, ROUTE_REPLY_MAX);
-    print_trace(&trace, &out);
-    route_reply(take_x, 200, &out);
-}
 
 /* ---- service map ---- */
 

@@ -13,6 +13,7 @@
 #include "serve/route/ingest.h"
 #include "serve/route/query.h"
 #include "serve/route/tail.h"
+#include "serve/route/trace.h"
 #include "serve/route/web.h"
 
 #define ASK       MAY_QUERY, POOL_QUERY, ERROR_JSON, CORS_NONE
