@@ -57,6 +57,16 @@ sk_code engine_trace(engine *e, uint32_t environment, trace_id id, int64_t start
     return e->ops->trace(e, environment, id, start_ns, end_ns, mem, ret, er);
 }
 
+sk_code engine_rows(engine *e, uint32_t environment, const rows_query *q, const run_control *c,
+                    arena *mem, rows_result *ret, err *er)
+{
+    must(q->limit > 0 && q->limit <= ROWS_LIMIT_MAX);
+    sk_code code = check_range(q->plan->start_ns, q->plan->end_ns, er);
+    if (code == SK_OK)
+        code = check_control(c, er);
+    return code == SK_OK ? e->ops->rows(e, environment, q, c, mem, ret, er) : code;
+}
+
 sk_code engine_service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
                            const run_control *c, arena *mem, service_map *ret, err *er)
 {

@@ -55,6 +55,38 @@ typedef struct trace_result {
     tree tree;               /* over all rows; annotations have no place in its order */
 } trace_result;
 
+/* ---- rows ---- */
+/* The rows that pass a plan's filters in its time, as they were sent: the newest first, or the oldest. A page holds `limit` rows
+ * and all others of the last one's time, so that the next begins at another time: it cannot lose or repeat a row. */
+#define ROWS_LIMIT_MAX 10000u
+#define ROWS_TIES_MAX  10000u /* of one time beyond the limit */
+
+typedef struct rows_query {
+    const plan *plan; /* its filters, dataset and time */
+    uint32_t limit;
+    bool is_oldest_first;
+} rows_query;
+
+typedef struct event_row {
+    int64_t time_ns;
+    uint32_t rate;
+    span dataset;
+    trace_id trace;
+    uint64_t span_id, parent_id;
+    uint32_t field_count; /* named fields, without ids and derived ones, in no order */
+    const span *names;
+    const value *values;
+} event_row;
+
+typedef struct rows_result {
+    uint32_t row_count;
+    const event_row *rows;
+    bool is_full;      /* there may be more, at times beyond the last row's */
+    uint64_t left_out; /* rows of the last time past ROWS_TIES_MAX */
+    uint64_t rows_scanned;
+    uint32_t damaged_blocks; /* left out */
+} rows_result;
+
 /* ---- service map ---- */
 typedef struct map_node {
     span name;
@@ -132,6 +164,8 @@ typedef struct engine_ops {
                    result *ret, err *er);
     sk_code (*trace)(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns,
                      arena *mem, trace_result *ret, err *er);
+    sk_code (*rows)(engine *e, uint32_t environment, const rows_query *q, const run_control *c,
+                    arena *mem, rows_result *ret, err *er);
     sk_code (*service_map)(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
                            const run_control *c, arena *mem, service_map *ret, err *er);
     sk_code (*fields)(engine *e, uint32_t environment, const fields_query *q, arena *mem,
@@ -156,6 +190,8 @@ sk_code engine_run(engine *e, uint32_t environment, const plan *p, const run_con
 /* SK_NOT_FOUND when no row has the id. start/end 0 = no bound. */
 sk_code engine_trace(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns,
                      arena *mem, trace_result *ret, err *er) must_use;
+sk_code engine_rows(engine *e, uint32_t environment, const rows_query *q, const run_control *c,
+                    arena *mem, rows_result *ret, err *er) must_use;
 sk_code engine_service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
                            const run_control *c, arena *mem, service_map *ret, err *er) must_use;
 sk_code engine_fields(engine *e, uint32_t environment, const fields_query *q, arena *mem,

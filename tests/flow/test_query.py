@@ -100,6 +100,26 @@ def test_groups_totals_and_other(shop):
     assert post(shop, {"text": "P90(n), HEATMAP(n) SINCE 2h"})["meta"]["approximate"] == ["P90(n): ±0.8 % (log buckets, 64 to the octave)"]
 
 
+def test_rows_come_in_pages(shop):
+    """Each row once, the newest first or the oldest, as it was sent; the question's filters and time hold."""
+    for order in ("newest", "oldest"):
+        seen, cursor = [], {}
+        while cursor is not None:
+            page = post(shop, {"text": f"COUNT FROM web WHERE n >= 2 GROUP BY n SINCE {START}", "limit": 3, "order": order, **cursor}, "/skep/v1/rows")
+            seen += page["rows"]
+            cursor = {"cursor": page["next"]} if page["next"] else None
+            assert page["left_out"] == 0 and len(page["rows"]) <= 3
+        times = [int(row["start_ns"]) for row in seen]
+        assert len(seen) == 20 and times == sorted(times, reverse=order == "newest")
+        assert all(row["dataset"] == "web" and row["n"] >= 2 and row["price"] == row["n"] / 4 and row["trace.trace_id"] and row["trace.span_id"] for row in seen)
+    spec = {"filters": [{"column": "rare", "op": "exists"}], "start_time": START, "end_time": END}
+    assert [row["rare"] for row in post(shop, {"dataset": "__all__", "query": spec}, "/skep/v1/rows")["rows"]] == ["x"] * 3
+    assert post(shop, {"text": "WHERE nothing exists"}, "/skep/v1/rows")["rows"] == []
+    for wrong in ({"text": "", "limit": 0}, {"text": "", "limit": 10001}, {"text": "", "order": "best"}, {"text": "", "cursor": "x"}, {"text": "", "x": 1}, {}):
+        status, said = refusal(shop, wrong, "/skep/v1/rows")
+        assert status == 400 and said["code"] == "bad_input", wrong
+
+
 def test_the_earlier_period_stands_beside(shop):
     answer = post(shop, {"text": "COUNT FROM web SINCE 30m COMPARE 30m"})
     assert answer["data"]["results"] == [{"data": {"COUNT": 12}}] and answer["compare"]["data"]["results"] == [{"data": {"COUNT": 12}}]

@@ -163,6 +163,7 @@ sk_code engine_open_model(engine **ret)
         .name = "model",
         .publish = publish_batch,
         .run = model_run,
+        .rows = model_rows,
         .trace = model_trace,
         .service_map = model_service_map,
         .fields = model_fields,

@@ -90,6 +90,8 @@ bool model_percentile(model_number *numbers, uint32_t count, uint32_t t,
 /* ---- the engine's operations ---- */
 sk_code model_run(engine *e, uint32_t environment, const plan *p, const run_control *c, arena *mem,
                   result *ret, err *er);
+sk_code model_rows(engine *e, uint32_t environment, const rows_query *q, const run_control *c,
+                   arena *mem, rows_result *ret, err *er);
 sk_code model_trace(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns,
                     arena *mem, trace_result *ret, err *er);
 sk_code model_service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,

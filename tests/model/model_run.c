@@ -475,3 +475,62 @@ sk_code model_run(engine *e, uint32_t environment, const plan *p, const run_cont
     ret->rows_scanned = count;
     return SK_OK;
 }
+
+static int compare_newest(const void *left, const void *right)
+{
+    int64_t x = ((const picked *)left)->pick->row->time_ns,
+            y = ((const picked *)right)->pick->row->time_ns;
+    return (x < y) - (x > y);
+}
+
+static int compare_oldest(const void *left, const void *right)
+{
+    return compare_newest(right, left);
+}
+
+static event_row show_row(const model_row *r, arena *mem)
+{
+    span *names = MODEL_ARRAY(mem, span, r->field_count);
+    value *values = MODEL_ARRAY(mem, value, r->field_count);
+    for (uint32_t i = 0; i < r->field_count; i++) {
+        names[i] = r->fields[i].name;
+        values[i] = r->fields[i].v;
+    }
+    return (event_row){.time_ns = r->time_ns,
+                       .rate = r->rate,
+                       .dataset = r->dataset,
+                       .trace = r->trace,
+                       .span_id = r->span_id,
+                       .parent_id = r->parent_id,
+                       .field_count = r->field_count,
+                       .names = names,
+                       .values = values};
+}
+
+sk_code model_rows(engine *e, uint32_t environment, const rows_query *q, const run_control *c,
+                   arena *mem, rows_result *ret, err *er)
+{
+    model *m = (model *)e;
+    *ret = (rows_result){0};
+    lock_take(&m->lock);
+    picked *rows = MODEL_ARRAY(mem, picked, m->row_count);
+    uint32_t count = pick_rows(m, environment, q->plan, mem, rows), shown = q->limit;
+    if (count)
+        qsort(rows, count, sizeof *rows, q->is_oldest_first ? compare_oldest : compare_newest);
+    ret->is_full = count >= q->limit;
+    ret->rows_scanned = count;
+    if (count <= q->limit)
+        shown = count;
+    else
+        while (shown < count &&
+               rows[shown].pick->row->time_ns == rows[q->limit - 1].pick->row->time_ns)
+            shown++;
+    must(shown <= q->limit + ROWS_TIES_MAX);
+    event_row *answer = MODEL_ARRAY(mem, event_row, shown);
+    for (uint32_t i = 0; i < shown; i++)
+        answer[i] = show_row(rows[i].pick->row, mem);
+    lock_drop(&m->lock);
+    ret->row_count = shown;
+    ret->rows = answer;
+    return SK_OK;
+}

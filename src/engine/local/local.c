@@ -1,6 +1,6 @@
 /*
  * engine/local/local.c: the engine on our own store: what the door's calls are here. Publishing, dropping and sealing are the
- * store's; questions have a file each (run.c, trace.c, service_map.c, fields.c, differences.c).
+ * store's; questions have a file each (run.c, rows.c, trace.c, service_map.c, fields.c, differences.c).
  */
 #include "base/alloc.h"
 #include "base/must.h"
@@ -68,6 +68,7 @@ static const engine_ops OPS = {.name = "local",
                                .publish = local_publish,
                                .run = local__run,
                                .trace = local__trace,
+                               .rows = local__rows,
                                .service_map = local__service_map,
                                .fields = local__fields,
                                .differences = local__differences,

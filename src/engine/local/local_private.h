@@ -32,6 +32,8 @@ sk_code local__run(engine *e, uint32_t environment, const plan *p, const run_con
                    result *ret, err *er);
 sk_code local__trace(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns,
                      arena *mem, trace_result *ret, err *er);
+sk_code local__rows(engine *e, uint32_t environment, const rows_query *q, const run_control *c,
+                    arena *mem, rows_result *ret, err *er);
 sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
                            const run_control *c, arena *mem, service_map *ret, err *er);
 sk_code local__fields(engine *e, uint32_t environment, const fields_query *q, arena *mem,

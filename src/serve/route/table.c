@@ -12,6 +12,7 @@
 #include "serve/route/health.h"
 #include "serve/route/ingest.h"
 #include "serve/route/query.h"
+#include "serve/route/rows.h"
 #include "serve/route/tail.h"
 #include "serve/route/trace.h"
 #include "serve/route/web.h"
@@ -31,6 +32,7 @@ const route route_table[] = {
     {"otlp-logs-grpc",      ROUTE_GRPC, HTTP_METHOD_POST,   "/opentelemetry.proto.collector.logs.v1.LogsService/Export",       INGEST, "otlp-logs"},
     {"otlp-metrics-grpc",   ROUTE_GRPC, HTTP_METHOD_POST,   "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", INGEST, "otlp-metrics"},
     {"query",               ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/query",                 ASK, route_query, NULL},
+    {"rows",                ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/rows",                  ASK, route_rows, NULL},
     {"differences",         ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/differences",           ASK, route_differences, NULL},
     {"trace",               ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/traces/{trace_id}",     ASK, route_trace, NULL},
     {"service-map",         ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/service-map",           ASK, route_service_map, NULL},
