@@ -1,3 +1,113 @@
-export default function Query() {
-  return <div class="page-head"><h1>Query</h1></div>;
+// Query: ask anything of any signal and see it at once. The question is `q` in the address; builder and text box are two views of it.
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { useFields } from "../../api/fields";
+import { askWithProgress } from "../../api/query";
+import type { Filter, QueryResult, QuerySpec, Scalar } from "../../api/types";
+import { environment, isEmpty } from "../../app/environment";
+import { href, param, setParams } from "../../app/location";
+import { useShortcuts } from "../../app/shortcuts";
+import { from, resolveRange, tick, to } from "../../app/time";
+import { showCount, showMs } from "../../kit/format";
+import { Empty, Failure, Waiting } from "../../kit/states";
+import { useData } from "../../kit/use_data";
+import { Builder } from "./builder";
+import { Differences, type Selection } from "./differences";
+import { Examples } from "./examples";
+import { Results } from "./results";
+import { parse, print, TextError, type Query } from "./text";
+import { TracesTab } from "./traces_tab";
+import "./query.css";
+
+const DEFAULT = "COUNT, HEATMAP(duration_ms) GROUP BY service.name";
+
+// What can be asked of it already: filters and groups without a field are still being written.
+function runnable(spec: QuerySpec): QuerySpec {
+  const filters = spec.filters?.filter(f => f.column !== ""), breakdowns = spec.breakdowns?.filter(b => b !== "");
+  return { ...spec, filters: filters?.length ? filters : undefined, filter_combination: (filters?.length ?? 0) > 1 ? spec.filter_combination : undefined, breakdowns: breakdowns?.length ? breakdowns : undefined };
+}
+
+function TextView({ text, onChange }: { text: string; onChange: (q: Query) => void }) {
+  const [draft, setDraft] = useState(text);
+  useEffect(() => setDraft(text), [text]);
+  let error: TextError | null = null, query: Query | null = null;
+  try { query = parse(draft); } catch (e) { if (e instanceof TextError) error = e; else throw e; }
+  const commit = () => { if (query && print(query) !== text) onChange(query); };
+  return (
+    <div class="query-text">
+      <label class="visually-hidden" for="query-text">The question as text</label>
+      <textarea id="query-text" class="input mono" rows={2} spellcheck={false} value={draft} aria-invalid={!!error} aria-describedby={error ? "query-text-error" : undefined} onInput={e => setDraft(e.currentTarget.value)} onBlur={commit}
+        onKeyDown={e => { if (e.key === "Enter" && (e.shiftKey || e.ctrlKey || e.metaKey)) { commit(); e.preventDefault(); } }} />
+      {error && <p id="query-text-error" class="error-text mono query-caret" role="alert">{draft.slice(Math.max(0, error.offset - 20), error.offset)}<u>{draft.slice(error.offset, error.end) || " "}</u> <span>{error.message}</span></p>}
+    </div>
+  );
+}
+
+export interface Parts { query: Query; result: QueryResult; start: number; end: number }
+
+function readSelection(): Selection | null {
+  try {
+    const text = param("sel");
+    return text ? (JSON.parse(text) as Selection) : null;
+  } catch {
+    return null;
+  }
+}
+
+const TABS = [["results", "Results"], ["differences", "Differences"], ["traces", "Traces"]] as const;
+
+export default function QueryPage() {
+  const text = param("q") ?? DEFAULT, tab = param("tab") ?? "results";
+  const { query, textError } = useMemo(() => {
+    try { return { query: parse(text), textError: null }; } catch (e) { if (e instanceof TextError) return { query: null, textError: e }; throw e; }
+  }, [text]);
+  const fields = useFields(query?.dataset ?? null), selection = readSelection();
+  const [view, setView] = useState<"builder" | "text">("builder");
+  const key = query && environment.value && !isEmpty.value ? JSON.stringify([environment.value, query.dataset, runnable(query.spec), from.value, to.value, tick.value]) : null;
+  const data = useData<Parts>(key, async loading => {
+    const { start, end } = resolveRange();
+    const result = await askWithProgress({ spec: runnable(query!.spec), dataset: query!.dataset, range: { start, end }, withSeries: true }, p => loading.progress(p.rows_total ? p.rows_scanned / p.rows_total : 0), loading.signal);
+    return { query: { dataset: query!.dataset, spec: runnable(query!.spec) }, result, start, end };
+  });
+  const change = (q: Query) => setParams({ q: print(q), sel: null, tab: tab === "differences" ? null : tab });
+  const addFilter = (f: Filter) => change({ ...query!, spec: { ...query!.spec, filters: [...(query!.spec.filters ?? []), f], filter_combination: undefined } });
+  const select = (s: Selection | null, open = false) => setParams({ sel: s ? JSON.stringify(s) : null, tab: open ? "differences" : tab === "differences" && !s ? null : tab === "results" ? null : tab }, { replace: !open });
+  useShortcuts([
+    { keys: "q", about: "Write the question as text", run: () => { setView("text"); setTimeout(() => document.getElementById("query-text")?.focus()); } },
+    ...[["w", "where", "Add a filter"], ["b", "group", "Group by a field"], ["s", "select", "Add a calculation"]].map(([keys, clause, about]) => ({ keys: keys!, about: about!, run: () => { setView("builder"); setTimeout(() => document.querySelector<HTMLElement>(`[data-clause="${clause}"]`)?.click()); } })),
+    { keys: "Mod+z", about: "Undo the last change of the question", run: () => history.back() },
+    { keys: "Mod+Shift+Z", about: "Redo", run: () => history.forward() },
+    ...TABS.map(([name, title], i) => ({ keys: String(i + 1), about: `Show ${title.toLowerCase()}`, run: () => setParams({ tab: name === "results" ? null : name }, { replace: true }) })),
+  ], [tab]);
+  if (isEmpty.value) return <><div class="page-head"><h1>Query</h1></div><Empty title="Nothing was ever received in this environment."><span><a href={href("")}>Set up a program</a>, or <a href={href("doctor")}>see what was refused and why</a>.</span></Empty></>;
+  return (
+    <>
+      <div class="page-head"><h1>Query</h1>
+        <div class="row" role="group" aria-label="How the question is shown">
+          <button class="button small" aria-pressed={view === "builder"} onClick={() => setView("builder")}>Builder</button>
+          <button class="button small" aria-pressed={view === "text"} onClick={() => setView("text")}>Text</button>
+        </div>
+      </div>
+      {view === "text" || !query ? <TextView text={text} onChange={change} /> : <Builder query={query} fields={fields.value} onChange={change} />}
+      {textError && view === "builder" && <p class="error-text" role="alert">The address holds a question that cannot be read: {textError.message}.</p>}
+      {!param("q") && fields.value && <Examples fields={fields.value} />}
+      <section class="panel" aria-busy={data.isLoading} aria-label="Answer">
+        <Waiting data={data} />
+        <div class="tabs" role="tablist" aria-label="Answer">
+          {TABS.map(([name, title]) => <button key={name} role="tab" id={`tab-${name}`} aria-selected={tab === name} aria-controls="answer" onClick={() => setParams({ tab: name === "results" ? null : name }, { replace: true })}>{title}</button>)}
+          <span class="grow" />
+          {data.value && <span class="muted query-meta">{showCount(data.value.result.meta.rows_scanned)} rows in {showMs(data.value.result.meta.elapsed_ms)}</span>}
+        </div>
+        <div class={"body" + (data.isLoading && data.value ? " is-stale" : "")} id="answer" role="tabpanel" aria-labelledby={`tab-${tab}`}>
+          {data.error && <Failure error={data.error} retry={data.retry} stale={data.value !== null} />}
+          {data.value && tab === "results" && <Results parts={data.value} selection={selection} onSelect={select} onFilter={addFilter} />}
+          {data.value && tab === "differences" && <Differences parts={data.value} selection={selection} onFilter={addFilter} onGroup={name => change({ ...query!, spec: { ...query!.spec, breakdowns: [...(query!.spec.breakdowns ?? []).filter(b => b !== name), name] } })} />}
+          {data.value && tab === "traces" && <TracesTab parts={data.value} selection={selection} />}
+        </div>
+      </section>
+    </>
+  );
+}
+
+export function equals(column: string, value: Scalar): Filter {
+  return value === null ? { column, op: "does-not-exist" } : { column, op: "=", value };
 }

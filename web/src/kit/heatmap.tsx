@@ -1,0 +1,118 @@
+// A heatmap on a canvas: one pixel a cell, scaled up without smoothing. A rectangle of cells can be chosen by dragging or with the arrow keys.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { onThemeChange } from "../app/theme";
+import { clockOf, showTime, zone } from "../app/time";
+import { heatRamp, token } from "./color";
+import { showCount, showIn, type Unit } from "./format";
+import { countIn, rectangleOf, rowOf, steps, type Grid, type Rectangle } from "./heat_grid";
+import "./heatmap.css";
+
+const LEFT = 64, RIGHT = 8, TOP = 6, BOTTOM = 22;
+
+interface Cell { column: number; row: number }
+
+function hexBytes(color: string): [number, number, number] {
+  return [1, 3, 5].map(i => parseInt(color.slice(i, i + 2), 16)) as [number, number, number];
+}
+
+function paint(canvas: HTMLCanvasElement, grid: Grid, width: number, height: number, unit: Unit): void {
+  performance.mark("heatmap-start");
+  const columns = grid.times.length, rows = grid.lows.length, ratio = devicePixelRatio;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const image = new ImageData(columns, rows), ramp = heatRamp().map(hexBytes), levels = steps(grid.counts);
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++) {
+      const level = levels[row * columns + column]!, at = ((rows - 1 - row) * columns + column) * 4;
+      if (!level) continue;
+      image.data.set(ramp[level - 1]!, at);
+      image.data[at + 3] = 255;
+    }
+  const small = new OffscreenCanvas(columns, rows);
+  small.getContext("2d")!.putImageData(image, 0, 0);
+  const ctx = canvas.getContext("2d")!;
+  ctx.scale(ratio, ratio);
+  ctx.imageSmoothingEnabled = false;
+  const w = width - LEFT - RIGHT, h = height - TOP - BOTTOM;
+  ctx.drawImage(small, LEFT, TOP, w, h);
+  ctx.strokeStyle = token("--line");
+  ctx.strokeRect(LEFT - 0.5, TOP - 0.5, w + 1, h + 1);
+  ctx.fillStyle = token("--text-2");
+  ctx.font = "12px system-ui";
+  ctx.textAlign = "right";
+  ctx.textBaseline = "middle";
+  const every = Math.max(1, Math.ceil((rows * 22) / h));
+  for (let row = 0; row < rows; row += every) {
+    const low = grid.lows[row]!;
+    ctx.fillText(low === -Infinity ? "≤ 0" : showIn(unit, low), LEFT - 6, TOP + h - (row / rows) * h);
+  }
+  ctx.textAlign = "center";
+  ctx.textBaseline = "top";
+  const eachColumn = Math.max(1, Math.ceil((columns * 76) / w));
+  for (let column = 0; column < columns; column += eachColumn) {
+    const c = clockOf(grid.times[column]! * 1000), x = LEFT + (column / columns) * w;
+    if (x + 20 < width) ctx.fillText(grid.step >= 86400 ? `${c.month}-${c.day}` : grid.step < 60 ? `${c.hour}:${c.minute}:${c.second}` : `${c.hour}:${c.minute}`, Math.max(LEFT + 16, x), height - BOTTOM + 6);
+  }
+  performance.measure("heatmap-paint", "heatmap-start");
+}
+
+function bounds(grid: Grid, row: number, unit: Unit): string {
+  return grid.lows[row] === -Infinity ? "0 and below" : `${showIn(unit, grid.lows[row]!)} – ${showIn(unit, grid.highs[row]!)}`;
+}
+
+export function Heatmap(props: {
+  label: string; grid: Grid; unit: Unit; height?: number; selection: Rectangle | null; onSelect: (r: Rectangle | null) => void; onCompare: (r: Rectangle) => void;
+}) {
+  const { grid, unit } = props, height = props.height ?? 260;
+  const box = useRef<HTMLDivElement>(null), canvas = useRef<HTMLCanvasElement>(null);
+  const [width, setWidth] = useState(0), [themeRound, setThemeRound] = useState(0);
+  const [cursor, setCursor] = useState<Cell | null>(null), [anchor, setAnchor] = useState<Cell | null>(null), [isDragging, setDragging] = useState(false);
+  useEffect(() => onThemeChange(() => setThemeRound(n => n + 1)), []);
+  useEffect(() => {
+    const observer = new ResizeObserver(entries => setWidth(Math.floor(entries[0]!.contentRect.width)));
+    observer.observe(box.current!);
+    return () => observer.disconnect();
+  }, []);
+  useEffect(() => { if (width > LEFT + RIGHT + 20) paint(canvas.current!, grid, width, height, unit); }, [grid, width, height, unit, themeRound, zone.value]);
+  const columns = grid.times.length, rows = grid.lows.length, w = width - LEFT - RIGHT, h = height - TOP - BOTTOM;
+  const cellAt = (e: PointerEvent): Cell => {
+    const r = canvas.current!.getBoundingClientRect();
+    const clamp = (v: number, max: number) => Math.max(0, Math.min(max, v));
+    return { column: clamp(Math.floor(((e.clientX - r.left - LEFT) / w) * columns), columns - 1), row: clamp(rows - 1 - Math.floor(((e.clientY - r.top - TOP) / h) * rows), rows - 1) };
+  };
+  const select = (a: Cell, b: Cell) => props.onSelect(rectangleOf(grid, a.column, a.row, b.column, b.row));
+  const shown = props.selection && {
+    left: LEFT + (Math.max(0, grid.times.findIndex(t => t >= props.selection!.t0)) / columns) * w,
+    right: LEFT + (Math.min(columns, (props.selection.t1 - grid.times[0]!) / grid.step) / columns) * w,
+    top: TOP + h - ((rowOf(grid.lows, props.selection.v1 - 1e-12 * Math.abs(props.selection.v1)) + 1) / rows) * h,
+    bottom: TOP + h - (rowOf(grid.lows, props.selection.v0) / rows) * h,
+  };
+  const count = useMemo(() => (props.selection ? countIn(grid, props.selection) : 0), [grid, props.selection]);
+  const told = cursor && `${showTime(grid.times[cursor.column]! * 1000, { ms: false })}, ${bounds(grid, cursor.row, unit)}: ${showCount(grid.counts[cursor.row * columns + cursor.column]!)}`;
+  return (
+    <figure class="heatmap" aria-label={props.label}>
+      <figcaption class="visually-hidden">{props.label}: {showCount(grid.total)} events in {columns} intervals and {rows} ranges of values. Arrow keys move, Shift and arrow keys select, Enter compares.</figcaption>
+      <div ref={box} class="heatmap-box" tabIndex={0} role="application" aria-label={`${props.label}: cells`} style={{ height: `${height}px` }}
+        onPointerDown={e => { if (e.button !== 0) return; const c = cellAt(e); box.current!.setPointerCapture(e.pointerId); setAnchor(c); setDragging(true); setCursor(c); box.current!.focus(); }}
+        onPointerMove={e => { const c = cellAt(e); setCursor(c); if (isDragging && anchor && (c.column !== anchor.column || c.row !== anchor.row)) select(anchor, c); }}
+        onPointerUp={e => { const c = cellAt(e); if (isDragging && anchor && c.column === anchor.column && c.row === anchor.row) props.onSelect(null); setDragging(false); }}
+        onPointerLeave={() => { if (!isDragging) setCursor(null); }}
+        onKeyDown={e => {
+          const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key];
+          if (by) {
+            const at = cursor ?? { column: columns - 1, row: rows - 1 };
+            const to = { column: Math.max(0, Math.min(columns - 1, at.column + by[0]!)), row: Math.max(0, Math.min(rows - 1, at.row + by[1]!)) };
+            setCursor(to);
+            if (e.shiftKey) { const from = anchor ?? at; setAnchor(from); select(from, to); } else setAnchor(null);
+            e.preventDefault();
+          } else if (e.key === "Enter" && props.selection) { props.onCompare(props.selection); e.preventDefault(); }
+          else if (e.key === "Escape" && props.selection) { props.onSelect(null); setAnchor(null); e.stopPropagation(); }
+        }}>
+        <canvas ref={canvas} style={{ width: `${width}px`, height: `${height}px` }} aria-hidden />
+        {shown && width > 0 && <div class="heatmap-selection" style={{ left: `${shown.left}px`, top: `${shown.top}px`, width: `${shown.right - shown.left}px`, height: `${shown.bottom - shown.top}px` }} />}
+        {cursor && width > 0 && <div class="heatmap-cursor" style={{ left: `${LEFT + (cursor.column / columns) * w}px`, top: `${TOP + h - ((cursor.row + 1) / rows) * h}px`, width: `${w / columns}px`, height: `${h / rows}px` }} />}
+      </div>
+      <p class="muted heatmap-said" aria-live="polite">{told ?? (props.selection ? `${showCount(count)} events selected` : "Drag over what is unusual to see what is different about it")}</p>
+    </figure>
+  );
+}

@@ -1,0 +1,41 @@
+// The traces that have events of the question, or of what is selected in it.
+import { ask } from "../../api/query";
+import type { Filter } from "../../api/types";
+import { environment } from "../../app/environment";
+import { href } from "../../app/location";
+import { showCount, showMs, showNumber } from "../../kit/format";
+import { Empty, Failure, Waiting } from "../../kit/states";
+import { Table } from "../../kit/table";
+import { useData } from "../../kit/use_data";
+import { equals, type Parts } from "./index";
+import { sayReader, type Selection } from "./differences";
+
+function filtersOf(s: Selection | null): Filter[] {
+  if (!s) return [];
+  if (s.group) return Object.entries(s.group).map(([f, v]) => equals(f, v));
+  return [...(s.rectangle!.v0 === null ? [] : [{ column: s.field!, op: ">=", value: s.rectangle!.v0 }]), { column: s.field!, op: "<", value: s.rectangle!.v1 }];
+}
+
+export function TracesTab({ parts, selection }: { parts: Parts; selection: Selection | null }) {
+  const { spec } = parts.query, isEither = spec.filter_combination === "OR" && (spec.filters?.length ?? 0) > 1;
+  const range = selection?.rectangle ? { start: Math.floor(selection.rectangle.t0), end: Math.ceil(selection.rectangle.t1) } : { start: parts.start, end: parts.end };
+  const filters = [...(spec.filters ?? []), ...(isEither ? [] : filtersOf(selection)), ...(isEither ? [] : [{ column: "trace.trace_id", op: "exists" }])];
+  const data = useData(JSON.stringify([environment.value, parts.query.dataset, filters, range]), l => ask({ dataset: parts.query.dataset, range, spec: {
+    calculations: [{ op: "MAX", column: "duration_ms" }, { op: "COUNT" }], breakdowns: ["trace.trace_id"], filters, filter_combination: spec.filter_combination,
+    orders: [{ op: "MAX", column: "duration_ms", order: "descending" }], limit: 200 } }, l.signal));
+  return (
+    <div class="stack" aria-busy={data.isLoading}>
+      <Waiting data={data} />
+      {selection && !isEither && <p>Traces with events where <b class="selection-text">{sayReader(selection)}</b></p>}
+      {data.error && <Failure error={data.error} retry={data.retry} />}
+      {data.value && (data.value.data.results.length === 0 ? <Empty title="None of these events belongs to a trace." /> : (
+        <Table caption="Traces, slowest event first" rows={data.value.data.results.map(r => r.data).filter(r => r["trace.trace_id"])} rowKey={r => String(r["trace.trace_id"])} columns={[
+          { key: "id", title: "Trace", cell: r => <a class="mono" href={href("trace", { id: String(r["trace.trace_id"]) })}>{String(r["trace.trace_id"])}</a> },
+          { key: "max", title: "longest event", isNumber: true, value: r => r["MAX(duration_ms)"] as number | null, cell: r => showMs(r["MAX(duration_ms)"] as number | null) },
+          { key: "count", title: "events that match", isNumber: true, value: r => r.COUNT as number, cell: r => showCount(r.COUNT as number) },
+        ]} />
+      ))}
+      {data.value && data.value.data.results.length >= 200 && <p class="muted">The {showNumber(200)} with the longest events.</p>}
+    </div>
+  );
+}
