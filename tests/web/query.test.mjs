@@ -1,0 +1,140 @@
+// Query: a fault is found by looking, selecting and reading, with the mouse and with the keyboard alone; builder and text are one tree.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { build } from "./module.mjs";
+import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
+
+let server, browser, text;
+before(async () => {
+  text = await build("pages/query/text.ts");
+  server = await startSkep();
+  browser = await openBrowser();
+  await skep(["demo", "--seed", "1", "--past", "20m", "--past-only", "--quiet"], server); // a slow network between checkout and inventory
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const at = (params, page = "query") => `${server.url}${page}?${new URLSearchParams({ env: "demo", from: "20m", ...params })}`;
+const settled = page => page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'));
+
+test("text and tree are one, both ways", () => {
+  const calculations = ["COUNT", "P99(duration_ms)", "HEATMAP(duration_ms)", 'SUM("a b")', 'COUNT_DISTINCT("count")'];
+  const filters = ["a = 1", 'name = "GET /"', "x exists", 'y not-in ("a", 2, true)', 'z does-not-contain "q\\"t"', "parent.service.name != \"b\"", "d >= -1.5", "ok = false"];
+  let count = 0;
+  for (const c of calculations)
+    for (const f of filters)
+      for (const rest of ["", "GROUP BY a, \"b c\"", "GROUP BY x HAVING COUNT > 10 AND P99(d) <= 5.5 ORDER BY COUNT DESC, x LIMIT 20", "EVERY 5m COMPARE 1d", "ORDER BY \"limit\""]) {
+        for (const where of [`WHERE ${f}`, `WHERE ${f} AND b = 2`, `WHERE ${f} OR b = 2`]) {
+          const written = [c, "FROM \"my data\"", where, rest].filter(Boolean).join(" ");
+          const tree = text.parse(written), again = text.print(tree);
+          assert.deepEqual(text.parse(again), tree, written);
+          assert.equal(text.print(text.parse(again)), again);
+          count++;
+        }
+      }
+  assert.equal(count, 600);
+});
+
+test("a text that cannot be read says where and what is expected", () => {
+  for (const [written, offset, words] of [["COUNT WHERE a = b", 16, /quotes/], ["P99", 0, /needs a field/], ["COUNT WHERE a = 1 AND b = 2 OR c = 3", 28, /mixed/], ["COUNT SINCE 2h", 6, /top of the page/], ["COUNT LIMIT x", 12, /number/], ["COUNT GROUP x", 12, /BY/], ['COUNT WHERE a = "x', 16, /missing/]])
+    assert.throws(() => text.parse(written), e => e.offset === offset && words.test(e.message), written);
+});
+
+test("slow spike: heatmap, drag, differences name the culprit, filter, group", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at({ q: "HEATMAP(duration_ms)" }));
+  await page.waitForSelector(".heatmap canvas");
+  await settled(page);
+  const box = await page.locator(".heatmap-box").boundingBox();
+  await page.mouse.move(box.x + box.width * 0.7, box.y + 10);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.985, box.y + box.height * 0.35, { steps: 4 });
+  await page.mouse.up();
+  await page.click("text=What is different about these?");
+  await page.waitForSelector(".difference-sentence");
+  await settled(page);
+  const first = await page.locator("section[aria-label='Where the time goes'] tbody tr").first().textContent();
+  assert.match(first, /^inventory.*those that call it wait/);
+  assert.deepEqual(await axe(page), []);
+  const before = page.url();
+  await page.locator("article[aria-label='name'] >> text=Group by").click();
+  await page.waitForURL(u => /GROUP\+BY\+name/.test(u.href));
+  await page.waitForSelector("table.table td");
+  await page.keyboard.press("Control+z");
+  await page.waitForURL(before);
+  const paints = await page.evaluate(() => performance.getEntriesByName("heatmap-paint").map(e => e.duration));
+  console.log(`# heatmap paint ${Math.min(...paints).toFixed(1)} to ${Math.max(...paints).toFixed(1)} ms`);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("the same by keyboard alone", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at({ q: "HEATMAP(duration_ms)" }));
+  await page.waitForSelector(".heatmap canvas");
+  await settled(page);
+  for (let i = 0; i < 80 && !(await page.evaluate(() => document.activeElement?.classList.contains("heatmap-box"))); i++) await page.keyboard.press("Tab");
+  await page.keyboard.press("ArrowDown");
+  for (let i = 0; i < 12; i++) await page.keyboard.press("Shift+ArrowLeft");
+  for (let i = 0; i < 8; i++) await page.keyboard.press("Shift+ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".difference-sentence");
+  await settled(page);
+  assert.ok((await page.locator(".difference-card").count()) > 3);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("builder edits are the address, the text view shows the same, a chart is a table too", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at({ q: "COUNT" }));
+  await page.waitForSelector(".chart .u-over");
+  await page.click("[data-clause=group]");
+  await page.keyboard.type("service.name");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(u => /GROUP\+BY\+service\.name/.test(u.href));
+  await page.waitForSelector("td >> text=checkout");
+  await page.click("text=Text");
+  assert.equal(await page.inputValue("#query-text"), "COUNT GROUP BY service.name");
+  await page.fill("#query-text", "COUNT GROUP service.name");
+  await page.waitForSelector("text=BY is expected here");
+  await page.fill("#query-text", 'COUNT, P95(duration_ms) WHERE service.name = "checkout" GROUP BY name');
+  await page.keyboard.press("Shift+Enter");
+  await page.waitForSelector("td >> text=checkout.Checkout/PlaceOrder");
+  await page.locator(".chart-box").first().focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("v");
+  await page.waitForSelector(".chart table");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("text=CSV")]);
+  assert.match(download.suggestedFilename(), /\.csv$/);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+for (const theme of ["light", "dark"])
+  test(`results are usable by everyone (${theme})`, async () => {
+    const { page, faults, context } = await openPage(browser, server.url, { theme });
+    await page.goto(at({ q: "COUNT, HEATMAP(duration_ms) WHERE duration_ms > 1 GROUP BY service.name HAVING COUNT > 2 ORDER BY COUNT DESC COMPARE 1h" }));
+    await page.waitForSelector(".heatmap canvas");
+    await settled(page);
+    assert.deepEqual(await axe(page), []);
+    await page.goto(at({ q: "COUNT WHERE service.name = \"nobody\"" }));
+    await page.waitForSelector("text=No event in this range passes the filters");
+    assert.deepEqual(await axe(page), []);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+test("a server that fails is said so, and the page lives on", async () => {
+  const { page, context } = await openPage(browser, server.url);
+  let isBroken = true;
+  await page.route("**/skep/v1/query", r => (isBroken ? r.fulfill({ status: 503, contentType: "application/json", body: '{"error":"too many questions are waiting","code":"unavailable"}' }) : r.continue()));
+  await page.goto(at({ q: "COUNT" }));
+  await page.waitForSelector("text=Too many questions are waiting");
+  isBroken = false;
+  await page.click("text=Retry");
+  await page.waitForSelector(".chart .u-over");
+  await context.close();
+});
