@@ -55,7 +55,7 @@ async function bundle() {
   const style = await build({ ...common, entryPoints: { style: "style" }, plugins: [oneStyle] });
   const theme = await build({ ...common, entryPoints: { theme: "src/theme.ts" }, format: "iife" }); // blocks the first paint, so it stands alone
   const files = [...app.outputFiles, ...style.outputFiles, ...theme.outputFiles];
-  return { files: files.map(f => ({ path: f.path.slice(f.path.lastIndexOf("/") + 1), bytes: Buffer.from(f.contents) })), meta: app.metafile };
+  return { files: files.map(f => ({ path: f.path.slice(f.path.lastIndexOf("/") + 1), bytes: Buffer.from(f.contents) })), meta: app.metafile, inputs: [app, style, theme].flatMap(r => Object.keys(r.metafile.inputs)) };
 }
 
 // What the first page loads before anything is asked: the entry, its style, and what it imports at once.
@@ -79,6 +79,13 @@ function page(files, first) {
     .replace("{{style}}", `_/${named("style-", ".css")}`).replace("{{preload}}", preload);
 }
 
+// What the table depends on, for ninja: every file that went into it.
+function writeDepfile(path, inputs) {
+  const names = [...new Set(inputs)].filter(i => !i.includes(":")).map(i => join(HERE, i).replaceAll(" ", "\\ "));
+  names.push(...["package-lock.json", "src/index.html", "src/icon.svg"].map(f => join(HERE, f)));
+  writeFileSync(path, `src/web/assets.c: ${names.join(" ")}\n`);
+}
+
 function compressed(bytes) {
   return { gzip: gzipSync(bytes, { level: 9 }),
     brotli: brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }) };
@@ -98,7 +105,7 @@ function table(files) {
   return lines.join("\n");
 }
 
-const { files, meta } = await bundle();
+const { files, meta, inputs } = await bundle();
 const first = firstLoad(meta);
 files.push({ path: "index.html", bytes: Buffer.from(page(files, first)) });
 files.push({ path: "icon.svg", bytes: readFileSync(join(HERE, "src/icon.svg")) });
@@ -114,6 +121,7 @@ rmSync(join(out, "files"), { recursive: true, force: true });
 mkdirSync(join(out, "files"), { recursive: true });
 for (const f of files) writeFileSync(join(out, "files", f.path), f.bytes);
 writeFileSync(join(out, "assets.c"), table(files));
+if (argument("--depfile")) writeDepfile(argument("--depfile"), inputs);
 
 const sum = list => list.reduce((bytes, f) => bytes + f.gzip.length, 0);
 const isFirst = f => first.includes(f.path) || f.path === "index.html" || /^(theme|style)-/.test(f.path);

@@ -1,0 +1,17 @@
+// The service map, and the one of as long a time before.
+import { environment } from "../app/environment";
+import { resolveRange, type Range } from "../app/time";
+import { call } from "./client";
+import type { ServiceMap } from "./types";
+
+export function loadMap(range: Range, signal?: AbortSignal): Promise<ServiceMap> {
+  return call<ServiceMap>("skep/v1/service-map", { params: { environment: environment.value, start: range.start, end: range.end }, signal });
+}
+
+export interface Compared { range: Range; now: ServiceMap; before: ServiceMap; queries: number }
+
+export async function loadCompared(signal?: AbortSignal): Promise<Compared> {
+  const range = resolveRange(), width = range.end - range.start;
+  const [now, before] = await Promise.all([loadMap(range, signal), loadMap({ start: range.start - width, end: range.start }, signal)]);
+  return { range, now, before, queries: 2 };
+}

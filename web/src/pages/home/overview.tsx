@@ -1,0 +1,103 @@
+// What hurts, what changed, and traces to look at.
+import { loadCompared, type Compared } from "../../api/map";
+import { ask } from "../../api/query";
+import type { QueryResult } from "../../api/types";
+import { environment } from "../../app/environment";
+import { href } from "../../app/location";
+import { from, resolveRange, showClock, tick, to } from "../../app/time";
+import { Spark } from "../../kit/chart";
+import { ABSENT, showCount, showMs, showRate, showShare } from "../../kit/format";
+import { Icon } from "../../kit/icons";
+import { Empty, Panel } from "../../kit/states";
+import { Table } from "../../kit/table";
+import { useData } from "../../kit/use_data";
+import { printValue } from "../query/text";
+import { changes, pains, type Pain } from "./pain";
+
+function key(what: string): string { return JSON.stringify([what, environment.value, from.value, to.value, tick.value]); }
+
+// Requests of each service over time.
+function sparks(result: QueryResult): Map<string, (number | null)[]> {
+  const times = [...new Set((result.data.series ?? []).map(s => s.time))].sort(), at = new Map(times.map((t, i) => [t, i]));
+  const out = new Map<string, (number | null)[]>();
+  for (const s of result.data.series ?? []) {
+    const name = String(s.data["service.name"]), points = out.get(name) ?? new Array<number | null>(times.length).fill(0);
+    out.set(name, points);
+    points[at.get(s.time)!] = s.data.COUNT as number;
+  }
+  return out;
+}
+
+function Delta({ now, before }: { now: number; before: number | null | undefined }) {
+  if (!before || !now) return null;
+  const times = now / before;
+  if (times > 0.83 && times < 1.2) return null;
+  return <span class={times > 1 ? "warn-text" : "ok-text"} title={`before ${showMs(before)}`}> {times > 1 ? "▲" : "▼"} {times >= 1 ? times.toFixed(1) : (1 / times).toFixed(1)} ×</span>;
+}
+
+export function Overview() {
+  const map = useData<Compared>(key("map"), l => loadCompared(l.signal));
+  const counts = useData<QueryResult>(key("counts"), l => ask({ range: resolveRange(), withSeries: true, spec: { calculations: [{ op: "COUNT" }], breakdowns: ["service.name"], limit: 200 } }, l.signal));
+  const slow = useData<QueryResult>(key("slow"), l => ask({ range: resolveRange(), spec: { calculations: [{ op: "MAX", column: "duration_ms" }], breakdowns: ["trace.trace_id", "service.name", "name"],
+    filters: [{ column: "trace.parent_id", op: "does-not-exist" }, { column: "duration_ms", op: "exists" }], orders: [{ op: "MAX", column: "duration_ms", order: "descending" }], limit: 500 } }, l.signal));
+  const failed = useData<QueryResult>(key("failed"), l => ask({ range: resolveRange(), spec: { calculations: [{ op: "COUNT" }, { op: "MAX", column: "duration_ms" }], breakdowns: ["trace.trace_id", "meta.root_name"],
+    filters: [{ column: "error", op: "=", value: true }, { column: "trace.span_id", op: "exists" }], orders: [{ op: "COUNT", order: "descending" }], limit: 8 } }, l.signal));
+  const lines = counts.value ? sparks(counts.value) : new Map<string, (number | null)[]>();
+  return (
+    <>
+      <div class="page-head"><h1>Home</h1><p>{environment.value}</p></div>
+      <div class="home-grid">
+        <Panel title="Services by pain" data={map} isFlush isEmpty={v => v.now.nodes.every(n => n.kind !== "service")} actions={<a href={href("map")}>Map</a>}
+          empty={<div class="none"><Empty title="No span of a server in this range."><a href={href("query")}>Ask about logs and metrics</a></Empty></div>}>
+          {v => <Services list={pains(v.now.nodes, v.before.nodes)} seconds={v.range.end - v.range.start} lines={lines} />}
+        </Panel>
+        <div class="stack">
+          <Panel title="What changed" data={map} actions={<span class="muted">against as long before</span>}>
+            {v => <Changes value={v} />}
+          </Panel>
+          <Panel title="Traces with errors" data={failed} isFlush isEmpty={v => v.data.results.length === 0} empty={<div class="none muted">No span failed in this range.</div>} actions={<a href={href("traces", { q: "error = true" })}>All</a>}>
+            {v => <Traces rows={v.data.results.map(r => ({ id: String(r.data["trace.trace_id"]), name: String(r.data["meta.root_name"] ?? "trace without its root"), note: `${showCount(r.data.COUNT as number)} failed`, ms: r.data["MAX(duration_ms)"] as number | null }))} />}
+          </Panel>
+          <Panel title="Slowest traces" data={slow} isFlush isEmpty={v => v.data.results.length === 0} empty={<div class="none muted">No root span in this range.</div>} actions={<a href={href("traces")}>All</a>}>
+            {v => <Traces rows={slowestByName(v).map(r => ({ id: String(r.data["trace.trace_id"]), name: String(r.data.name), note: String(r.data["service.name"] ?? ""), ms: r.data["MAX(duration_ms)"] as number | null }))} />}
+          </Panel>
+        </div>
+      </div>
+    </>
+  );
+}
+
+function Services({ list, seconds, lines }: { list: Pain[]; seconds: number; lines: Map<string, (number | null)[]> }) {
+  const of = (name: string) => `service.name = ${printValue(name)}`;
+  return (
+    <Table caption="Services, those that hurt first" rows={list} rowKey={p => p.node.name} columns={[
+      { key: "name", title: "Service", value: p => p.node.name, cell: p => <span class="row">{p.score >= 1 ? <span class="error-text" title="Worse than before"><Icon name="warn" label="hurts" /></span> : <span class="ok-text"><Icon name="check" label="well" /></span>}<a href={href("service", { name: p.node.name })}>{p.node.name}</a></span> },
+      { key: "rate", title: "Requests", isNumber: true, value: p => p.node.count, cell: p => <span class="row number-cell">{lines.has(p.node.name) && <Spark points={lines.get(p.node.name)!} />}<a class="quiet-link" href={href("query", { q: `COUNT WHERE ${of(p.node.name)}` })}>{showRate(p.node.count / seconds)}</a></span> },
+      { key: "errors", title: "Errors", isNumber: true, value: p => p.errorShare, cell: p => <a class={p.errorShare > 0.01 ? "error-text" : "quiet-link"} href={href("query", { q: `COUNT WHERE ${of(p.node.name)} AND error = true GROUP BY name` })}>{showShare(p.errorShare)}</a> },
+      { key: "p95", title: "P95", isNumber: true, value: p => p.node.p95_ms, cell: p => <><a class="quiet-link" href={href("query", { q: `HEATMAP(duration_ms), P95(duration_ms) WHERE ${of(p.node.name)}` })}>{showMs(p.node.p95_ms)}</a><Delta now={p.node.p95_ms ?? 0} before={p.before?.p95_ms} /></> },
+    ]} />
+  );
+}
+
+// One trace of each kind: ten of one nightly job would hide all others.
+function slowestByName(v: QueryResult): QueryResult["data"]["results"] {
+  const seen = new Set<string>();
+  return v.data.results.filter(r => { const name = `${r.data["service.name"]} ${r.data.name}`, isNew = !seen.has(name); seen.add(name); return isNew; }).slice(0, 8);
+}
+
+const SIGNS = { new: "+", gone: "−", errors: "!", slower: "▲", faster: "▼", busier: "↑", quieter: "↓" };
+
+function Changes({ value }: { value: Compared }) {
+  const list = changes(value.now.nodes, value.before.nodes).slice(0, 8);
+  if (value.before.nodes.every(n => n.kind !== "service")) return <p class="muted">There are no requests before {showClock(value.range.start * 1000)} to hold these against.</p>;
+  if (list.length === 0) return <p class="muted">Nothing stands out: rates, errors and durations are as they were.</p>;
+  return <ul class="plain">{list.map((c, i) => <li key={i} class="row"><span class={c.kind === "errors" || c.kind === "slower" || c.kind === "gone" ? "error-text" : "muted"} aria-hidden="true">{SIGNS[c.kind]}</span><a href={href("service", { name: c.service })}>{c.service}</a> <span>{c.text}</span></li>)}</ul>;
+}
+
+function Traces({ rows }: { rows: { id: string; name: string; note: string; ms: number | null }[] }) {
+  return <Table caption="Traces" rows={rows} rowKey={r => r.id + r.name} columns={[
+    { key: "name", title: "Trace", cell: r => <a href={href("trace", { id: r.id })}>{r.name}</a> },
+    { key: "note", title: "", cell: r => <span class="muted">{r.note}</span> },
+    { key: "ms", title: "longest", isNumber: true, cell: r => (r.ms === null ? ABSENT : showMs(r.ms)) },
+  ]} />;
+}

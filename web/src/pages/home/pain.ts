@@ -1,0 +1,41 @@
+// How much a service hurts, and what changed since as long a time before: pure, from two service maps.
+import type { MapNode } from "../../api/types";
+
+export interface Pain { node: MapNode; before: MapNode | null; errorShare: number; errorShareBefore: number; slower: number; score: number }
+export interface Change { service: string; kind: "new" | "gone" | "errors" | "slower" | "faster" | "busier" | "quieter"; text: string; weight: number }
+
+const FEW = 20; // below so many requests a share says little
+
+function share(n: MapNode | null): number { return n && n.count > 0 ? n.errors / n.count : 0; }
+
+export function pains(now: readonly MapNode[], before: readonly MapNode[]): Pain[] {
+  const earlier = new Map(before.filter(n => n.kind === "service").map(n => [n.name, n]));
+  return now.filter(n => n.kind === "service").map(node => {
+    const was = earlier.get(node.name) ?? null, errorShare = share(node), errorShareBefore = share(was);
+    const slower = was && was.count >= FEW && node.count >= FEW && was.p95_ms && node.p95_ms ? node.p95_ms / was.p95_ms : 1;
+    const sure = Math.min(1, node.count / FEW);
+    const score = sure * (20 * Math.max(0, errorShare - errorShareBefore) + 5 * errorShare + 2 * Math.max(0, Math.log2(slower)));
+    return { node, before: was, errorShare, errorShareBefore, slower, score };
+  }).sort((a, b) => b.score - a.score || b.node.count - a.node.count);
+}
+
+// In words, the weightiest first. Without a time before there is nothing that changed.
+export function changes(now: readonly MapNode[], before: readonly MapNode[]): Change[] {
+  const services = before.filter(n => n.kind === "service"), out: Change[] = [];
+  if (services.length === 0) return out;
+  const names = new Set(now.filter(n => n.kind === "service").map(n => n.name));
+  for (const n of services) if (!names.has(n.name) && n.count >= FEW) out.push({ service: n.name, kind: "gone", text: "is not heard of any more", weight: 3 });
+  for (const p of pains(now, before)) {
+    const { node, before: was } = p;
+    if (!was) { out.push({ service: node.name, kind: "new", text: "is new", weight: 2 }); continue; }
+    if (node.count < FEW || was.count < FEW) continue;
+    const more = p.errorShare - p.errorShareBefore, noise = 2 * Math.sqrt(Math.max(p.errorShare, p.errorShareBefore) / Math.min(node.count, was.count));
+    if (more > 0.005 && more > noise) out.push({ service: node.name, kind: "errors", text: `fails ${(100 * p.errorShare).toFixed(1)} % of the time, before ${(100 * p.errorShareBefore).toFixed(1)} %`, weight: 4 + 20 * more });
+    if (p.slower >= 1.3) out.push({ service: node.name, kind: "slower", text: `P95 is ${p.slower.toFixed(1)} × what it was`, weight: 1 + 2 * Math.log2(p.slower) });
+    if (p.slower <= 0.6) out.push({ service: node.name, kind: "faster", text: `P95 is ${(1 / p.slower).toFixed(1)} × shorter`, weight: 0.5 });
+    const busier = node.count / was.count;
+    if (busier >= 2) out.push({ service: node.name, kind: "busier", text: `gets ${busier.toFixed(1)} × the requests`, weight: 1 + Math.log2(busier) / 2 });
+    if (busier <= 0.5) out.push({ service: node.name, kind: "quieter", text: `gets ${(1 / busier).toFixed(1)} × fewer requests`, weight: 1.5 });
+  }
+  return out.sort((a, b) => b.weight - a.weight);
+}
