@@ -37,6 +37,7 @@ static const option options[] = {
     {"tls-cert", OPTION_TEXT, FIELD(tls_cert), NULL, "FILE", "certificate chain (PEM) of the tls listeners"},
     {"tls-key", OPTION_TEXT, FIELD(tls_key), NULL, "FILE", "its private key (PEM)"},
     {"auth", OPTION_CHOICE, FIELD(auth_required), "auto|required", "auto|required", "auto: requests to a loopback listener without a key may ask, and write to dev; required: every request needs a key"},
+    {"trusted-proxy", OPTION_LIST, FIELD(trusted_proxies), NULL, "ADDRESS[/BITS]|loopback", "whose X-Forwarded-* headers are believed; may be given more than once"},
     {"durability", OPTION_CHOICE, FIELD(relaxed), "fsync|relaxed", "fsync|relaxed", "fsync: acknowledged means on the disk; relaxed: synced every second"},
     {"memory-max", OPTION_SIZE, FIELD(memory_max_bytes), NULL, "SIZE", "bound on resident memory (default the smaller of 25 % of RAM and 2 GiB)"},
     {"disk-max", OPTION_SIZE, FIELD(disk_max_bytes), NULL, "SIZE", "bound on everything below the data directory; the oldest goes first (default the smaller of 20 GiB and half of what was free at first start)"},
@@ -149,11 +150,13 @@ static sk_code set_option(config *c, const option *o, span value, arena *mem, co
     void *field = (char *)c + o->offset;
     switch (o->kind) {
     case OPTION_TEXT: *(const char **)field = copy_text(mem, value); break;
-    case OPTION_LIST:
-        if (c->listen_count == CONFIG_LISTEN_MAX)
-            return err_set(e, SK_BAD_INPUT, "at most %d listeners", CONFIG_LISTEN_MAX);
-        c->listen[c->listen_count++] = copy_text(mem, value);
+    case OPTION_LIST: {
+        config_list *list = field;
+        if (list->count == CONFIG_LIST_MAX)
+            return err_set(e, SK_BAD_INPUT, "at most %d of %s", CONFIG_LIST_MAX, o->name);
+        list->items[list->count++] = copy_text(mem, value);
         break;
+    }
     case OPTION_SIZE:
         if (!config_size(value, field) || *(uint64_t *)field == 0)
             return err_set(e, SK_BAD_INPUT,
@@ -286,6 +289,11 @@ static sk_code read_file(config *c, const char *path, arena *mem, err *e)
     return code;
 }
 
+static config_list *list_of(config *c, const option *o)
+{
+    return (config_list *)(void *)((char *)c + o->offset);
+}
+
 static sk_code read_variables(config *c, arena *mem, err *e)
 {
     for (size_t i = 0; i < COUNT_OF(options); i++) {
@@ -303,7 +311,7 @@ static sk_code read_variables(config *c, arena *mem, err *e)
                 return code;
             continue;
         }
-        c->listen_count = 0; /* a variable replaces the file's list */
+        list_of(c, o)->count = 0; /* a variable replaces the file's list */
         for (span rest = span_text(value), one; rest.at;) {
             one = span_trim(span_cut(&rest, ','));
             sk_code code = one.len ? set_option(c, o, one, mem, "variable SKEP_", e) : SK_OK;
@@ -316,7 +324,7 @@ static sk_code read_variables(config *c, arena *mem, err *e)
 
 static sk_code read_flags(config *c, int argc, char **argv, arena *mem, err *e)
 {
-    bool has_listen = false;
+    bool has_list[COUNT_OF(options)] = {false};
     for (int i = 1; i < argc; i++) {
         span rest = span_text(argv[i]);
         if (!span_starts_with(rest, SPAN("--")))
@@ -335,9 +343,9 @@ static sk_code read_flags(config *c, int argc, char **argv, arena *mem, err *e)
                                o->placeholder);
             value = span_text(argv[i]);
         }
-        if (o->kind == OPTION_LIST && !has_listen) {
-            c->listen_count = 0; /* flags replace what variables and file said */
-            has_listen = true;
+        if (o->kind == OPTION_LIST && !has_list[o - options]) {
+            list_of(c, o)->count = 0; /* flags replace what variables and file said */
+            has_list[o - options] = true;
         }
         sk_code code = set_option(c, o, value, mem, "option --", e);
         if (code != SK_OK)

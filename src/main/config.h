@@ -9,12 +9,17 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define CONFIG_LISTEN_MAX 16
+#define CONFIG_LIST_MAX 16
+
+typedef struct config_list {
+    const char *items[CONFIG_LIST_MAX];
+    uint32_t count;
+} config_list;
 
 typedef struct config {
     const char *data_dir;
-    const char *listen[CONFIG_LISTEN_MAX];
-    uint32_t listen_count; /* 0 = the default listeners */
+    config_list listen; /* none: the default listeners */
+    config_list trusted_proxies;
     const char *tls_cert, *tls_key;
     bool auth_required;
     bool relaxed;

@@ -31,6 +31,7 @@
 #include "main/resident.h"
 #include "main/version.h"
 #include "serve/auth.h"
+#include "serve/proxy.h"
 #include "serve/route/table.h"
 
 #define DRAIN_MS        10000u
@@ -76,6 +77,7 @@ typedef struct skep {
     intake *intake;
     server *server;
     services services;
+    proxy_list proxies;
     first_keys first;
     pid_t demo_pid;
     uint64_t bytes_seen; /* received at the last look of keep_house */
@@ -320,8 +322,8 @@ static sk_code open_journal(skep *s, err *e)
 
 static serve_options server_options(skep *s)
 {
-    return (serve_options){.listen = s->config.listen,
-                           .listen_count = s->config.listen_count,
+    return (serve_options){.listen = s->config.listen.items,
+                           .listen_count = s->config.listen.count,
                            .tls_cert_file = s->config.tls_cert,
                            .tls_key_file = s->config.tls_key,
                            .routes = route_table,
@@ -338,6 +340,7 @@ static sk_code open_server(skep *s, err *e)
                              .meta = s->meta,
                              .intake = s->intake,
                              .memory = s->memory,
+                             .proxies = &s->proxies,
                              .auth_required = s->config.auth_required,
                              .started_ns = clock_wall_ns(),
                              .version = SKEP_VERSION};
@@ -381,6 +384,7 @@ static void keep_house(skep *s)
     uint32_t count;
     err e;
     arena *mem = arena_new(1 * MIB);
+    meta_keep_house(s->meta);
     if (mem && meta_environment_list(s->meta, mem, &list, &count, &e) == SK_OK)
         for (uint32_t i = 0; i < count; i++) {
             int64_t keep_ns = list[i].retention_ns ? list[i].retention_ns : s->config.retention_ns;
@@ -483,7 +487,10 @@ static sk_code check_settings(skep *s, err *e)
                        "--disk-max is at least %llu MiB: journal, segments and the control plane "
                        "have no room in less",
                        (unsigned long long)(LIMITS_DISK_MIN / MIB));
-    return serve_check(&options, e);
+    sk_code code = SK_OK;
+    for (uint32_t i = 0; i < s->config.trusted_proxies.count && code == SK_OK; i++)
+        code = proxy_add(&s->proxies, s->config.trusted_proxies.items[i], e);
+    return code == SK_OK ? serve_check(&options, e) : code;
 }
 
 static void help(void)

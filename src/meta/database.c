@@ -8,10 +8,10 @@
 #include "base/file.h"
 #include "meta/meta_private.h"
 
-#define SCHEMA_VERSION 1
-#define BUSY_WAIT_MS   2000
+#define BUSY_WAIT_MS 2000
 
-static const char schema[] =
+/* What each version of the schema adds to the one before it: a new one stands at the end, none is ever changed. */
+static const char *const steps[] = {
     "CREATE TABLE environments (id INTEGER PRIMARY KEY AUTOINCREMENT, slug TEXT NOT NULL UNIQUE,"
     " name TEXT NOT NULL, created_ns INTEGER NOT NULL, retention_ns INTEGER NOT NULL DEFAULT 0) "
     "STRICT;"
@@ -23,8 +23,22 @@ static const char schema[] =
     "CREATE INDEX keys_by_environment ON keys (environment);"
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE audit (id INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, actor TEXT NOT NULL,"
-    " action TEXT NOT NULL, subject TEXT NOT NULL) STRICT;"
-    "PRAGMA user_version = 1;";
+    " action TEXT NOT NULL, subject TEXT NOT NULL) STRICT;",
+    /* 2: people, and the origins of browser keys (separated by spaces) */
+    "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " name TEXT NOT NULL UNIQUE COLLATE NOCASE, password TEXT NOT NULL, role INTEGER NOT NULL,"
+    " created_ns INTEGER NOT NULL, last_login_ns INTEGER NOT NULL DEFAULT 0,"
+    " disabled_ns INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE TABLE sessions (id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE,"
+    " user INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE, created_ns INTEGER NOT NULL,"
+    " last_seen_ns INTEGER NOT NULL, address TEXT NOT NULL, agent TEXT NOT NULL) STRICT;"
+    "CREATE INDEX sessions_by_user ON sessions (user);"
+    "CREATE TABLE links (hash BLOB PRIMARY KEY,"
+    " user INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,"
+    " ends_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "ALTER TABLE keys ADD COLUMN origins TEXT NOT NULL DEFAULT '';",
+};
+#define SCHEMA_VERSION ((int)COUNT_OF(steps))
 
 sk_code meta__error(meta *m, const char *what, err *e)
 {
@@ -81,6 +95,7 @@ void meta__column_text(sqlite3_stmt *s, int at, char *out, size_t size)
 static sk_code check_version(meta *m, err *e)
 {
     sqlite3_stmt *s;
+    char set_version[40];
     sk_code code = meta__prepare(m, "PRAGMA user_version", &s, e);
     if (code != SK_OK)
         return code;
@@ -96,8 +111,11 @@ static sk_code check_version(meta *m, err *e)
                        "%s/meta.db has format %d, newer than the %d this version reads", m->dir,
                        version, SCHEMA_VERSION);
     code = meta__execute(m, "BEGIN IMMEDIATE", e);
+    for (; code == SK_OK && version < SCHEMA_VERSION; version++)
+        code = meta__execute(m, steps[version], e);
+    snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", SCHEMA_VERSION);
     if (code == SK_OK)
-        code = meta__execute(m, schema, e);
+        code = meta__execute(m, set_version, e);
     return code == SK_OK ? meta__execute(m, "COMMIT", e) : code;
 }
 

@@ -163,6 +163,8 @@ static sk_code open_all(meta *m, const meta_options *o, first_keys *ret_first, e
         code = meta__database_open(m, e);
     if (code == SK_OK)
         code = meta__reload(m, e);
+    if (code == SK_OK)
+        code = meta__reload_sessions(m, e);
     if (code == SK_OK && m->cache.environment_count == 0) {
         code = first_start(m, o, ret_first, e);
         if (code == SK_OK)
@@ -210,11 +212,14 @@ void meta_close(meta *take_m)
     if (take_m->db) {
         lock_take(&take_m->lock);
         sk_code code = meta__write_used(take_m, &ignored);
+        if (code == SK_OK)
+            code = meta__write_seen(take_m, &ignored);
         (void)code;
         lock_drop(&take_m->lock);
         sqlite3_close_v2(take_m->db);
     }
     meta__cache_done(&take_m->cache);
+    base_free(take_m->sessions);
     lock_done(&take_m->cache_lock);
     lock_done(&take_m->lock);
     sodium_memzero(take_m->secret, sizeof take_m->secret);

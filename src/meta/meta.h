@@ -27,7 +27,9 @@ typedef enum permission {
     MAY_CREATE_DATASETS = 1 << 1, /* createDatasets */
     MAY_QUERY = 1 << 2,           /* queries: run queries, read traces, fields, map, tail */
     MAY_CONFIGURE = 1 << 3,       /* its environment's keys and settings; drop data */
-    MAY_ADMINISTER = 1 << 4,      /* other environments too: the "full" key of first start */
+    MAY_ADMINISTER = 1 << 4, /* other environments too: the "full" key of first start; people */
+    MAY_SAVE =
+        1 << 5, /* what is kept for all to see; keys that may configure have it, see auth.c */
 } permission;
 
 typedef enum key_kind { KEY_INGEST, KEY_CONFIGURATION } key_kind;
@@ -66,6 +68,8 @@ typedef struct first_keys {
 } first_keys;
 sk_code meta_open(const meta_options *o, meta **ret, first_keys *ret_first, err *e) must_use;
 void meta_close(meta *take_m);
+/* Now and then: writes what memory knows better, forgets sessions and links that have ended. */
+void meta_keep_house(meta *m);
 
 /* ---- environments ---- */
 bool meta_environment(meta *m, span slug, environment *ret);

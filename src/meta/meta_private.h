@@ -9,7 +9,7 @@
 #include <sqlite3.h>
 
 #include "base/thread.h"
-#include "meta/meta.h"
+#include "meta/people.h"
 
 typedef struct key_entry {
     uint8_t hash[META_KEY_HASH_BYTES];
@@ -23,13 +23,33 @@ typedef struct meta_cache {
     uint32_t environment_count, environment_capacity, key_count, key_capacity;
 } meta_cache;
 
+typedef struct session_entry {
+    uint8_t hash[META_KEY_HASH_BYTES];
+    session_info info;
+    bool is_used; /* last_seen_ns is newer than the database's */
+} session_entry;
+
+/* Attempts to log in by one subject (a name, an address), for throttle.c. */
+typedef struct attempts {
+    uint64_t subject; /* 0: a free place */
+    int64_t last_ns;
+    int64_t until_ns; /* none before */
+    uint32_t failures;
+} attempts;
+
+#define ATTEMPTS_KEPT 1024u
+
 struct meta {
     char *dir;
     lock lock;
     sqlite3 *db; /* guarded by lock */
     uint8_t secret[crypto_generichash_KEYBYTES];
     lock cache_lock;
-    meta_cache cache; /* guarded by cache_lock */
+    meta_cache cache;        /* guarded by cache_lock */
+    session_entry *sessions; /* by hash; guarded by cache_lock, as what follows */
+    uint32_t session_count;
+    attempts by_name[ATTEMPTS_KEPT], by_address[ATTEMPTS_KEPT];
+    bool is_hashing; /* a password: one at a time */
 };
 
 /* ---- database.c ---- */
@@ -50,6 +70,34 @@ sk_code meta__write_used(meta *m, err *e) must_use; /* with `lock` held */
 void meta__cache_done(meta_cache *c);
 /* Under cache_lock. */
 const environment *meta__cached_environment(const meta_cache *c, uint32_t id);
+
+/* ---- sessions.c: with `lock` held ---- */
+sk_code meta__reload_sessions(meta *m, err *e) must_use;
+sk_code meta__write_seen(meta *m, err *e) must_use;
+/* All of one user but the one called `kept`. */
+sk_code meta__end_sessions(meta *m, uint32_t user, span kept, err *e) must_use;
+sk_code meta__session_insert(meta *m, const user_info *u, const login_origin *from,
+                             session_info *ret, char ret_token[META_TOKEN_MAX], err *e) must_use;
+void meta__random_token(char out[META_TOKEN_MAX]);
+
+/* ---- users.c: with `lock` held ---- */
+/* SK_NOT_FOUND; `ret_password`, the stored hash, may be NULL. */
+sk_code meta__user_find(meta *m, span name, user_info *ret, char *ret_password, err *e) must_use;
+sk_code meta__user_insert(meta *m, span name, user_role role, const char *password, user_info *ret,
+                          err *e) must_use;
+
+/* ---- password.c ---- */
+#define PASSWORD_HASH_MAX 128u /* as crypto_pwhash_STRBYTES */
+/* SK_BUSY: another one is being hashed. Takes a third of a second: with no lock held. */
+sk_code meta__password_hash(meta *m, span password, char out[PASSWORD_HASH_MAX], err *e) must_use;
+/* An empty hash takes as long as any, and is nobody's. */
+sk_code meta__password_check(meta *m, span password, const char *hash, bool *ret_is_right,
+                             err *e) must_use;
+
+/* ---- throttle.c ---- */
+/* SK_THROTTLED with retry_after_s; else the attempt is counted as failed until it is forgiven. */
+sk_code meta__attempt(meta *m, span name, span address, int64_t now_ns, err *e) must_use;
+void meta__forgive(meta *m, span name, span address);
 
 /* ---- keys.c, environments.c: with `lock` held, without reloading ---- */
 sk_code meta__environment_insert(meta *m, span name, uint32_t *ret_id, err *e) must_use;

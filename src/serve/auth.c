@@ -7,6 +7,10 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "serve/session.h"
+
+/* What this machine may without a key. */
+#define LOCAL_PERMISSIONS (MAY_SEND | MAY_QUERY | MAY_CREATE_DATASETS | MAY_SAVE)
 
 span auth_key(const exchange *x)
 {
@@ -135,16 +139,33 @@ const char *auth_key_reason(span key, const err *e)
 
 static const char *permission_words(uint32_t wanted)
 {
-    if (wanted & (MAY_CONFIGURE | MAY_ADMINISTER))
-        return "change keys, environments or settings";
+    if (wanted & MAY_ADMINISTER)
+        return "see or change who may log in";
+    if (wanted & MAY_CONFIGURE)
+        return "see or change keys, environments or settings";
+    if (wanted & MAY_SAVE)
+        return "save what others see";
     return wanted & MAY_QUERY ? "ask questions (it is an ingest key: it only writes)"
                               : "send events";
+}
+
+/* Asked by the interface: whoever reads the answer can log in. */
+static bool is_of_our_page(const exchange *x)
+{
+    return span_is(exchange_header(x, "sec-fetch-site"), "same-origin") || session_has_cookie(x);
 }
 
 static sk_code authorize_local(const services *s, exchange *x, uint32_t wanted, caller *ret, err *e)
 {
     const char *why = why_not_local(s, x);
     environment dev;
+    if (why && is_of_our_page(x)) {
+        err_set(e, SK_UNAUTHENTICATED,
+                "%s: log in, or let `skep open` on the server's machine "
+                "print a link",
+                session_has_cookie(x) ? "the session has ended" : why);
+        return refuse(s, x, "not_logged_in", 0, e);
+    }
     if (why) {
         err_set(e, SK_UNAUTHENTICATED,
                 "missing 'x-honeycomb-team' header: %s; set it (or Authorization: Bearer) to a key "
@@ -152,31 +173,67 @@ static sk_code authorize_local(const services *s, exchange *x, uint32_t wanted, 
                 why);
         return refuse(s, x, "missing_key", 0, e);
     }
-    if (wanted & ~(uint32_t)(MAY_SEND | MAY_QUERY | MAY_CREATE_DATASETS)) {
+    if (wanted & ~(uint32_t)LOCAL_PERMISSIONS) {
         err_set(e, SK_UNAUTHENTICATED,
-                "keys and environments are never served without a key: use the full key in "
-                "keys.json of the data directory");
-        return refuse(s, x, "missing_key", 0, e);
+                "keys, environments and people are never served without a key or a login: use the "
+                "full key in keys.json of the data directory, or the link that `skep open` prints");
+        return refuse(s, x, is_of_our_page(x) ? "not_logged_in" : "missing_key", 0, e);
     }
     if (!meta_environment(s->meta, SPAN("dev"), &dev))
         return err_set(e, SK_INTERNAL, "environment dev is missing");
     *ret = (caller){.environment = dev.id,
-                    .permissions = MAY_SEND | MAY_QUERY | MAY_CREATE_DATASETS,
+                    .permissions = LOCAL_PERMISSIONS,
                     .is_any_environment = true,
+                    .actor = "local",
                     .is_local = true};
     copy_span(ret->environment_slug, sizeof ret->environment_slug, span_text(dev.slug));
     return SK_OK;
 }
 
+/* Someone who is logged in reaches every environment; the role says what for. */
+static sk_code authorize_session(const services *s, exchange *x, const session_info *who,
+                                 span token, uint32_t wanted, caller *ret, err *e)
+{
+    environment dev;
+    uint32_t permissions = user_role_permissions(who->role);
+    http_method method = exchange_method(x);
+    if (method != HTTP_METHOD_GET && method != HTTP_METHOD_HEAD &&
+        session_check_change(s, x, token, e) != SK_OK)
+        return refuse(s, x, "csrf", 0, e);
+    if (wanted & ~permissions) {
+        err_set(e, SK_FORBIDDEN, "%s is %s %s and may not %s: an administrator can change the role",
+                who->user_name, who->role == ROLE_VIEWER ? "a" : "an", user_role_name(who->role),
+                permission_words(wanted & ~permissions));
+        return refuse(s, x, "forbidden_role", 0, e);
+    }
+    if (!meta_environment(s->meta, SPAN("dev"), &dev))
+        return err_set(e, SK_INTERNAL, "environment dev is missing");
+    *ret = (caller){.environment = dev.id,
+                    .permissions = permissions,
+                    .is_any_environment = true,
+                    .session = *who};
+    copy_span(ret->environment_slug, sizeof ret->environment_slug, span_text(dev.slug));
+    snprintf(ret->actor, sizeof ret->actor, "user:%s", who->user_name);
+    return SK_OK;
+}
+
 sk_code auth_authorize(const services *s, exchange *x, uint32_t wanted, caller *ret, err *e)
 {
-    if (!has_key(x))
+    if (!has_key(x)) {
+        session_info who;
+        span token;
+        /* Programs in pages of this host send cookies along by accident: sending data needs no login. */
+        if (!(wanted & MAY_SEND) && session_find(s, x, &who, &token))
+            return authorize_session(s, x, &who, token, wanted, ret, e);
         return authorize_local(s, x, wanted, ret, e);
+    }
     span key = auth_key(x);
     key_info info;
     sk_code code = meta_key_check(s->meta, key, &info, e);
     if (code != SK_OK)
         return refuse(s, x, auth_key_reason(key, e), 0, e);
+    if (info.permissions & MAY_CONFIGURE)
+        info.permissions |= MAY_SAVE;
     if (wanted & ~info.permissions) {
         err_set(e, SK_FORBIDDEN, "key \"%s\" of environment %s may not %s", info.name,
                 info.environment_slug, permission_words(wanted & ~info.permissions));
@@ -188,5 +245,6 @@ sk_code auth_authorize(const services *s, exchange *x, uint32_t wanted, caller *
     copy_span(ret->environment_slug, sizeof ret->environment_slug,
               span_text(info.environment_slug));
     copy_span(ret->key_id, sizeof ret->key_id, span_text(info.id));
+    copy_span(ret->actor, sizeof ret->actor, span_text(info.id));
     return SK_OK;
 }

@@ -5,6 +5,7 @@
  * a key only a loopback listener under --auth auto lets in, and only with a loopback Host, a loopback or absent Origin
  * and no forwarding header (DNS rebinding, drive-by pages and local proxies get nothing): it may ask any environment and write
  * to dev. A wrong key is always refused, with the reason.
+ * Without a key, a cookie of someone who is logged in (session.h) lets in as far as the role goes; changes need the header too.
  * Every refusal is counted and kept (intake_refused) under a stable reason word.
  */
 #ifndef SERVE_AUTH_H

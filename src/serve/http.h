@@ -19,7 +19,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
-#include "meta/meta.h"
+#include "meta/people.h"
 
 typedef struct exchange exchange;
 struct route;
@@ -99,9 +99,11 @@ typedef struct caller {
     uint32_t environment; /* id; the one a request may use when it names none */
     uint32_t permissions;
     char environment_slug[META_SLUG_MAX];
-    char key_id[40];         /* empty: no key */
-    bool is_any_environment; /* may name others than `environment` */
-    bool is_local;           /* let in without a key, from this machine */
+    char key_id[40];               /* empty: no key */
+    char actor[USER_NAME_MAX + 8]; /* for the audit log: the key's id, or "user:" and the name */
+    session_info session;          /* of who is logged in; user 0: nobody */
+    bool is_any_environment;       /* may name others than `environment` */
+    bool is_local;                 /* let in without a key, from this machine */
 } caller;
 const caller *exchange_caller(const exchange *x);
 

@@ -22,9 +22,10 @@ typedef struct services {
     meta *meta;
     intake *intake;
     memory *memory;
-    server *server;     /* set by serve_open, for /metrics and status */
-    bool auth_required; /* --auth=required */
-    int64_t started_ns; /* wall clock */
+    const struct proxy_list *proxies; /* --trusted-proxy; NULL: none */
+    server *server;                   /* set by serve_open, for /metrics and status */
+    bool auth_required;               /* --auth=required */
+    int64_t started_ns;               /* wall clock */
     const char *version;
     void *app; /* a test's own */
 } services;

@@ -177,7 +177,7 @@ static void reply_key(exchange *take_x, sk_code code, const key_info *k, const c
         return;
     }
     buf out;
-    meta_audit(exchange_services(take_x)->meta, exchange_caller(take_x)->key_id, action, k->id);
+    meta_audit(exchange_services(take_x)->meta, exchange_caller(take_x)->actor, action, k->id);
     buf_init(&out, 64 * KIB);
     json_writer w = {.out = &out};
     print_key(&w, k, secret);
@@ -278,7 +278,7 @@ void route_keys_revoke(exchange *take_x)
     }
     char subject[64];
     snprintf(subject, sizeof subject, "%.*s", SPAN_FMT(id));
-    meta_audit(s->meta, exchange_caller(take_x)->key_id, "key.revoke", subject);
+    meta_audit(s->meta, exchange_caller(take_x)->actor, "key.revoke", subject);
     exchange_reply(take_x, 204, JSON_TYPE, (span){0});
 }
 
@@ -361,7 +361,7 @@ void route_environments_create(exchange *take_x)
         return;
     }
     buf out;
-    meta_audit(s->meta, exchange_caller(take_x)->key_id, "environment.create", made.slug);
+    meta_audit(s->meta, exchange_caller(take_x)->actor, "environment.create", made.slug);
     buf_init(&out, 64 * KIB);
     json_writer w = {.out = &out};
     print_environment(&w, s, &made);
@@ -384,7 +384,7 @@ void route_environments_delete(exchange *take_x)
         route_fail(take_x, code, &e);
         return;
     }
-    meta_audit(s->meta, exchange_caller(take_x)->key_id, "environment.delete", env.slug);
+    meta_audit(s->meta, exchange_caller(take_x)->actor, "environment.delete", env.slug);
     exchange_reply(take_x, 204, JSON_TYPE, (span){0});
 }
 
@@ -416,6 +416,6 @@ void route_data_delete(exchange *take_x)
     snprintf(subject, sizeof subject, "%s/%.*s", env.slug,
              (int)(dataset.len < 60 ? dataset.len : 60),
              dataset.len ? (const char *)dataset.at : "");
-    meta_audit(s->meta, exchange_caller(take_x)->key_id, "data.delete", subject);
+    meta_audit(s->meta, exchange_caller(take_x)->actor, "data.delete", subject);
     exchange_reply(take_x, 204, JSON_TYPE, (span){0});
 }

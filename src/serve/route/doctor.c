@@ -26,6 +26,17 @@ static const advice advices[] = {
                     "prints the line."},
     {"forbidden", "The key is known but may not do this: use a configuration key to ask, an ingest "
                   "key to send."},
+    {"not_logged_in", "Someone opened the interface without a login: `skep open` on the server's "
+                      "machine prints a link, `skep user add` makes a user."},
+    {"wrong_password", "A name and password that do not go together, or a disabled user: `skep "
+                       "user password NAME` sets a new one."},
+    {"wrong_link", "A login link works once, for 15 minutes: `skep open` prints a new one."},
+    {"login_throttled", "Too many failed logins in a row: someone guesses, or a program has an old "
+                        "password. The wait ends by itself; `skep open` needs no password."},
+    {"csrf", "A page of another origin tried to act in the name of someone who is logged in, or a "
+             "proxy changes the Host header (--trusted-proxy)."},
+    {"forbidden_role", "The role of this user is not enough: an administrator changes it under "
+                       "People, or with `skep user role NAME ROLE`."},
     {"wrong_path", "Set OTEL_EXPORTER_OTLP_ENDPOINT to the bare address; SDKs append /v1/traces "
                    "themselves. A per-signal endpoint is used exactly as it is."},
     {"wrong_content_type",

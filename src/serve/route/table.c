@@ -11,6 +11,7 @@
 #include "serve/route/grpc_health.h"
 #include "serve/route/health.h"
 #include "serve/route/ingest.h"
+#include "serve/route/people.h"
 #include "serve/route/query.h"
 #include "serve/route/rows.h"
 #include "serve/route/tail.h"
@@ -19,6 +20,7 @@
 
 #define ASK       MAY_QUERY, POOL_QUERY, ERROR_JSON, CORS_NONE
 #define CONFIGURE MAY_CONFIGURE, POOL_QUERY, ERROR_JSON, CORS_NONE
+#define PEOPLE    MAY_ADMINISTER, POOL_QUERY, ERROR_JSON, CORS_NONE
 #define OPEN      0, POOL_INLINE, ERROR_JSON, CORS_NONE
 #define WEB       OPEN, route_web_page, NULL
 #define INGEST    MAY_SEND, POOL_INGEST, ERROR_OTLP, CORS_ANY, route_ingest
@@ -48,6 +50,17 @@ const route route_table[] = {
     {"environments-create", ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/environments",          CONFIGURE, route_environments_create, NULL},
     {"environments-delete", ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/environments/{slug}",   CONFIGURE, route_environments_delete, NULL},
     {"data-delete",         ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/data",                  CONFIGURE, route_data_delete, NULL},
+    {"login",               ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/login",                 0, POOL_QUERY, ERROR_JSON, CORS_NONE, route_login, NULL},
+    {"logout",              ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/logout",                ASK, route_logout, NULL},
+    {"me",                  ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/me",                    ASK, route_me, NULL},
+    {"me-password",         ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/me/password",           ASK, route_my_password, NULL},
+    {"sessions-list",       ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/sessions",              ASK, route_sessions_list, NULL},
+    {"sessions-end",        ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/sessions/{id}",         ASK, route_sessions_end, NULL},
+    {"login-links-create",  ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/login-links",           PEOPLE, route_login_links_create, NULL},
+    {"users-list",          ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/users",                 PEOPLE, route_users_list, NULL},
+    {"users-create",        ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/users",                 PEOPLE, route_users_create, NULL},
+    {"users-change",        ROUTE_HTTP, HTTP_METHOD_PATCH,  "/skep/v1/users/{name}",          PEOPLE, route_users_change, NULL},
+    {"users-delete",        ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/users/{name}",          PEOPLE, route_users_delete, NULL},
     {"auth",                ROUTE_HTTP, HTTP_METHOD_GET,    "/1/auth",                        OPEN, route_whoami, NULL},
     {"grpc-health",         ROUTE_GRPC, HTTP_METHOD_POST,   GRPC_HEALTH_PATH,                 OPEN, route_grpc_health, NULL},
     {"healthz",             ROUTE_HTTP, HTTP_METHOD_GET,    "/healthz",                       OPEN, route_live, NULL},
@@ -65,6 +78,7 @@ const route route_table[] = {
     {"web-keys",              ROUTE_HTTP, HTTP_METHOD_GET,    "/keys",                           WEB},
     {"web-usage",             ROUTE_HTTP, HTTP_METHOD_GET,    "/usage",                          WEB},
     {"web-settings",          ROUTE_HTTP, HTTP_METHOD_GET,    "/settings",                       WEB},
+    {"web-people",            ROUTE_HTTP, HTTP_METHOD_GET,    "/people",                         WEB},
     {"web-login",             ROUTE_HTTP, HTTP_METHOD_GET,    "/login",                          WEB},
     {"web-file",            ROUTE_HTTP, HTTP_METHOD_GET,    "/_/{file}",                      OPEN, route_web_file, NULL},
 };

@@ -1,0 +1,296 @@
+"""People: logging in, what a session may, what protects it, links that log in once, proxies, and keys for browsers."""
+import http.client
+import json
+import re
+import time
+
+import pytest
+
+from skep import Reply, Server
+
+PASSWORD = "correct horse battery"
+
+
+class Browser:
+    """Keeps cookies, as a browser does; every request is one connection."""
+
+    def __init__(self, server, headers=None):
+        self.server, self.cookies, self.headers, self.set = server, {}, headers or {}, []
+
+    def call(self, method, path, body=None, csrf=True, **headers):
+        c = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        sent = {**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        if self.cookies:
+            sent["cookie"] = "; ".join(f"{k}={v}" for k, v in self.cookies.items())
+        if csrf and "skep_csrf" in self.cookies:
+            sent["x-skep-csrf"] = self.cookies["skep_csrf"]
+        if body is not None:
+            sent.setdefault("content-type", "application/json")
+            body = json.dumps(body)
+        c.request(method, path, body, sent)
+        reply = c.getresponse()
+        text = reply.read()
+        self.set = reply.msg.get_all("set-cookie") or []
+        self.retry_after = reply.headers.get("retry-after")
+        for line in self.set:
+            name, value = line.split(";")[0].split("=", 1)
+            self.cookies.pop(name, None)
+            if "Max-Age=0" not in line:
+                self.cookies[name] = value
+        c.close()
+        return reply.status, (json.loads(text) if text[:1] in (b"{", b"[") else text)
+
+    def login(self, name, password=PASSWORD, **headers):
+        for _ in range(50):  # one password at a time is checked
+            status, said = self.call("POST", "/skep/v1/login", {"name": name, "password": password}, **headers)
+            if status != 503:
+                return status, said
+            time.sleep(0.1)
+        raise AssertionError("the server stays busy")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server("--auth", "required", "--trusted-proxy", "127.0.0.9") as running:
+        for role in ("viewer", "editor", "admin"):
+            add_user(running, role, role)
+        yield running
+
+
+def add_user(server, name, role, **more):
+    return json.loads(server.call("POST", "/skep/v1/users", {"name": name, "role": role, "password": PASSWORD, **more}, key=server.keys["dev"]["full"])[1])
+
+
+def doctor_reasons(server):
+    found = json.loads(server.call("GET", "/skep/v1/doctor", key=server.keys["dev"]["full"])[1])["refusals"]
+    return {r["reason"]: r for r in found}
+
+
+def refusal(call, *arguments, **named):
+    with pytest.raises(Reply) as e:
+        call(*arguments, **named)
+    return e.value
+
+
+# ---- sessions ----
+
+def test_a_login_opens_and_a_logout_shuts(server):
+    b = Browser(server)
+    assert b.call("GET", "/skep/v1/me")[0] == 401
+    status, said = b.login("viewer")
+    assert (status, said["name"], said["role"], said["has_password"]) == (200, "viewer", "viewer", True)
+    status, me = b.call("GET", "/skep/v1/me")
+    assert status == 200 and me["kind"] == "user" and me["permissions"] == ["query"]
+    assert b.call("POST", "/skep/v1/query", {"text": "COUNT", "environment": "demo"})[0] == 200
+    stolen = dict(b.cookies)
+    assert b.call("POST", "/skep/v1/logout")[0] == 204 and b.cookies == {}
+    b.cookies = stolen
+    status, said = b.call("GET", "/skep/v1/me")
+    assert status == 401 and "session has ended" in said["error"]
+
+
+def test_cookie_flags(server):
+    b = Browser(server)
+    b.login("viewer")
+    session, csrf = (next(line for line in b.set if line.startswith(name)) for name in ("skep_session=", "skep_csrf="))
+    assert re.match(r"skep_session=[0-9a-f]{64}; Path=/; Max-Age=\d+; SameSite=Lax; HttpOnly$", session), session
+    assert re.match(r"skep_csrf=[0-9a-f]{64}; Path=/; Max-Age=\d+; SameSite=Lax$", csrf), csrf
+
+
+def test_tokens_and_passwords_are_on_no_disk(server):
+    b = Browser(server)
+    b.login("viewer")
+    held = b"".join(f.read_bytes() for f in server.data_dir.rglob("meta.db*"))
+    assert b"viewer" in held and b"$argon2id$v=19$m=65536,t=3" in held
+    for secret in (PASSWORD, *b.cookies.values()):
+        assert secret.encode() not in held and bytes.fromhex(secret) not in held if re.fullmatch("[0-9a-f]{64}", secret) else secret.encode() not in held
+
+
+def test_sessions_outlive_a_restart_and_are_revoked():
+    with Server("--auth", "required") as server:
+        add_user(server, "ann", "viewer")
+        one, other = Browser(server, {"user-agent": "one"}), Browser(server, {"user-agent": "other"})
+        one.login("ann"), other.login("ann")
+        server.stop()
+        server.restart()
+        assert one.call("GET", "/skep/v1/me")[0] == 200
+        sessions = one.call("GET", "/skep/v1/sessions")[1]["sessions"]
+        assert {s["user_agent"]: s["current"] for s in sessions} == {"one": True, "other": False}
+        assert all(s["address"] == "127.0.0.1" for s in sessions)
+        assert one.call("GET", "/skep/v1/sessions?all=1")[0] == 403
+        assert one.call("DELETE", "/skep/v1/sessions/" + next(s["id"] for s in sessions if not s["current"]))[0] == 204
+        assert other.call("GET", "/skep/v1/me")[0] == 401 and one.call("GET", "/skep/v1/me")[0] == 200
+
+
+def test_no_session_of_others_is_ended(server):
+    a, b = Browser(server), Browser(server)
+    a.login("viewer"), b.login("editor")
+    of_b = b.call("GET", "/skep/v1/me")[1]["session"]
+    assert a.call("DELETE", f"/skep/v1/sessions/{of_b}")[0] == 404 and b.call("GET", "/skep/v1/me")[0] == 200
+    admin = Browser(server)
+    admin.login("admin")
+    assert admin.call("DELETE", f"/skep/v1/sessions/{of_b}")[0] == 204 and b.call("GET", "/skep/v1/me")[0] == 401
+
+
+# ---- CSRF ----
+
+def test_changes_need_the_header_and_our_origin(server):
+    b = Browser(server)
+    b.login("admin")
+    new = {"name": "x", "environment": "dev"}
+    status, said = b.call("POST", "/skep/v1/keys", new, csrf=False)
+    assert status == 403 and "x-skep-csrf" in said["error"]
+    assert b.call("POST", "/skep/v1/keys", new, csrf=False, x_skep_csrf="0" * 64)[0] == 403
+    planted = Browser(server)  # a cookie that someone else set, repeated in the header: it is not the session's
+    planted.cookies = {**b.cookies, "skep_csrf": "0" * 64}
+    assert planted.call("POST", "/skep/v1/keys", new)[0] == 403
+    host = f"127.0.0.1:{server.port}"
+    for headers in ({"origin": "https://evil.example"}, {"origin": "null"}, {"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "same-site"},
+                    {"origin": f"http://{host}.evil.example"}, {"origin": f"http://{host}", "sec_fetch_site": "cross-site"}):
+        status, said = b.call("POST", "/skep/v1/keys", new, **headers)
+        assert status == 403, headers
+        assert b.call("DELETE", "/skep/v1/keys/x", **headers)[0] == 403, headers
+    assert "csrf" in doctor_reasons(server)
+    for headers in ({}, {"origin": f"http://{host}"}, {"sec_fetch_site": "same-origin"}):
+        assert b.call("POST", "/skep/v1/keys", new, **headers)[0] == 201, headers
+    # a key needs none of it
+    assert server.call("POST", "/skep/v1/keys", new, {"origin": "https://evil.example"}, key=server.keys["dev"]["full"])[0] == 201
+
+
+def test_a_page_of_another_origin_logs_nobody_in(server):
+    b = Browser(server)
+    assert b.login("viewer", sec_fetch_site="cross-site")[0] == 403 and b.login("viewer", origin="https://evil.example")[0] == 403
+    assert b.call("POST", "/skep/v1/login", {"name": "viewer", "password": PASSWORD}, content_type="text/plain")[0] == 415
+    assert b.cookies == {}
+
+
+# ---- roles ----
+
+def test_roles(server):
+    wanted = {"viewer": (200, 403, 403), "editor": (200, 403, 403), "admin": (200, 201, 200)}
+    for role, (query, keys, users) in wanted.items():
+        b = Browser(server)
+        b.login(role)
+        assert b.call("POST", "/skep/v1/query", {"text": "COUNT"})[0] == query
+        assert b.call("POST", "/skep/v1/keys", {"name": "x"})[0] == keys
+        status, said = b.call("GET", "/skep/v1/users")
+        assert status == users, role
+        if users == 403:
+            assert role in said["error"] and "administrator" in said["error"]
+        assert ("save" in b.call("GET", "/skep/v1/me")[1]["permissions"]) == (role != "viewer")
+    assert "forbidden_role" in doctor_reasons(server)
+
+
+def test_users_are_made_changed_and_deleted(server):
+    admin = Browser(server)
+    admin.login("admin")
+    assert admin.call("POST", "/skep/v1/users", {"name": "bob", "role": "viewer", "password": "short"})[0] == 400
+    for body, word in (({"name": "a b"}, "name"), ({"name": "bob", "role": "king"}, "role"), ({"name": "bob", "rank": "x"}, "rank"), ({"name": "bob", "password": 1}, "password")):
+        status, said = admin.call("POST", "/skep/v1/users", body)
+        assert status == 400 and f'"{word}"' in said["error"], said
+    status, made = admin.call("POST", "/skep/v1/users", {"name": "bob", "password": PASSWORD})
+    assert status == 201 and made["role"] == "viewer" and not made["disabled"]
+    assert admin.call("POST", "/skep/v1/users", {"name": "BOB"})[0] == 409
+    b = Browser(server)
+    assert b.login("Bob")[0] == 200
+    assert admin.call("PATCH", "/skep/v1/users/bob", {"role": "editor"})[1]["role"] == "editor"
+    assert b.call("GET", "/skep/v1/me")[1]["role"] == "editor"  # at once
+    assert admin.call("PATCH", "/skep/v1/users/bob", {"disabled": True})[0] == 200
+    assert b.call("GET", "/skep/v1/me")[0] == 401 and b.login("bob")[0] == 401
+    assert admin.call("PATCH", "/skep/v1/users/bob", {"disabled": False})[0] == 200 and b.login("bob")[0] == 200
+    assert admin.call("DELETE", "/skep/v1/users/bob")[0] == 204
+    assert b.call("GET", "/skep/v1/me")[0] == 401 and admin.call("DELETE", "/skep/v1/users/bob")[0] == 404
+
+
+def test_the_last_administrator_stays(own_server):
+    full = own_server.keys["dev"]["full"]
+    add_user(own_server, "root", "admin")
+    for method, body in (("PATCH", {"disabled": True}), ("PATCH", {"role": "viewer"}), ("DELETE", None)):
+        assert refusal(own_server.call, method, "/skep/v1/users/root", body, key=full).status == 409
+    add_user(own_server, "second", "admin")
+    assert own_server.call("DELETE", "/skep/v1/users/root", key=full)[0] == 204
+
+
+def test_a_new_password_ends_other_sessions(server):
+    add_user(server, "carl", "viewer")
+    one, other = Browser(server), Browser(server)
+    one.login("carl"), other.login("carl")
+    assert one.call("POST", "/skep/v1/me/password", {"password": "another password"})[0] == 403
+    assert one.call("POST", "/skep/v1/me/password", {"current_password": PASSWORD, "password": "another password"})[0] == 204
+    assert one.call("GET", "/skep/v1/me")[0] == 200 and other.call("GET", "/skep/v1/me")[0] == 401
+    assert other.login("carl")[0] == 401 and other.login("carl", "another password")[0] == 200
+
+
+def test_without_a_login_no_user_is_shown(own_server):
+    for method, path, body in (("GET", "/skep/v1/users", None), ("POST", "/skep/v1/users", {"name": "x"}), ("POST", "/skep/v1/login-links", {})):
+        assert refusal(own_server.call, method, path, body).status == 401  # local trust, too
+    made = json.loads(own_server.call("POST", "/skep/v1/keys", {"name": "c", "kind": "configuration"}, key=own_server.keys["dev"]["full"])[1])
+    assert refusal(own_server.call, "GET", "/skep/v1/users", key=made["secret"]).status == 403
+    assert own_server.get("/skep/v1/me") == {"kind": "local", "permissions": ["query", "save"]}
+
+
+# ---- throttling ----
+
+def test_wrong_passwords_are_throttled_by_name():
+    with Server() as server:
+        add_user(server, "ann", "viewer")
+        b = Browser(server)
+        texts = set()
+        for i in range(5):
+            status, said = b.login("ann", f"wrong password {i}")
+            assert status == 401
+            texts.add(said["error"])
+        status, said = b.login("ann")  # also the right one
+        assert status == 429 and int(b.retry_after) >= 1 and "this name" in said["error"]
+        for i in range(2):
+            status, said = b.login("nobody", f"wrong password {i}")
+            texts.add(said["error"])
+        assert len(texts) == 1  # nothing tells which names there are
+        time.sleep(1.1)
+        assert b.login("ann")[0] == 200
+        assert {"wrong_password", "login_throttled"} <= set(doctor_reasons(server))
+        metrics = server.call("GET", "/metrics")[1].decode()
+        assert re.search(r'skep_refused_total\{reason="wrong_password"\} 7', metrics), metrics
+
+
+def test_guesses_at_many_names_are_throttled_by_address():
+    with Server() as server:
+        b = Browser(server)
+        seen = []
+        for i in range(21):
+            seen.append(b.login(f"name{i}", "some password")[0])
+        assert seen[:20] == [401] * 20 and seen[20] == 429
+        assert Browser(server).login("someone-else")[0] == 429
+
+
+def test_bodies_of_strangers_are_small(server):
+    assert Browser(server).call("POST", "/skep/v1/login", {"name": "x" * 100000, "password": "y"})[0] == 413
+
+
+# ---- links ----
+
+def test_a_link_logs_in_once(own_server):
+    full = own_server.keys["dev"]["full"]
+    made = json.loads(own_server.call("POST", "/skep/v1/login-links", {}, key=full)[1])
+    assert made["user"] == "admin" and re.fullmatch("[0-9a-f]{64}", made["token"])
+    b = Browser(own_server)
+    status, said = b.call("POST", "/skep/v1/login", {"token": made["token"]})
+    assert status == 200 and said == {"name": "admin", "role": "admin", "has_password": False}
+    status, said = Browser(own_server).call("POST", "/skep/v1/login", {"token": made["token"]})
+    assert status == 401 and "used already" in said["error"] and "skep open" in said["error"]
+    assert "wrong_link" in doctor_reasons(own_server)
+    assert b.call("POST", "/skep/v1/me/password", {"password": PASSWORD})[0] == 204  # the first one needs no current one
+    assert Browser(own_server).login("admin")[0] == 200
+    held = b"".join(f.read_bytes() for f in own_server.data_dir.rglob("meta.db*"))
+    assert made["token"].encode() not in held
+    for token in ("", "0" * 64, "x"):
+        assert Browser(own_server).call("POST", "/skep/v1/login", {"token": token})[0] == 401
+
+
+def test_links_of_a_user_end_with_a_new_password(own_server):
+    full = own_server.keys["dev"]["full"]
+    add_user(own_server, "ann", "viewer")
+    link = json.loads(own_server.call("POST", "/skep/v1/login-links", {"user": "ann"}, key=full)[1])
+    own_server.call("PATCH", "/skep/v1/users/ann", {"password": "another password"}, key=full)
+    assert Browser(own_server).call("POST", "/skep/v1/login", {"token": link["token"]})[0] == 401
+    assert refusal(own_server.call, "POST", "/skep/v1/login-links", {"user": "nobody"}, key=full).status == 404
