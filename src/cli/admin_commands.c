@@ -3,75 +3,21 @@
  * stdout, so that it can be piped into a secret store; everything else about it goes to stderr.
  */
 #include <stdio.h>
-#include <unistd.h>
 
+#include "cli/action.h"
 #include "cli/admin.h"
 #include "cli/table.h"
-#include "query/suggest.h"
 
 static table_form form_of(const cli *c)
 {
     return c->plain ? TABLE_PLAIN : TABLE_ALIGNED;
 }
 
-static int print_json(cli *c, span text)
+int admin_print_json(cli *c, span text)
 {
     buf_add_span(&c->out.text, text);
     buf_add_text(&c->out.text, "\n");
     return EXIT_OK;
-}
-
-/* ---- words after the command ---- */
-
-typedef struct action {
-    const char *name;
-    uint32_t words; /* that follow it: exactly */
-    const char *takes;
-    int (*run)(cli *c, void *own, const char *word);
-} action;
-
-static const char *action_name_at(size_t index, const void *ctx)
-{
-    const action *actions = ctx;
-    return actions[index].name;
-}
-
-/* The first action is what happens when none is named. */
-static int run_action(cli *c, void *own, const action *actions)
-{
-    const char *word = c->word_count ? c->words[0] : actions[0].name;
-    for (const action *a = actions; a->name; a++) {
-        if (strcmp(a->name, word) != 0)
-            continue;
-        uint32_t given = c->word_count ? c->word_count - 1 : 0;
-        if (given != a->words)
-            return cli_fail(c, EXIT_USAGE, "skep %s %s takes %s", c->command->name, a->name,
-                            a->words ? a->takes : "nothing more");
-        return a->run(c, own, given ? c->words[1] : NULL);
-    }
-    const char *near = suggest_nearest(span_text(word), action_name_at, actions);
-    if (near)
-        return cli_fail(c, EXIT_USAGE, "skep %s cannot \"%s\"; did you mean %s?", c->command->name,
-                        word, near);
-    return cli_fail(c, EXIT_USAGE, "skep %s cannot \"%s\"; skep %s --help lists what it can",
-                    c->command->name, word, c->command->name);
-}
-
-/* Asks on the terminal; without one, or with --no-input, only --yes will do. */
-static bool is_agreed(cli *c, bool yes, const char *question)
-{
-    char answer[16];
-    if (yes || c->dry_run)
-        return true;
-    if (c->no_input || !isatty(STDIN_FILENO)) {
-        cli_fail(c, EXIT_USAGE, "%s Say so with --yes", question);
-        return false;
-    }
-    term_flush(&c->out);
-    term_print(&c->talk, "%s [y/N] ", question);
-    term_flush(&c->talk);
-    ssize_t got = read(STDIN_FILENO, answer, sizeof answer - 1);
-    return got > 0 && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
 /* ---- keys ---- */
@@ -98,7 +44,7 @@ static int keys_list(cli *c, void *own, const char *word)
     api_path_environment(&path, c);
     int code = api_get(c, &path, &text, &reply);
     if (code || c->json)
-        return code ? code : print_json(c, text);
+        return code ? code : admin_print_json(c, text);
     table *t = table_new(c->mem, 6);
     if (!t)
         return cli_fail(c, EXIT_FAILED, "no memory");
@@ -122,7 +68,7 @@ static int keys_list(cli *c, void *own, const char *word)
     return EXIT_OK;
 }
 
-static void add_member(json_writer *w, const char *key, const char *text)
+void admin_add_member(json_writer *w, const char *key, const char *text)
 {
     if (!text)
         return;
@@ -137,9 +83,9 @@ int admin_key_create(cli *c, const char *name, const char *kind, span *ret_text,
     buf_init(&body, 64 * KIB);
     json_writer w = {.out = &body};
     jw_object(&w);
-    add_member(&w, "name", name);
-    add_member(&w, "kind", kind);
-    add_member(&w, "environment", c->env);
+    admin_add_member(&w, "name", name);
+    admin_add_member(&w, "kind", kind);
+    admin_add_member(&w, "environment", c->env);
     jw_object_end(&w);
     api_path_init(&path, "/skep/v1/keys");
     int code = api_send(c, "POST", &path, buf_span(&body), ret_text, ret);
@@ -155,7 +101,7 @@ static int keys_create(cli *c, void *own, const char *word)
     int code = admin_key_create(c, o->name ? o->name : "made by skep keys create",
                                 o->kind ? o->kind : "ingest", &text, &reply);
     if (code || c->json)
-        return code ? code : print_json(c, text);
+        return code ? code : admin_print_json(c, text);
     cli_talk(c, "%.*s key %.*s of environment %.*s; its secret, shown only now:",
              SPAN_FMT(node_text(node_get(reply, "kind"))),
              SPAN_FMT(node_text(node_get(reply, "id"))),
@@ -186,15 +132,15 @@ static int keys_adopt(cli *c, void *own, const char *fingerprint)
     buf_init(&body, 64 * KIB);
     json_writer w = {.out = &body};
     jw_object(&w);
-    add_member(&w, "fingerprint", fingerprint);
-    add_member(&w, "environment", c->env);
-    add_member(&w, "name", o->name);
+    admin_add_member(&w, "fingerprint", fingerprint);
+    admin_add_member(&w, "environment", c->env);
+    admin_add_member(&w, "name", o->name);
     jw_object_end(&w);
     api_path_init(&path, "/skep/v1/keys/adopt");
     int code = api_send(c, "POST", &path, buf_span(&body), &text, &reply);
     buf_done(&body);
     if (code || c->json)
-        return code ? code : print_json(c, text);
+        return code ? code : admin_print_json(c, text);
     cli_talk(
         c, "the refused key is now ingest key %.*s of environment %.*s: its sender needs no change",
         SPAN_FMT(node_text(node_get(reply, "id"))),
@@ -210,7 +156,7 @@ static int run_keys(cli *c, void *own)
         {"revoke", 1, "the id of a key", keys_revoke},
         {"adopt", 1, "a fingerprint, which skep doctor shows", keys_adopt},
         {NULL, 0, NULL, NULL}};
-    return run_action(c, own, actions);
+    return action_run(c, own, actions);
 }
 
 const command command_keys = {
@@ -247,7 +193,7 @@ static int environments_list(cli *c, void *own, const char *word)
     api_path_init(&path, "/skep/v1/environments");
     int code = api_get(c, &path, &text, &reply);
     if (code || c->json)
-        return code ? code : print_json(c, text);
+        return code ? code : admin_print_json(c, text);
     table *t = table_new(c->mem, 5);
     if (!t)
         return cli_fail(c, EXIT_FAILED, "no memory");
@@ -279,13 +225,13 @@ static int environments_create(cli *c, void *own, const char *name)
     buf_init(&body, 64 * KIB);
     json_writer w = {.out = &body};
     jw_object(&w);
-    add_member(&w, "name", name);
+    admin_add_member(&w, "name", name);
     jw_object_end(&w);
     api_path_init(&path, "/skep/v1/environments");
     int code = api_send(c, "POST", &path, buf_span(&body), &text, &reply);
     buf_done(&body);
     if (code || c->json)
-        return code ? code : print_json(c, text);
+        return code ? code : admin_print_json(c, text);
     span slug = node_text(node_get(reply, "slug"));
     cli_talk(c, "environment %.*s is there; skep keys create --env %.*s makes a key for it",
              SPAN_FMT(slug), SPAN_FMT(slug));
@@ -298,7 +244,7 @@ static int environments_delete(cli *c, void *own, const char *slug)
     char question[200];
     snprintf(question, sizeof question,
              "Delete environment %.80s with all its events and keys? This cannot be undone.", slug);
-    if (!is_agreed(c, o->yes, question))
+    if (!action_is_agreed(c, o->yes, question))
         return EXIT_USAGE;
     api_path path;
     api_path_init(&path, "/skep/v1/environments");
@@ -315,7 +261,7 @@ static int run_environments(cli *c, void *own)
                                      {"create", 1, "a name", environments_create},
                                      {"delete", 1, "the environment's name", environments_delete},
                                      {NULL, 0, NULL, NULL}};
-    return run_action(c, own, actions);
+    return action_run(c, own, actions);
 }
 
 const command command_environments = {

@@ -26,7 +26,7 @@
 static const command *const commands[] = {
     &command_query,  &command_differences,  &command_trace,        &command_tail,   &command_map,
     &command_fields, &command_env,          &command_demo,   &command_load,  &command_doctor, &command_keys,
-    &command_status, &command_environments, &command_whoami, &command_completion,
+    &command_status, &command_environments, &command_user, &command_open, &command_whoami, &command_completion,
 };
 static const command others[] = {
     {.name = "serve", .summary = "the server"},

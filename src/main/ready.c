@@ -31,6 +31,16 @@ void ready_choose_url(const server *s, char *out, size_t size)
              is_any ? address + 7 : address);
 }
 
+bool ready_is_off_loopback(const server *s)
+{
+    for (uint32_t i = 0; i < serve_listener_count(s); i++) {
+        span address = span_text(serve_listener(s, i, NULL));
+        if (!span_starts_with(address, SPAN("127.")) && !span_starts_with(address, SPAN("[::1]")))
+            return true;
+    }
+    return false;
+}
+
 static void print_keys(json_writer *w, const char *environment_slug, const char *ingest,
                        const char *full)
 {
@@ -68,6 +78,12 @@ void ready_print_line(const ready *r, const char *url)
         print_keys(&w, "demo", r->first->demo_ingest, r->first->demo_full);
         jw_object_end(&w);
     }
+    if (r->login_token[0]) {
+        char link[256];
+        snprintf(link, sizeof link, "%s/login#token=%s", url, r->login_token);
+        jw_key_text(&w, "login");
+        jw_text(&w, link);
+    }
     jw_object_end(&w);
     buf_add_u8(&out, '\n');
     fwrite(out.at, 1, out.len, stdout);
@@ -93,6 +109,12 @@ void ready_print_welcome(const ready *r, const char *program, const char *url)
     if (r->first->is_first_start)
         fprintf(stderr, "  keys: %s/keys.json (kept for local skep commands)\n",
                 r->config->data_dir);
+    if (r->login_token[0])
+        fprintf(stderr,
+                "\nNobody has logged in yet. This link makes you the administrator; it works once, "
+                "for 15 minutes\n  %s/login#token=%s\n"
+                "(from another machine with this one's name in it; `%s open` prints a new one)\n",
+                url, r->login_token, name);
     if (r->config->demo)
         fprintf(stderr,
                 "\nA demo shop runs in environment demo. In a second terminal, three things to "

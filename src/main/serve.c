@@ -493,6 +493,21 @@ static sk_code check_settings(skep *s, err *e)
     return code == SK_OK ? serve_check(&options, e) : code;
 }
 
+/* Until someone has an account, a start that can be reached from elsewhere shows the way in. */
+static void make_login_link(skep *s, char ret_token[META_TOKEN_MAX])
+{
+    user_info who;
+    int64_t ends_ns;
+    err e = {0};
+    ret_token[0] = 0;
+    if (!ready_is_off_loopback(s->server) || meta_has_people(s->meta))
+        return;
+    if (meta_link_create(s->meta, (span){0}, ret_token, &who, &ends_ns, &e) != SK_OK) {
+        log_line(LOG_LEVEL_WARN, "no login link could be made: %s", e.text);
+        ret_token[0] = 0;
+    }
+}
+
 static void help(void)
 {
     buf out;
@@ -535,7 +550,9 @@ int main_serve(const char *program, int argc, char **argv)
     lock_init(&s.early_lock, RANK_CONFIG);
     sk_code code = signals < 0 ? err_set(&e, SK_INTERNAL, "no signalfd") : open_all(&s, &e);
     if (code == SK_OK) {
-        ready said = {&s.config, s.server, &s.first};
+        char login_token[META_TOKEN_MAX];
+        make_login_link(&s, login_token);
+        ready said = {&s.config, s.server, &s.first, login_token};
         ready_choose_url(s.server, url, sizeof url);
         serve_set_ready(s.server, true);
         ready_print_welcome(&said, program, url);

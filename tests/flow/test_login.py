@@ -1,7 +1,9 @@
 """People: logging in, what a session may, what protects it, links that log in once, proxies, and keys for browsers."""
 import http.client
 import json
+import os
 import re
+import subprocess
 import time
 
 import pytest
@@ -294,3 +296,51 @@ def test_links_of_a_user_end_with_a_new_password(own_server):
     own_server.call("PATCH", "/skep/v1/users/ann", {"password": "another password"}, key=full)
     assert Browser(own_server).call("POST", "/skep/v1/login", {"token": link["token"]})[0] == 401
     assert refusal(own_server.call, "POST", "/skep/v1/login-links", {"user": "nobody"}, key=full).status == 404
+
+
+def token_of(link):
+    return re.fullmatch(r"https?://[^/]+(?:/[a-z]+)?/login(?:\?next=[^#]+)?#token=([0-9a-f]{64})", link)[1]
+
+
+def test_skep_open_prints_a_link(server):
+    done = server.cli("open", "keys", "--print")
+    link = done.stdout.strip()
+    assert link.startswith(server.url + "/login?next=keys#token=") and "admin" in done.stderr
+    assert Browser(server).call("POST", "/skep/v1/login", {"token": token_of(link)})[1]["name"] == "admin"
+    link = server.cli("open", "--user", "viewer", "--address", "https://skep.example/obs/").stdout.strip()
+    assert link.startswith("https://skep.example/obs/login#token=")
+    assert Browser(server).call("POST", "/skep/v1/login", {"token": token_of(link)})[1]["name"] == "viewer"
+    assert server.cli("open", key=json.loads(server.call("POST", "/skep/v1/keys", {"name": "q", "kind": "query"}, key=server.keys["dev"]["full"])[1])["secret"], check=False).returncode == 4
+
+
+def test_the_first_start_off_loopback_prints_a_link():
+    with Server(listen=("0.0.0.0:0",)) as server:
+        link = server.ready["login"]
+        assert link in server.log_text() and "15 minutes" in server.log_text()
+        server.stop()
+        server.restart()  # nobody came: the way in is shown again
+        assert Browser(server).call("POST", "/skep/v1/login", {"token": token_of(link)})[0] == 200
+        server.stop()
+        server.restart()
+        assert "login" not in server.ready
+    with Server() as server:
+        assert "login" not in server.ready
+
+
+def test_skep_user(server):
+    def user(*words, password=None, **more):
+        return subprocess.run([str(server.binary), "user", *words, "--url", server.url], input=password, capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "NO_COLOR": "1", "SKEP_DATA_DIR": str(server.data_dir)}, **more)
+    assert user("add", "dora", "--role", "editor", "--password-file", "-", password=PASSWORD + "\n").returncode == 0
+    assert Browser(server).login("dora")[1]["role"] == "editor"
+    assert user("add", "erik", "--no-password").returncode == 0
+    done = user("add", "fred")
+    assert done.returncode == 2 and "--password-file" in done.stderr
+    assert user("add", "fred", "--password-file", "-", password="short\n").returncode == 2
+    assert user("password", "dora", "--password-file", "-", password="another password\n").returncode == 0
+    assert Browser(server).login("dora", "another password")[0] == 200
+    assert user("change", "dora", "--role", "viewer").returncode == 0 and user("change", "dora").returncode == 2
+    assert user("disable", "dora").returncode == 0 and Browser(server).login("dora", "another password")[0] == 401
+    listed = user().stdout
+    assert "disabled" in listed and "by link only" in listed and PASSWORD not in listed
+    assert user("enable", "dora").returncode == 0 and user("delete", "dora", "--yes").returncode == 0 and user("disable", "dora").returncode == 1

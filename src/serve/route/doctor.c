@@ -36,7 +36,7 @@ static const advice advices[] = {
     {"csrf", "A page of another origin tried to act in the name of someone who is logged in, or a "
              "proxy changes the Host header (--trusted-proxy)."},
     {"forbidden_role", "The role of this user is not enough: an administrator changes it under "
-                       "People, or with `skep user role NAME ROLE`."},
+                       "People, or with `skep user change NAME --role ROLE`."},
     {"wrong_path", "Set OTEL_EXPORTER_OTLP_ENDPOINT to the bare address; SDKs append /v1/traces "
                    "themselves. A per-signal endpoint is used exactly as it is."},
     {"wrong_content_type",
