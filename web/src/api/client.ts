@@ -16,7 +16,7 @@ const ADVICE: Record<string, string> = {
   too_large: "Ask for less: a shorter time, fewer groups, or a filter.",
   timeout: "Ask for a shorter time or add a filter; the server's limit is --query-timeout.",
   unavailable: "The server is busy; try again in a moment.",
-  no_key: "Log in, or open the page on the machine itself.",
+  unauthenticated: "Log in, or open the link that `skep open` prints on the server's machine.",
 };
 export function adviceFor(error: ApiError): string | null {
   return ADVICE[error.code] ?? (error.status === 504 ? ADVICE.timeout! : error.status === 503 ? ADVICE.unavailable! : null);

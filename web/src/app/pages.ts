@@ -21,6 +21,8 @@ export const PAGES: readonly Page[] = [
   { path: "logs", title: "Logs", about: "Read, follow and count lines", icon: "logs", key: "l", load: () => import("../pages/logs") },
   { path: "doctor", title: "Doctor", about: "Why is my data not arriving", icon: "doctor", key: "d", load: () => import("../pages/doctor") },
   { path: "keys", title: "Keys", about: "Who may send and who may read", icon: "key", key: "k", load: () => import("../pages/keys") },
+  { path: "people", title: "People", about: "Who may log in", icon: "person", key: "p", load: () => import("../pages/people") },
+  { path: "login", title: "Log in", about: "Say who you are", load: () => import("../pages/login") },
   { path: "usage", title: "Usage", about: "Where the bytes go", icon: "usage", key: "u", load: () => import("../pages/usage") },
   { path: "settings", title: "Settings", about: "How skep looks, keeps and forgets", icon: "settings", load: () => import("../pages/settings") },
 ];

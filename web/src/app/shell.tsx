@@ -5,10 +5,12 @@ import { needsLogin } from "../api/client";
 import { Icon } from "../kit/icons";
 import { Empty } from "../kit/states";
 import { copy, Toasts } from "../kit/toast";
+import { AccountMenu } from "./account_menu";
 import { chooseEnvironment, environment, environments, loadEnvironments } from "./environment";
 import { go, href, page, place } from "./location";
 import { pageAt, PAGES } from "./pages";
 import { Palette, ShortcutSheet } from "./palette";
+import { loadMe, me } from "./session";
 import { useShortcuts } from "./shortcuts";
 import { isRelative, refresh, resolveRange, tick } from "./time";
 import { TimePicker } from "./time_picker";
@@ -73,12 +75,13 @@ function Top({ onSearch }: { onSearch: () => void }) {
       <span class="grow" />
       <button class="button search" onClick={onSearch}><span class="row"><Icon name="search" /> Search</span><kbd>{/Mac/.test(navigator.platform) ? "⌘K" : "Ctrl+K"}</kbd></button>
       <button class="button quiet" onClick={() => copy(shareAddress(), "Link")} title="Copy a link with this time (y)"><Icon name="link" label="Copy link" /></button>
+      <AccountMenu />
     </header>
   );
 }
 
-function PageHere() {
-  const at = pageAt(page.value);
+function PageHere({ path }: { path: string }) {
+  const at = pageAt(path);
   const [loaded, setLoaded] = useState<{ path: string; view: ComponentType } | null>(null);
   const [failed, setFailed] = useState(false);
   useEffect(() => {
@@ -93,7 +96,10 @@ function PageHere() {
 
 export function Shell() {
   const [isSearching, setSearching] = useState(false), [hasSheet, setSheet] = useState(false);
-  useEffect(() => { loadEnvironments().catch(() => undefined); }, [tick.value, needsLogin.value]);
+  const isAtLogin = page.value === "login";
+  useEffect(() => { if (!isAtLogin) loadEnvironments().catch(() => undefined); }, [tick.value, needsLogin.value, isAtLogin]);
+  useEffect(() => { if (!isAtLogin) loadMe(); }, [needsLogin.value, isAtLogin]);
+  useEffect(() => { needsLogin.value = false; }, [page.value]); // another page may be open to who is there
   useShortcuts([
     ...PAGES.filter(p => p.key).map(p => ({ keys: `g ${p.key}`, about: `Go to ${p.title}`, run: () => go(href(p.path)) })),
     { keys: "Mod+k", about: "Search pages, services, traces, commands", run: () => setSearching(true), isGlobal: true },
@@ -101,12 +107,14 @@ export function Shell() {
     { keys: "y", about: "Copy a link with this time", run: () => copy(shareAddress(), "Link") },
     { keys: "r", about: "Ask again", run: refresh },
   ]);
+  const path = needsLogin.value ? "login" : page.value;
+  if (isAtLogin || (needsLogin.value && me.value === null)) return <main class="login-bare" id="main"><PageHere path="login" /><Toasts /></main>;
   return (
     <div class="shell">
       <a class="skip" href="#main" data-native onClick={e => { e.preventDefault(); document.getElementById("main")!.focus(); }}>Skip to the page</a>
       <Top onSearch={() => setSearching(true)} />
       <Rail />
-      <main class="main" id="main" tabIndex={-1} key={place.value.page + (environment.value ?? "")}><PageHere /></main>
+      <main class="main" id="main" tabIndex={-1} key={place.value.page + (environment.value ?? "")}><PageHere path={path} /></main>
       {isSearching && <Palette onClose={() => setSearching(false)} />}
       {hasSheet && <ShortcutSheet onClose={() => setSheet(false)} />}
       <Toasts />
