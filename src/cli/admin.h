@@ -8,7 +8,9 @@
 #include "wire/json.h"
 
 /* Makes a key of the asked environment; the reply holds its secret, which no one can show again. */
-int admin_key_create(cli *c, const char *name, const char *kind, span *ret_text, const node **ret);
+/* `origins`: a comma list for browser keys, else NULL. */
+int admin_key_create(cli *c, const char *name, const char *kind, const char *origins,
+                     span *ret_text, const node **ret);
 
 int admin_print_json(cli *c, span text);
 /* "key": "text"; nothing when text is NULL. */

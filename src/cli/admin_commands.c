@@ -23,14 +23,16 @@ int admin_print_json(cli *c, span text)
 /* ---- keys ---- */
 
 typedef struct keys_own {
-    const char *name, *kind;
+    const char *name, *kind, *origin;
     bool all;
 } keys_own;
 
 static const cli_option keys_options[] = {
     {"name", 0, OPTION_TEXT, offsetof(keys_own, name), "NAME", "what the key is for"},
-    {"kind", 0, OPTION_TEXT, offsetof(keys_own, kind), "ingest|query|configuration",
-     "ingest (writes only) is the default; query asks only"},
+    {"kind", 0, OPTION_TEXT, offsetof(keys_own, kind), "ingest|browser|query|configuration",
+     "ingest (writes only) is the default; browser writes for pages of --origin; query asks only"},
+    {"origin", 0, OPTION_TEXT, offsetof(keys_own, origin), "ORIGIN[,ORIGIN]",
+     "of a browser key: https://shop.example, https://*.shop.example"},
     {"all", 0, OPTION_FLAG, offsetof(keys_own, all), NULL, "list revoked ones too"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL}};
 
@@ -76,7 +78,8 @@ void admin_add_member(json_writer *w, const char *key, const char *text)
     jw_text(w, text);
 }
 
-int admin_key_create(cli *c, const char *name, const char *kind, span *ret_text, const node **ret)
+int admin_key_create(cli *c, const char *name, const char *kind, const char *origins,
+                     span *ret_text, const node **ret)
 {
     api_path path;
     buf body;
@@ -86,6 +89,13 @@ int admin_key_create(cli *c, const char *name, const char *kind, span *ret_text,
     admin_add_member(&w, "name", name);
     admin_add_member(&w, "kind", kind);
     admin_add_member(&w, "environment", c->env);
+    if (origins) {
+        jw_key_text(&w, "origins");
+        jw_array(&w);
+        for (span rest = span_text(origins); rest.at;)
+            jw_string(&w, span_trim(span_cut(&rest, ',')));
+        jw_array_end(&w);
+    }
     jw_object_end(&w);
     api_path_init(&path, "/skep/v1/keys");
     int code = api_send(c, "POST", &path, buf_span(&body), ret_text, ret);
@@ -99,7 +109,7 @@ static int keys_create(cli *c, void *own, const char *word)
     span text;
     const node *reply;
     int code = admin_key_create(c, o->name ? o->name : "made by skep keys create",
-                                o->kind ? o->kind : "ingest", &text, &reply);
+                                o->kind ? o->kind : "ingest", o->origin, &text, &reply);
     if (code || c->json)
         return code ? code : admin_print_json(c, text);
     cli_talk(c, "%.*s key %.*s of environment %.*s; its secret, shown only now:",
@@ -166,6 +176,7 @@ const command command_keys = {
     .examples = "  skep keys\n"
                 "  skep keys create --name ci --env dev\n"
                 "  skep keys create --kind configuration --name laptop\n"
+                "  skep keys create --kind browser --origin https://shop.example --name shop\n"
                 "  skep keys revoke hcxik_01abc…\n"
                 "  skep keys adopt 3f9ac2 --env dev        (the fingerprint is in skep doctor)\n",
     .word = "list|create|revoke|adopt",

@@ -244,7 +244,7 @@ static int run(cli *c, void *own)
     span name = arena_print(c->mem, "%.*s, skep env %s %s", SPAN_FMT(service), l->name, day);
     if (!name.at || !where.at)
         return cli_fail(c, EXIT_FAILED, "no memory");
-    int code = admin_key_create(c, (const char *)name.at, "ingest", &text, &made);
+    int code = admin_key_create(c, (const char *)name.at, "ingest", NULL, &text, &made);
     if (code)
         return code;
     span key = node_text(node_get(made, "secret"));

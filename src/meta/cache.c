@@ -73,6 +73,7 @@ static bool read_key(sqlite3_stmt *s, const meta_cache *c, key_entry *ret)
     meta__column_text(s, 0, ret->info.id, sizeof ret->info.id);
     memcpy(ret->hash, sqlite3_column_blob(s, 1), META_KEY_HASH_BYTES);
     meta__column_text(s, 2, ret->info.name, sizeof ret->info.name);
+    meta__column_text(s, 9, ret->info.origins, sizeof ret->info.origins);
     const environment *env = meta__cached_environment(c, ret->info.environment);
     if (env)
         memcpy(ret->info.environment_slug, env->slug, sizeof env->slug);
@@ -85,7 +86,7 @@ static sk_code read_keys(meta *m, meta_cache *c, err *e)
     sk_code code =
         meta__prepare(m,
                       "SELECT id, hash, name, kind, permissions, environment, created_ns,"
-                      " last_used_ns, revoked_ns FROM keys ORDER BY hash",
+                      " last_used_ns, revoked_ns, origins FROM keys ORDER BY hash",
                       &s, e);
     if (code != SK_OK)
         return code;

@@ -125,7 +125,7 @@ static sk_code insert_row(meta *m, const key_info *k, span name,
     sqlite3_stmt *s;
     sk_code code = meta__prepare(m,
                                  "INSERT INTO keys (id, hash, name, kind, permissions, environment,"
-                                 " created_ns) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                                 " created_ns, origins) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                                  &s, e);
     if (code != SK_OK)
         return code;
@@ -136,6 +136,7 @@ static sk_code insert_row(meta *m, const key_info *k, span name,
     sqlite3_bind_int64(s, 5, k->permissions);
     sqlite3_bind_int64(s, 6, k->environment);
     sqlite3_bind_int64(s, 7, clock_wall_ns());
+    meta__bind_text(s, 8, k->origins);
     code = meta__finish(m, s, e);
     if (code == SK_CONFLICT && (sqlite3_extended_errcode(m->db) == SQLITE_CONSTRAINT_FOREIGNKEY))
         return err_set(e, SK_NOT_FOUND, "there is no environment %u", k->environment);
@@ -149,10 +150,11 @@ static void mint(key_kind kind, span preset, char ret_id[40], char ret_secret[ME
 {
     char tail[INGEST_SECRET_CHARACTERS + 1], body[ID_CHARACTERS + 1];
     random_lower(body, ID_CHARACTERS);
-    snprintf(ret_id, 40, "%s%s", kind == KEY_INGEST ? INGEST_PREFIX : CONFIGURATION_PREFIX, body);
+    snprintf(ret_id, 40, "%s%s", kind != KEY_CONFIGURATION ? INGEST_PREFIX : CONFIGURATION_PREFIX,
+             body);
     if (preset.at) {
         snprintf(ret_secret, META_SECRET_MAX, "%.*s", SPAN_FMT(preset));
-    } else if (kind == KEY_INGEST) {
+    } else if (kind != KEY_CONFIGURATION) {
         random_lower(tail, INGEST_SECRET_CHARACTERS);
         snprintf(ret_secret, META_SECRET_MAX, "%s%s", ret_id, tail);
     } else {
@@ -163,8 +165,8 @@ static void mint(key_kind kind, span preset, char ret_id[40], char ret_secret[ME
 }
 
 sk_code meta__key_insert(meta *m, uint32_t environment_id, key_kind kind, span name,
-                         uint32_t permissions, span preset_secret, char ret_id[40],
-                         char ret_secret[META_SECRET_MAX], err *e)
+                         uint32_t permissions, const char *origins, span preset_secret,
+                         char ret_id[40], char ret_secret[META_SECRET_MAX], err *e)
 {
     uint8_t hash[META_KEY_HASH_BYTES];
     key_info k = {.kind = kind, .permissions = permissions, .environment = environment_id};
@@ -172,6 +174,7 @@ sk_code meta__key_insert(meta *m, uint32_t environment_id, key_kind kind, span n
         (preset_secret.len < PRESET_CHARACTERS_MIN || preset_secret.len >= META_SECRET_MAX))
         return err_set(e, SK_BAD_INPUT, "a preset key has %d to %u characters, this one has %zu",
                        PRESET_CHARACTERS_MIN, META_SECRET_MAX - 1, preset_secret.len);
+    snprintf(k.origins, sizeof k.origins, "%s", origins);
     mint(kind, preset_secret, k.id, ret_secret);
     meta_key_hash(m, span_text(ret_secret), hash);
     memcpy(ret_id, k.id, sizeof k.id);
@@ -199,18 +202,17 @@ static bool find_by_id(meta *m, const char *id, key_info *ret)
     return is_found;
 }
 
-sk_code meta_key_create(meta *m, uint32_t environment_id, key_kind kind, span name,
-                        uint32_t permissions, key_info *ret, char ret_secret[META_SECRET_MAX],
-                        err *e)
+static sk_code create(meta *m, uint32_t environment_id, key_kind kind, span name,
+                      uint32_t permissions, const char *origins, key_info *ret,
+                      char ret_secret[META_SECRET_MAX], err *e)
 {
     char id[40], secret[META_SECRET_MAX];
     sk_code code = check_name(&name, e);
     if (code != SK_OK)
         return code;
-    if (kind == KEY_INGEST && (permissions & ~(uint32_t)(MAY_SEND | MAY_CREATE_DATASETS)))
-        return err_set(e, SK_BAD_INPUT, "an ingest key only sends: it is in browsers and images");
     lock_take(&m->lock);
-    code = meta__key_insert(m, environment_id, kind, name, permissions, (span){0}, id, secret, e);
+    code = meta__key_insert(m, environment_id, kind, name, permissions, origins, (span){0}, id,
+                            secret, e);
     if (code == SK_OK)
         code = meta__reload(m, e);
     lock_drop(&m->lock);
@@ -220,6 +222,27 @@ sk_code meta_key_create(meta *m, uint32_t environment_id, key_kind kind, span na
         memcpy(ret_secret, secret, sizeof secret);
     sodium_memzero(secret, sizeof secret);
     return code;
+}
+
+sk_code meta_key_create(meta *m, uint32_t environment_id, key_kind kind, span name,
+                        uint32_t permissions, key_info *ret, char ret_secret[META_SECRET_MAX],
+                        err *e)
+{
+    if (kind == KEY_INGEST && (permissions & ~(uint32_t)(MAY_SEND | MAY_CREATE_DATASETS)))
+        return err_set(e, SK_BAD_INPUT, "an ingest key only sends: it is in programs and images");
+    return create(m, environment_id, kind, name, permissions, "", ret, ret_secret, e);
+}
+
+sk_code meta_browser_key_create(meta *m, uint32_t environment_id, span name, const span *origins,
+                                uint32_t origin_count, key_info *ret,
+                                char ret_secret[META_SECRET_MAX], err *e)
+{
+    char joined[META_ORIGINS_MAX];
+    sk_code code = meta__origins_join(origins, origin_count, joined, e);
+    if (code != SK_OK)
+        return code;
+    return create(m, environment_id, KEY_BROWSER, name, MAY_SEND | MAY_CREATE_DATASETS, joined, ret,
+                  ret_secret, e);
 }
 
 sk_code meta_key_adopt(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], uint32_t environment_id,

@@ -73,10 +73,10 @@ static sk_code make_first(meta *m, const char *name, const char *preset, char *r
     sk_code code = meta__environment_insert(m, span_text(name), &environment_id, e);
     if (code == SK_OK)
         code = meta__key_insert(m, environment_id, KEY_INGEST, SPAN("first ingest key"),
-                                MAY_SEND | MAY_CREATE_DATASETS, preset_key, id, ret_ingest, e);
+                                MAY_SEND | MAY_CREATE_DATASETS, "", preset_key, id, ret_ingest, e);
     if (code == SK_OK)
         code = meta__key_insert(m, environment_id, KEY_CONFIGURATION, SPAN("first full key"),
-                                MAY_ALL, (span){0}, id, ret_full, e);
+                                MAY_ALL, "", (span){0}, id, ret_full, e);
     return code;
 }
 
@@ -149,7 +149,7 @@ static sk_code add_preset(meta *m, span preset, err *e)
     if (meta__key_is_known(m, preset) || !meta_environment(m, SPAN("dev"), &dev))
         return SK_OK;
     sk_code code = meta__key_insert(m, dev.id, KEY_INGEST, SPAN("preset ingest key"),
-                                    MAY_SEND | MAY_CREATE_DATASETS, preset, id, secret, e);
+                                    MAY_SEND | MAY_CREATE_DATASETS, "", preset, id, secret, e);
     sodium_memzero(secret, sizeof secret);
     return code == SK_OK ? meta__reload(m, e) : code;
 }

@@ -32,7 +32,11 @@ typedef enum permission {
         1 << 5, /* what is kept for all to see; keys that may configure have it, see auth.c */
 } permission;
 
-typedef enum key_kind { KEY_INGEST, KEY_CONFIGURATION } key_kind;
+typedef enum key_kind { KEY_INGEST, KEY_CONFIGURATION, KEY_BROWSER } key_kind;
+
+#define META_ORIGIN_MAX    128u
+#define META_ORIGINS_MAX   512u /* of one key together, with NUL */
+#define META_ORIGINS_COUNT 10u
 
 typedef struct environment {
     uint32_t id; /* ≥ 1, never reused */
@@ -51,6 +55,7 @@ typedef struct key_info {
     char environment_slug[META_SLUG_MAX];
     int64_t created_ns, last_used_ns; /* 0 = never */
     bool is_revoked;
+    char origins[META_ORIGINS_MAX]; /* of a browser key, separated by spaces */
 } key_info;
 
 typedef struct meta_options {
@@ -89,6 +94,11 @@ sk_code meta_key_check(meta *m, span secret, key_info *ret, err *e) must_use;
 sk_code meta_key_create(meta *m, uint32_t environment, key_kind kind, span name,
                         uint32_t permissions, key_info *ret, char ret_secret[META_SECRET_MAX],
                         err *e) must_use;
+/* It writes only, and only for pages of these origins. */
+sk_code meta_browser_key_create(meta *m, uint32_t environment, span name, const span *origins,
+                                uint32_t origin_count, key_info *ret,
+                                char ret_secret[META_SECRET_MAX], err *e) must_use;
+bool meta_origin_is_allowed(const key_info *k, span origin);
 /* A refused key becomes an ingest key of `environment`, known only by its hash. */
 sk_code meta_key_adopt(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], uint32_t environment,
                        span name, key_info *ret, err *e) must_use;

@@ -63,6 +63,10 @@ void meta__bind_text(sqlite3_stmt *s, int at, const char *text);
 /* Copies a text column, cut to fit. */
 void meta__column_text(sqlite3_stmt *s, int at, char *out, size_t size);
 
+/* ---- origins.c ---- */
+sk_code meta__origins_join(const span *origins, uint32_t count, char out[META_ORIGINS_MAX],
+                           err *e) must_use;
+
 /* ---- cache.c ---- */
 /* Writes back when keys were last used, then reads all anew. With `lock` held. */
 sk_code meta__reload(meta *m, err *e) must_use;
@@ -102,8 +106,8 @@ void meta__forgive(meta *m, span name, span address);
 /* ---- keys.c, environments.c: with `lock` held, without reloading ---- */
 sk_code meta__environment_insert(meta *m, span name, uint32_t *ret_id, err *e) must_use;
 sk_code meta__key_insert(meta *m, uint32_t environment_id, key_kind kind, span name,
-                         uint32_t permissions, span preset_secret, char ret_id[40],
-                         char ret_secret[META_SECRET_MAX], err *e) must_use;
+                         uint32_t permissions, const char *origins, span preset_secret,
+                         char ret_id[40], char ret_secret[META_SECRET_MAX], err *e) must_use;
 bool meta__key_is_known(meta *m, span secret); /* also revoked ones */
 
 #endif

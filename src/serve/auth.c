@@ -190,6 +190,26 @@ static sk_code authorize_local(const services *s, exchange *x, uint32_t wanted, 
     return SK_OK;
 }
 
+/* A browser key is for pages of its origins, as the browser names them. */
+static sk_code check_page(const key_info *k, const exchange *x, const char **ret_reason, err *e)
+{
+    span origin = exchange_header(x, "origin");
+    *ret_reason = "missing_origin";
+    if (!origin.at)
+        return err_set(e, SK_FORBIDDEN,
+                       "\"%s\" is a browser key, and no Origin header came: programs use an ingest "
+                       "key, which `skep env` prints",
+                       k->name);
+    *ret_reason = "wrong_origin";
+    if (meta_origin_is_allowed(k, origin))
+        return SK_OK;
+    return err_set(
+        e, SK_FORBIDDEN,
+        "browser key \"%s\" is for pages of %.100s, not of %.*s: `skep keys create --kind "
+        "browser --origin %.*s` makes one",
+        k->name, k->origins, SPAN_FMT(span_first(origin, 60)), SPAN_FMT(span_first(origin, 60)));
+}
+
 /* Someone who is logged in reaches every environment; the role says what for. */
 static sk_code authorize_session(const services *s, exchange *x, const session_info *who,
                                  span token, uint32_t wanted, caller *ret, err *e)
@@ -229,9 +249,12 @@ sk_code auth_authorize(const services *s, exchange *x, uint32_t wanted, caller *
     }
     span key = auth_key(x);
     key_info info;
+    const char *reason;
     sk_code code = meta_key_check(s->meta, key, &info, e);
     if (code != SK_OK)
         return refuse(s, x, auth_key_reason(key, e), 0, e);
+    if (info.kind == KEY_BROWSER && check_page(&info, x, &reason, e) != SK_OK)
+        return refuse(s, x, reason, info.environment, e);
     if (info.permissions & MAY_CONFIGURE)
         info.permissions |= MAY_SAVE;
     if (wanted & ~info.permissions) {

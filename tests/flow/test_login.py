@@ -344,3 +344,116 @@ def test_skep_user(server):
     listed = user().stdout
     assert "disabled" in listed and "by link only" in listed and PASSWORD not in listed
     assert user("enable", "dora").returncode == 0 and user("delete", "dora", "--yes").returncode == 0 and user("disable", "dora").returncode == 1
+
+
+# ---- keys for browsers ----
+
+def send(server, key, path="/v1/traces", **headers):
+    c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    c.request("POST", path, b"{}", {"content-type": "application/json", "x-honeycomb-team": key, **headers})
+    reply = c.getresponse()
+    return reply.status, reply.read().decode(), reply.headers
+
+
+def test_a_browser_key_writes_from_its_origins_only(server):
+    full = server.keys["dev"]["full"]
+    made = json.loads(server.call("POST", "/skep/v1/keys", {"name": "shop", "kind": "browser", "origins": ["https://Shop.example/", "https://*.shop.example", "http://localhost:3000"]}, key=full)[1])
+    assert made["kind"] == "browser" and made["origins"] == ["https://shop.example", "https://*.shop.example", "http://localhost:3000"]
+    key = made["secret"]
+    for origin in ("https://shop.example", "https://shop.example:443", "https://eu.shop.example", "http://localhost:3000"):
+        assert send(server, key, origin=origin)[0] == 200, origin
+    for origin in ("http://shop.example", "https://shop.example:8443", "https://evil-shop.example", "https://shop.example.evil.example", "https://evil.example", "null", "http://localhost:3001",
+                   "https://.shop.example", "https://*.shop.example"):
+        status, said, headers = send(server, key, origin=origin)
+        assert status == 403 and "shop" in said, origin
+        if origin == "https://evil.example":
+            assert "--kind browser --origin https://evil.example" in said and headers["access-control-allow-origin"] == origin  # the page can read why
+    status, said, _ = send(server, key)
+    assert status == 403 and "skep env" in said
+    for method, path in (("POST", "/skep/v1/query"), ("GET", "/skep/v1/status"), ("GET", "/skep/v1/keys"), ("GET", "/metrics")):
+        assert refusal(server.call, method, path, {"text": "COUNT"} if method == "POST" else None, {"origin": "https://shop.example"}, key=key).status == 403
+    reasons = doctor_reasons(server)
+    assert reasons["wrong_origin"]["count"] >= 1 and "missing_origin" in reasons and "--origin" in reasons["wrong_origin"]["advice"]
+    assert re.search(r'skep_refused_total\{reason="wrong_origin"\} 9', server.call("GET", "/metrics", key=full)[1].decode())
+    listed = json.loads(server.call("GET", "/skep/v1/keys", key=full)[1])["keys"]
+    assert next(k for k in listed if k["name"] == "shop")["origins"] == made["origins"] and all("origins" not in k for k in listed if k["kind"] != "browser")
+    server.call("DELETE", f"/skep/v1/keys/{made['id']}", key=full)
+    assert send(server, key, origin="https://shop.example")[0] == 401
+
+
+def test_wrong_origins_are_named(server):
+    full = server.keys["dev"]["full"]
+    for origins, words in (([], '"origins"'), (["https://a.example", "shop.example"], '"origins"[1]'), (["https://a.example/path"], '"origins"[0]'), (["https://*"], '"origins"[0]'),
+                           (["https://a.*.example"], '"origins"[0]'), (["https://a b"], '"origins"[0]'), (["ftp://a"], '"origins"[0]'), ("https://a", '"origins"'), ([1], '"origins"'),
+                           (["https://a.example"] * 11, '"origins"'), (["https://" + "a" * 100 + f"{i}.example" for i in range(9)], '"origins"')):
+        reply = refusal(server.call, "POST", "/skep/v1/keys", {"name": "x", "kind": "browser", "origins": origins}, key=full)
+        assert reply.status == 400 and words in reply.json()["error"], (origins, reply.json())
+    assert "browser" in refusal(server.call, "POST", "/skep/v1/keys", {"name": "x", "kind": "ingest", "origins": ["https://a"]}, key=full).json()["error"]
+    made = server.cli("keys", "create", "--kind", "browser", "--origin", "https://a.example,https://b.example", "--json")
+    assert json.loads(made.stdout)["origins"] == ["https://a.example", "https://b.example"]
+
+
+# ---- behind a proxy ----
+
+def from_address(server, source, method, path, body=None, **headers):
+    c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30, source_address=(source, 0))
+    sent = {k.replace("_", "-"): v for k, v in headers.items()}
+    c.request(method, path, json.dumps(body) if body is not None else None, {**({"content-type": "application/json"} if body is not None else {}), **sent})
+    reply = c.getresponse()
+    return reply.status, json.loads(reply.read() or b"{}"), reply.msg.get_all("set-cookie") or []
+
+
+FORWARDED = {"host": "10.0.0.1:8080", "x_forwarded_proto": "https", "x_forwarded_host": "skep.example", "x_forwarded_prefix": "/obs", "x_forwarded_for": "203.0.113.7, 198.51.100.2, 127.0.0.9"}
+
+
+def test_forwarding_headers_count_from_a_trusted_proxy(server):
+    body = {"name": "viewer", "password": PASSWORD}
+    status, _, cookies = from_address(server, "127.0.0.9", "POST", "/skep/v1/login", body, origin="https://skep.example", **FORWARDED)
+    assert status == 200 and all("; Path=/obs/;" in c and c.endswith("; Secure") for c in cookies), cookies
+    token, csrf = (re.match(rf"{name}=([0-9a-f]+)", next(c for c in cookies if c.startswith(name)))[1] for name in ("skep_session", "skep_csrf"))
+    with_cookie = {"cookie": f"skep_session={token}", **FORWARDED}
+    sessions = from_address(server, "127.0.0.9", "GET", "/skep/v1/sessions", **with_cookie)[1]["sessions"]
+    assert next(s for s in sessions if s["current"])["address"] == "198.51.100.2"  # what stands before was written by the sender
+    ask = {"text": "COUNT"}
+    assert from_address(server, "127.0.0.9", "POST", "/skep/v1/query", ask, origin="https://skep.example", x_skep_csrf=csrf, **with_cookie)[0] == 200
+    assert from_address(server, "127.0.0.9", "POST", "/skep/v1/query", ask, origin="https://10.0.0.1:8080", x_skep_csrf=csrf, **with_cookie)[0] == 403
+    for prefix in ("//evil", "obs", "/a b", "/a;Domain=evil.example"):
+        cookies = from_address(server, "127.0.0.9", "POST", "/skep/v1/login", body, **{**FORWARDED, "x_forwarded_prefix": prefix})[2]
+        assert all("; Path=/;" in c for c in cookies), (prefix, cookies)
+
+
+def test_forwarding_headers_of_others_are_words(server):
+    body = {"name": "viewer", "password": PASSWORD}
+    status, said, cookies = from_address(server, "127.0.0.1", "POST", "/skep/v1/login", body, origin="https://skep.example", **FORWARDED)
+    assert status == 403 and "--trusted-proxy" in said["error"] and not cookies
+    status, _, cookies = from_address(server, "127.0.0.1", "POST", "/skep/v1/login", body, **FORWARDED)
+    assert status == 200 and all("; Path=/;" in c and "Secure" not in c for c in cookies)
+
+
+def test_a_proxy_on_this_machine_ends_local_trust():
+    """Also a trusted one: what it forwards comes from elsewhere."""
+    with Server("--trusted-proxy", "loopback") as server:
+        assert from_address(server, "127.0.0.1", "GET", "/skep/v1/me", host="localhost")[0] == 200
+        for name, text in (("x_forwarded_for", "203.0.113.7"), ("x_forwarded_proto", "https"), ("x_forwarded_prefix", "/x"), ("forwarded", "for=1.2.3.4"), ("via", "1.1 x")):
+            status, said, _ = from_address(server, "127.0.0.1", "GET", "/skep/v1/me", host="localhost", **{name: text})
+            assert status == 401, name
+            status, said, _ = from_address(server, "127.0.0.1", "GET", "/skep/v1/me", host="localhost", sec_fetch_site="same-origin", **{name: text})
+            assert status == 401 and "log in" in said["error"], said
+
+
+def test_addresses_behind_a_proxy_are_throttled_apart():
+    with Server("--trusted-proxy", "127.0.0.0/8") as server:
+        def attempt(i, address):
+            while True:
+                status = from_address(server, "127.0.0.1", "POST", "/skep/v1/login", {"name": f"n{i}", "password": "some password"}, x_forwarded_for=address)[0]
+                if status != 503:
+                    return status
+        assert [attempt(i, "203.0.113.7") for i in range(21)][-1] == 429
+        assert attempt(30, "203.0.113.8") == 401
+        assert [attempt(100 + i, f"2001:db8::{i:x}") for i in range(21)][-1] == 429  # one network
+
+
+@pytest.mark.parametrize("text", ["nonsense", "10.0.0.0/33", "::/129", "10.0.0.1/", "1.2.3.4/x"])
+def test_a_wrong_trusted_proxy_is_refused(text):
+    with pytest.raises(RuntimeError, match="--trusted-proxy"):
+        Server("--trusted-proxy", text)

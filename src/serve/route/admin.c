@@ -74,7 +74,7 @@ void route_whoami(exchange *take_x)
     jw_key_text(&w, "name");
     jw_text(&w, info.name);
     jw_key_text(&w, "type");
-    jw_text(&w, info.kind == KEY_INGEST ? "ingest" : "configuration");
+    jw_text(&w, info.kind == KEY_CONFIGURATION ? "configuration" : "ingest");
     jw_key_text(&w, "api_key_access");
     print_access(&w, info.permissions);
     print_named(&w, "environment", env.name, env.slug);
@@ -85,6 +85,15 @@ void route_whoami(exchange *take_x)
 
 /* ---- keys ---- */
 
+static void print_origins(json_writer *w, const key_info *k)
+{
+    jw_key_text(w, "origins");
+    jw_array(w);
+    for (span rest = span_text(k->origins); rest.len;)
+        jw_string(w, span_cut(&rest, ' '));
+    jw_array_end(w);
+}
+
 static void print_key(json_writer *w, const key_info *k, const char *secret)
 {
     jw_object(w);
@@ -94,10 +103,13 @@ static void print_key(json_writer *w, const key_info *k, const char *secret)
     jw_text(w, k->name);
     jw_key_text(w, "kind");
     jw_text(w, k->kind == KEY_INGEST         ? "ingest"
+               : k->kind == KEY_BROWSER      ? "browser"
                : k->permissions == MAY_QUERY ? "query"
                                              : "configuration");
     jw_key_text(w, "environment");
     jw_text(w, k->environment_slug);
+    if (k->kind == KEY_BROWSER)
+        print_origins(w, k);
     jw_key_text(w, "permissions");
     print_access(w, k->permissions);
     jw_key_text(w, "created");
@@ -149,20 +161,41 @@ void route_keys_list(exchange *take_x)
 
 typedef struct admin_body {
     span name, environment, kind, fingerprint, slug;
+    span origins[META_ORIGINS_COUNT];
+    uint32_t origin_count;
+    bool has_origins;
 } admin_body;
+
+static sk_code read_origins(admin_body *b, json *j, err *e)
+{
+    b->has_origins = true;
+    if (j->kind != JSON_ARRAY)
+        return err_set(e, SK_BAD_INPUT, "\"origins\" must be a list of strings");
+    while (json_next(j) == JSON_STRING) {
+        if (b->origin_count == META_ORIGINS_COUNT)
+            return err_set(e, SK_BAD_INPUT, "\"origins\" names at most %u", META_ORIGINS_COUNT);
+        b->origins[b->origin_count++] = j->text;
+    }
+    return j->kind == JSON_ARRAY_END
+               ? SK_OK
+               : err_set(e, SK_BAD_INPUT, "\"origins\" must be a list of strings");
+}
 
 static sk_code read_admin_member(void *ctx, span key, json *j, err *e)
 {
     admin_body *b = ctx;
+    if (span_is(key, "origins"))
+        return read_origins(b, j, e);
     span *field = span_is(key, "name")          ? &b->name
                   : span_is(key, "environment") ? &b->environment
                   : span_is(key, "kind")        ? &b->kind
                   : span_is(key, "fingerprint") ? &b->fingerprint
                                                 : NULL;
     if (!field)
-        return err_set(e, SK_BAD_INPUT,
-                       "unknown key \"%.*s\": known are name, environment, kind, fingerprint, slug",
-                       SPAN_FMT(key));
+        return err_set(
+            e, SK_BAD_INPUT,
+            "unknown key \"%.*s\": known are name, environment, kind, origins, fingerprint",
+            SPAN_FMT(key));
     if (j->kind != JSON_STRING)
         return err_set(e, SK_BAD_INPUT, "\"%.*s\" must be a string", SPAN_FMT(key));
     *field = j->text;
@@ -192,6 +225,7 @@ typedef struct kind_row {
 
 static const kind_row kinds[] = {
     {"ingest", KEY_INGEST, MAY_SEND | MAY_CREATE_DATASETS},
+    {"browser", KEY_BROWSER, MAY_SEND | MAY_CREATE_DATASETS},
     {"query", KEY_CONFIGURATION, MAY_QUERY},
     {"configuration", KEY_CONFIGURATION,
      MAY_SEND | MAY_CREATE_DATASETS | MAY_QUERY | MAY_CONFIGURE},
@@ -216,11 +250,16 @@ void route_keys_create(exchange *take_x)
     const kind_row *kind = find_kind(b.kind);
     if (code == SK_OK && !kind)
         code = err_set(&e, SK_BAD_INPUT,
-                       "\"kind\" is \"ingest\" (writes only), \"query\" (asks only) or "
-                       "\"configuration\"");
+                       "\"kind\" is \"ingest\" (writes only), \"browser\" (writes only, for "
+                       "pages of \"origins\"), \"query\" (asks only) or \"configuration\"");
+    if (code == SK_OK && b.has_origins && kind->kind != KEY_BROWSER)
+        code = err_set(&e, SK_BAD_INPUT, "\"origins\" goes with \"kind\": \"browser\"");
     if (code == SK_OK)
         code = route_environment(take_x, b.environment, &env, &e);
-    if (code == SK_OK)
+    if (code == SK_OK && kind->kind == KEY_BROWSER)
+        code = meta_browser_key_create(exchange_services(take_x)->meta, env.id, b.name, b.origins,
+                                       b.origin_count, &made, secret, &e);
+    else if (code == SK_OK)
         code = meta_key_create(exchange_services(take_x)->meta, env.id, kind->kind, b.name,
                                kind->permissions, &made, secret, &e);
     reply_key(take_x, code, &made, secret, "key.create", &e);

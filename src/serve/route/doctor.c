@@ -37,6 +37,10 @@ static const advice advices[] = {
              "proxy changes the Host header (--trusted-proxy)."},
     {"forbidden_role", "The role of this user is not enough: an administrator changes it under "
                        "People, or with `skep user change NAME --role ROLE`."},
+    {"wrong_origin", "A browser key is bound to origins, and this page has another: make a key "
+                     "with `skep keys create --kind browser --origin`, scheme and port included."},
+    {"missing_origin", "A browser key came without an Origin header, so not from a page: programs "
+                       "use an ingest key (`skep env`)."},
     {"wrong_path", "Set OTEL_EXPORTER_OTLP_ENDPOINT to the bare address; SDKs append /v1/traces "
                    "themselves. A per-signal endpoint is used exactly as it is."},
     {"wrong_content_type",
