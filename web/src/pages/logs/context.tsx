@@ -22,7 +22,7 @@ export function Context({ time, dataset, onClose }: { time: string; dataset: str
     const rows = until.rows.slice().reverse();
     return { before: rows.filter(r => r.start_ns !== time).slice(-AROUND), at: rows.filter(r => r.start_ns === time), after: after.rows.slice(0, AROUND) };
   });
-  const row = (r: EventRow, i: number, isAt: boolean) => <LineRow key={r.start_ns + i} id={`context-${isAt ? "at" : r.start_ns}-${i}`} row={r} columns={[]} isCurrent={isAt} isOpen={false} onOpen={() => undefined} onCurrent={() => undefined} />;
+  const row = (r: EventRow, i: number, isAt: boolean) => <LineRow key={r.start_ns + i} id={`context-${isAt ? "at" : r.start_ns}-${i}`} row={r} columns={[]} isCurrent={isAt} />;
   return (
     <Dialog title={`Around ${showTime(Number(BigInt(time) / 1_000_000n))} in ${dataset}`} onClose={onClose}>
       <Waiting data={data} />

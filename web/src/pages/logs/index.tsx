@@ -128,21 +128,24 @@ export default function Logs() {
     setOpen(o => (o === keyOf(row) ? null : keyOf(row)));
   };
   const setTail = (isOn: boolean) => setParams({ tail: isOn, ...(isOn ? { mode: null, ...(isRelative.value ? {} : { from: null, to: null }) } : {}) });
+  // Keys act on what is shown when they are pressed.
+  const act = useRef({ move, toggleOpen, openContext, rows, at, isTail, mode, tail, setTail });
+  act.current = { move, toggleOpen, openContext, rows, at, isTail, mode, tail, setTail };
   useShortcuts([
-    { keys: "j", about: "Next line", run: () => move(1) },
-    { keys: "k", about: "Previous line", run: () => move(-1) },
+    { keys: "j", about: "Next line", run: () => act.current.move(1) },
+    { keys: "k", about: "Previous line", run: () => act.current.move(-1) },
     { keys: "Enter", about: "Open or close the line", run: e => {
-      const target = e.target as HTMLElement;
+      const target = e.target as HTMLElement, { rows: shown, at: i } = act.current;
       if (target.closest("button, a")) target.click();
-      else if (rows[at]) toggleOpen(rows[at]!);
+      else if (shown[i]) act.current.toggleOpen(shown[i]!);
     } },
-    { keys: "x", about: "50 lines around the line", run: () => { if (rows[at]) openContext(rows[at]!); } },
-    { keys: "p", about: "Lines or patterns", run: () => { setParams({ mode: mode === "patterns" ? null : "patterns", tail: null }); } },
-    { keys: "G", about: "Follow the newest line", run: () => { if (isTail) { setOpen(null); setCurrent(null); tail.resume(); } else setTail(true); } },
+    { keys: "x", about: "50 lines around the line", run: () => { const row = act.current.rows[act.current.at]; if (row) act.current.openContext(row); } },
+    { keys: "p", about: "Lines or patterns", run: () => setParams({ mode: act.current.mode === "patterns" ? null : "patterns", tail: null }) },
+    { keys: "G", about: "Follow the newest line", run: () => { if (act.current.isTail) { setOpen(null); setCurrent(null); act.current.tail.resume(); } else act.current.setTail(true); } },
     { keys: "Space", about: "Pause or follow", run: e => {
-      const target = e.target as HTMLElement;
+      const target = e.target as HTMLElement, { tail: t } = act.current;
       if (target.closest("button, a")) target.click();
-      else if (isTail) { if (tail.ring.isPaused) tail.resume(); else tail.pause(); }
+      else if (act.current.isTail) { if (t.ring.isPaused) t.resume(); else t.pause(); }
     } },
     { keys: "Escape", about: "Close the line", run: () => setOpen(null) },
   ]);

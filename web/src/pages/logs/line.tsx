@@ -28,10 +28,10 @@ export interface LineActions {
   onContext: (row: EventRow) => void;
 }
 
-export function LineRow({ row, columns, isCurrent, isOpen, onOpen, onCurrent, id }: { row: EventRow; columns: readonly string[]; isCurrent: boolean; isOpen: boolean; onOpen: () => void; onCurrent: () => void; id: string }) {
+export function LineRow({ row, columns, isCurrent, isOpen, onOpen, onCurrent, id }: { row: EventRow; columns: readonly string[]; isCurrent: boolean; isOpen?: boolean; onOpen?: () => void; onCurrent?: () => void; id: string }) {
   const severity = severityOf(row), trace = traceAddress(row), ms = Date.parse(row.time);
   return (
-    <div id={id} class={"line" + (isCurrent ? " is-current" : "")} role="row" aria-selected={isCurrent} aria-expanded={isOpen} onClick={e => { if ((e.target as Element).closest("a") || getSelection()?.toString()) return; onCurrent(); onOpen(); }}>
+    <div id={id} class={"line" + (isCurrent ? " is-current" : "")} role="row" aria-selected={isCurrent} aria-expanded={isOpen} onClick={e => { if ((e.target as Element).closest("a") || getSelection()?.toString()) return; onCurrent?.(); onOpen?.(); }}>
       <i class="line-stripe" style={{ background: severityColor(severity) }} />
       <span class="line-time" role="gridcell" title={showTime(ms)}>{showClock(ms)}</span>
       <span class={`line-severity is-${severity}`} role="gridcell">{severity === "unset" ? "" : severity}</span>

@@ -59,7 +59,7 @@ export function Lines(props: LinesProps) {
   const first = Math.max(0, rowAt(view.top) - MARGIN_ROWS), end = Math.min(rows.length, rowAt(view.top + view.height) + MARGIN_ROWS + 1);
   const shown = rows.slice(first, end);
   return (
-    <div ref={box} class="lines" role="grid" aria-label="Log lines" aria-rowcount={rows.length} tabIndex={0} aria-activedescendant={props.current !== null ? "line-current" : undefined}
+    <div ref={box} class="lines" role="treegrid" aria-label="Log lines" aria-rowcount={rows.length} tabIndex={0} aria-activedescendant={props.current !== null ? "line-current" : undefined}
       onScroll={e => {
         const element = e.currentTarget, isUp = element.scrollTop < view.top - 1, left = element.scrollHeight - element.scrollTop - element.clientHeight;
         setView({ top: element.scrollTop, height: element.clientHeight });
