@@ -134,6 +134,16 @@ def test_no_session_of_others_is_ended(server):
     assert admin.call("DELETE", f"/skep/v1/sessions/{of_b}")[0] == 204 and b.call("GET", "/skep/v1/me")[0] == 401
 
 
+def test_sending_takes_no_cookie():
+    """A page of this host with a browser SDK brings the cookie along: it sends as it did without one."""
+    with Server() as server:
+        add_user(server, "ann", "viewer")
+        b = Browser(server)
+        b.login("ann")
+        assert b.call("POST", "/v1/traces", {}, csrf=False)[0] == 200
+        assert b.call("GET", "/skep/v1/keys")[0] == 403  # on loopback, too, the login says what one may
+
+
 # ---- CSRF ----
 
 def test_changes_need_the_header_and_our_origin(server):

@@ -1,5 +1,6 @@
 // People: a link that logs in once, a password, roles, sessions, logging out, and what a machine's own browser sees without a login.
 import assert from "node:assert/strict";
+import http from "node:http";
 import { after, before, test } from "node:test";
 import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
 
@@ -109,6 +110,44 @@ test("where to go after the login is a page of ours, whatever the address says",
   }
   assert.deepEqual(faults, []);
   await context.close();
+});
+
+// A reverse proxy that serves us below a path, and says so.
+function startProxy(target, prefix) {
+  const to = new URL(target);
+  const proxy = http.createServer((request, reply) => {
+    if (!request.url.startsWith(prefix + "/")) { reply.writeHead(404).end(); return; }
+    const headers = { ...request.headers, host: to.host, "x-forwarded-host": request.headers.host, "x-forwarded-proto": "http", "x-forwarded-prefix": prefix, "x-forwarded-for": "203.0.113.7" };
+    const asked = http.request({ host: to.hostname, port: to.port, method: request.method, path: request.url.slice(prefix.length), headers }, got => { reply.writeHead(got.statusCode, got.headers); got.pipe(reply); });
+    asked.on("error", () => reply.destroy());
+    request.pipe(asked);
+  });
+  return new Promise(resolve => proxy.listen(0, "127.0.0.1", () => resolve({ url: `http://127.0.0.1:${proxy.address().port}${prefix}/`, stop: () => { proxy.closeAllConnections?.(); proxy.close(); } })));
+}
+
+test("behind a proxy, below a path: the way in, all pages, and changes", async () => {
+  const inner = await startSkep(["--trusted-proxy", "loopback"]), proxy = await startProxy(inner.url, "/obs");
+  const { page, faults, context } = await openPage(browser, proxy.url);
+  try {
+    await page.goto(proxy.url);
+    await page.getByRole("heading", { name: "Log in to skep" }).waitFor(); // what comes through a proxy is not from this machine
+    await page.goto((await skep(["open", "people", "--print", "--address", proxy.url], inner)).trim());
+    await page.getByText("203.0.113.7").waitFor();
+    assert.deepEqual((await context.cookies()).map(c => [c.name, c.path, c.httpOnly]).sort(), [["skep_csrf", "/obs/", false], ["skep_session", "/obs/", true]]);
+    await page.getByRole("button", { name: "Add a person" }).click();
+    await page.locator("dialog[open]").getByLabel("Name").fill("ann");
+    await page.locator("dialog[open]").getByRole("button", { name: "Add" }).click();
+    await page.getByRole("row", { name: /^ann/ }).waitFor();
+    await page.getByRole("link", { name: "Doctor" }).click();
+    await page.waitForURL(proxy.url + "doctor*");
+    await page.reload();
+    await page.locator("main h1").waitFor();
+    assert.deepEqual(faults, []);
+  } finally {
+    await context.close();
+    proxy.stop();
+    await inner.stop();
+  }
 });
 
 for (const theme of ["light", "dark"])
