@@ -239,15 +239,14 @@ static sk_code authorize_session(const services *s, exchange *x, const session_i
 
 sk_code auth_authorize(const services *s, exchange *x, uint32_t wanted, caller *ret, err *e)
 {
-    if (!has_key(x)) {
-        session_info who;
-        span token;
-        /* Programs in pages of this host send cookies along by accident: sending data needs no login. */
-        if (!(wanted & MAY_SEND) && session_find(s, x, &who, &token))
-            return authorize_session(s, x, &who, token, wanted, ret, e);
+    session_info who;
+    span token, key = auth_key(x);
+    /* Not for events: programs in pages of this host send cookies along by accident. Authorization of another kind
+     * than ours is a proxy's, and no key. */
+    if (!key.at && !(wanted & MAY_SEND) && session_find(s, x, &who, &token))
+        return authorize_session(s, x, &who, token, wanted, ret, e);
+    if (!has_key(x))
         return authorize_local(s, x, wanted, ret, e);
-    }
-    span key = auth_key(x);
     key_info info;
     const char *reason;
     sk_code code = meta_key_check(s->meta, key, &info, e);

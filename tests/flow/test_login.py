@@ -84,6 +84,8 @@ def test_a_login_opens_and_a_logout_shuts(server):
     status, me = b.call("GET", "/skep/v1/me")
     assert status == 200 and me["kind"] == "user" and me["permissions"] == ["query"]
     assert b.call("POST", "/skep/v1/query", {"text": "COUNT", "environment": "demo"})[0] == 200
+    assert b.call("GET", "/skep/v1/me", authorization="Basic eDp5")[0] == 200  # a proxy's own
+    assert b.call("GET", "/skep/v1/me", authorization="Bearer wrong")[0] == 401  # a wrong key stays one
     stolen = dict(b.cookies)
     assert b.call("POST", "/skep/v1/logout")[0] == 204 and b.cookies == {}
     b.cookies = stolen
