@@ -1,0 +1,116 @@
+// The doctor's page: a wrong key is seen, adopted in one click and green; what is pasted is read; keys, usage and settings beside it.
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { axe, openBrowser, openPage, ROOT, startSkep } from "./harness.mjs";
+
+const esbuild = createRequire(join(ROOT, "web/package.json"))("esbuild");
+let server, browser, folder, keys;
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), "skep-doctor-"));
+  server = await startSkep();
+  browser = await openBrowser();
+  keys = JSON.parse(readFileSync(join(server.folder, "keys.json"), "utf8"));
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const full = () => (keys.dev ?? keys.environments?.dev ?? keys.keys?.dev).full;
+
+async function openAsOwner(options) {
+  const opened = await openPage(browser, server.url, options);
+  await opened.page.route("**/skep/v1/**", r => r.continue({ headers: { ...r.request().headers(), "x-honeycomb-team": full() } }));
+  return opened;
+}
+
+function send(key) {
+  const span = { traceId: "4bf92f3577b34da6a3ce929d0e0e4736", spanId: "00f067aa0ba902b7", name: "GET /", kind: 2, startTimeUnixNano: String(Date.now() * 1e6), endTimeUnixNano: String(Date.now() * 1e6 + 5e6) };
+  return fetch(server.url + "v1/traces", { method: "POST", headers: { "content-type": "application/json", "x-honeycomb-team": key },
+    body: JSON.stringify({ resourceSpans: [{ resource: { attributes: [{ key: "service.name", value: { stringValue: "backend" } }] }, scopeSpans: [{ spans: [span] }] }] }) });
+}
+
+test("each mistake in what is pasted is named with its line and one fix", async () => {
+  const outfile = join(folder, "pasted.mjs");
+  await esbuild.build({ entryPoints: [join(ROOT, "web/src/pages/doctor/pasted.ts")], bundle: true, format: "esm", platform: "node", outfile, logLevel: "error" });
+  const { diagnose, keysIn, distance } = await import(pathToFileURL(outfile).href);
+  const here = new URL("http://localhost:8080"), kinds = text => diagnose(text, here).map(d => `${d.line} ${d.kind}`);
+  const name = "OTEL_SERVICE_NAME=a\n", H = "OTEL_EXPORTER_OTLP_HEADERS";
+  assert.deepEqual(kinds(name + "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:8080\n" + H + "=x-honeycomb-team=hcxik_1"), []);
+  for (const [text, kind] of [
+    [`${H}=x-honeycomb-team=\${HONEYCOMB_API_KEY}`, "literal_variable"], [`export ${H}='x-honeycomb-team=\${KEY}'`, "literal_variable"], [`${H}=x-honeycomb-team=`, "empty_key"], [`${H}=`, "empty_key"],
+    [`${H}=x-honeycomb-team=YOUR_API_KEY`, "placeholder_key"], [`${H}=x-honeycomb-api-key=abc`, "wrong_header"], [`${H}=x-honeycomb-team: abc`, "wrong_header"],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318", "wrong_port"], ["OTEL_EXPORTER_OTLP_ENDPOINT=https://localhost:8080", "wrong_scheme"], ["OTEL_EXPORTER_OTLP_ENDPOINT=localhost:8080", "wrong_endpoint"],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:8080/v1/traces", "wrong_path"], ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://localhost:8080", "wrong_path"], ["OTEL_EXPORTER_OTLP_ENDPOINT=https://api.honeycomb.io", "wrong_endpoint"],
+    ["OTEP_EXPORTER_OTLP_ENDPOINT=http://localhost:8080", "wrong_name"], ["OTEL_TRACES_EXPORTER=console", "console_only"],
+  ]) assert.deepEqual(kinds(name + text), [`2 ${kind}`], text);
+  assert.deepEqual(kinds(`services:\n  a:\n    environment:\n      - OTEL_SERVICE_NAME="a"\n      - OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:8080`), ["4 quoted_value", "5 container_localhost"]);
+  const twice = "p.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))\n";
+  assert.deepEqual(kinds(twice + twice), ["2 processor_twice"]);
+  assert.deepEqual(kinds("p.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))"), ["1 console_only"]);
+  assert.deepEqual(kinds('"span_id": "0x00f067aa0ba902b7",\n"span_id": "0x00f067aa0ba902b7",'), ["1 console_only", "2 processor_twice"]);
+  assert.deepEqual(kinds(`${H}=x-honeycomb-team=abc`), ["1 no_service_name"]);
+  assert.deepEqual(keysIn(`${H}=x-honeycomb-team=abc,x=y`), [{ line: 1, key: "abc" }]);
+  assert.equal(distance("kitten", "sitting"), 3);
+});
+
+test("a wrong key is seen, adopted in one click, and everything is green", async () => {
+  const { page, faults, context } = await openAsOwner();
+  assert.equal((await send("a-key-of-elsewhere-1234")).status, 401);
+  await page.goto(server.url + "doctor?env=dev");
+  await page.waitForSelector("text=401 unknown_key");
+  await page.waitForSelector('.check[data-state="bad"]:has-text("Accepted")');
+  await page.click("text=Accept this key in dev");
+  await page.waitForSelector("text=The key is accepted in dev");
+  assert.equal((await send("a-key-of-elsewhere-1234")).status, 200);
+  await page.waitForSelector('.check[data-state="ok"]:has-text("Usable")');
+  assert.equal(await page.locator('.check:not([data-state="ok"])').count(), 0);
+  await page.fill("textarea", "OTEL_EXPORTER_OTLP_HEADERS=x-honeycomb-team=a-key-of-nobody");
+  await page.click("text=Read it");
+  await page.waitForSelector('[data-kind="unknown_key"]');
+  await page.fill('input[type="password"]', "a-key-of-elsewhere-1234");
+  await page.click("text=Look it up");
+  await page.waitForSelector("text=A key of the environment dev");
+  assert.doesNotMatch(await page.locator("main").innerHTML(), /a-key-of-elsewhere/);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("a key is made, shown once, and revoked after its id was typed", async () => {
+  const { page, faults, context } = await openAsOwner();
+  await page.goto(server.url + "keys?env=dev");
+  await page.click("text=New key");
+  await page.fill("dialog[open] label:has-text('Name') input", "of the test");
+  await page.click("text=Make the key");
+  const secret = await page.locator('[aria-label="Secret of the new key"]').inputValue();
+  assert.equal((await send(secret)).status, 200);
+  await page.keyboard.press("Escape");
+  const row = page.locator('tr:has-text("of the test")');
+  await row.locator("text=Revoke").click();
+  await page.fill("dialog[open] input", await page.locator("dialog[open] b.mono").innerText());
+  await page.click("text=Revoke the key");
+  await row.locator(".pill:has-text('revoked')").waitFor();
+  assert.equal((await send(secret)).status, 401);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+for (const theme of ["light", "dark"])
+  test(`doctor, keys, usage and settings are usable by everyone (${theme})`, async () => {
+    const { page, faults, context } = await openAsOwner({ theme });
+    await send("another-key-of-elsewhere");
+    for (const [path, wait] of [["doctor", "text=unknown_key"], ["keys", "table"], ["usage", "text=Rollbar"], ["settings", "table"]]) {
+      await page.goto(`${server.url}${path}?env=dev`);
+      await page.waitForSelector(wait);
+      assert.deepEqual(await axe(page), [], path);
+    }
+    assert.deepEqual(faults, []);
+    await context.close();
+  });

@@ -1,3 +1,0 @@
-export default function Doctor() {
-  return <div class="page-head"><h1>Doctor</h1></div>;
-}
