@@ -38,6 +38,16 @@ export interface Progress { rows_scanned: number; rows_total: number; partial?: 
 export type Span = Record<string, Scalar> & { start_ns: string; time: string; dataset: string };
 export interface Trace { trace_id: string; spans: Span[]; missing_parents: string[]; folded_rows?: number }
 
+// What a waterfall draws: one number per span and list, in order of start (docs/openapi.yaml, TraceColumns).
+export interface TraceColumns {
+  trace_id: string; start_ns: string; count: number;
+  parent: number[]; start_us: number[]; duration_us: number[]; self_us: number[]; flags: number[];
+  service: number[]; services: string[]; name: number[]; names: string[]; host: number[]; hosts: string[];
+  notes: { span: number[]; time_us: number[]; kind: number[]; severity: number[]; text: string[]; left_out: number };
+  missing_parents: string[]; folded_rows: number; damaged_blocks: number;
+}
+export interface TraceSpan { index: number; span: Span; events: Span[]; links: Span[]; logs: Span[]; left_out: number }
+
 export interface MapNode { name: string; kind: "service" | "database" | "messaging" | "external" | "client"; count: number; errors: number; p50_ms: number | null; p95_ms: number | null }
 export interface MapEdge { from: string; to: string; kind: "call" | "database" | "messaging" | "external"; count: number; errors: number; p50_ms: number | null; p95_ms: number | null }
 export interface ServiceMap { nodes: MapNode[]; edges: MapEdge[] }

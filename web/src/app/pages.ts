@@ -16,6 +16,7 @@ export const PAGES: readonly Page[] = [
   { path: "query", title: "Query", about: "Ask anything of any signal", icon: "query", key: "q", load: () => import("../pages/query") },
   { path: "traces", title: "Traces", about: "Find the right trace among many", icon: "trace", key: "t", load: () => import("../pages/traces") },
   { path: "trace", title: "Trace", about: "Why was this request slow or broken", load: () => import("../pages/trace") },
+  { path: "compare", title: "Compare traces", about: "What took longer in one trace than in another", load: () => import("../pages/compare") },
   { path: "map", title: "Service map", about: "What talks to what, and where it hurts", icon: "map", key: "s", load: () => import("../pages/map") },
   { path: "service", title: "Service", about: "One service", load: () => import("../pages/service") },
   { path: "logs", title: "Logs", about: "Read, follow and count lines", icon: "logs", key: "l", load: () => import("../pages/logs") },
