@@ -207,7 +207,7 @@ export function TraceView({ columns, spanIndex }: { columns: TraceColumns; spanI
   useLayoutEffect(() => {
     if (!isFall) return undefined;
     const made = (fall.current = new Waterfall(box.current!, { onActivate: row => handlers.current.activate(row), onToggle: row => handlers.current.toggle(row) }));
-    const sizes = new ResizeObserver(() => made.ask()), undo = onThemeChange(() => made.repaint());
+    const sizes = new ResizeObserver(() => made.resized()), undo = onThemeChange(() => made.repaint());
     sizes.observe(box.current!);
     return () => { sizes.disconnect(); undo(); made.close(); fall.current = null; };
   }, [isFall]);
@@ -228,7 +228,7 @@ export function TraceView({ columns, spanIndex }: { columns: TraceColumns; spanI
     setShare(s => Math.min(75, Math.max(12, s + step)));
   };
   const frame = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => { frame.current?.style.setProperty("--wf-name", share + "%"); fall.current?.ask(); }, [share]);
+  useLayoutEffect(() => { frame.current?.style.setProperty("--wf-name", share + "%"); fall.current?.resized(); }, [share]);
 
   const position = matches.length ? matches.indexOf(rows.node[active] ?? NONE) + 1 : 0;
   return (

@@ -37,6 +37,9 @@ export class Waterfall {
   #frame = 0;
   #painted = 0; // rows of the last state are filled into the slots
   #version = 0;
+  #rowCount = 0;
+  #activeId = "";
+  #sizes: { height: number; left: number; width: number } | null = null; // read once a change of size: reading them after writing rows would lay out twice a frame
 
   constructor(scroll: HTMLElement, handlers: Handlers) {
     this.#scroll = scroll;
@@ -59,8 +62,16 @@ export class Waterfall {
   set(state: WaterfallState): void {
     this.#state = state;
     this.#version++;
+    this.#scroll.setAttribute("aria-rowcount", String(state.rows.count));
+    if (this.#rowCount !== state.rows.count) this.#sizes = null; // a scroll bar may come or go
+    this.#rowCount = state.rows.count;
     this.#space.style.height = Math.min(HEIGHT_MAX, Math.max(1, state.rows.count) * ROW) + "px";
     this.paint();
+  }
+
+  resized(): void {
+    this.#sizes = null;
+    this.ask();
   }
 
   repaint(): void {
@@ -93,11 +104,11 @@ export class Waterfall {
   paint(): void {
     const state = this.#state;
     if (!state) return;
-    const startedAt = performance.now(), height = this.#scroll.clientHeight, top = Math.max(0, this.#top()), first = Math.floor(top / ROW), offset = top - first * ROW;
+    const startedAt = performance.now(), height = this.#sizes?.height ?? this.#scroll.clientHeight, top = Math.max(0, this.#top()), first = Math.floor(top / ROW), offset = top - first * ROW;
     const needed = Math.ceil(height / ROW) + 1;
     while (this.#slots.length < needed) this.#slots.push(this.#makeSlot());
     const isFresh = this.#painted === this.#version;
-    this.#view.style.height = height + "px";
+    if (!this.#sizes) this.#view.style.height = height + "px";
     for (let k = 0; k < this.#slots.length; k++) {
       const slot = this.#slots[k]!, row = first + k, isShown = k < needed && row < state.rows.count;
       slot.el.hidden = !isShown;
@@ -107,14 +118,19 @@ export class Waterfall {
       this.#fill(slot, row, state);
     }
     this.#painted = this.#version;
-    const bars = this.#slots[0]?.bar, left = bars?.offsetLeft ?? 0, width = this.#view.clientWidth - left;
-    this.#canvas.style.left = left + "px";
-    this.#scroll.parentElement?.style.setProperty("--wf-gutter", this.#scroll.offsetWidth - this.#scroll.clientWidth + "px"); // the axis above ends where the bars do
+    if (!this.#sizes) {
+      const left = this.#slots[0]?.bar.offsetLeft ?? 0;
+      this.#sizes = { height, left, width: this.#view.clientWidth - left };
+      this.#canvas.style.left = left + "px";
+      this.#scroll.parentElement?.style.setProperty("--wf-gutter", this.#scroll.offsetWidth - this.#scroll.clientWidth + "px"); // the axis above ends where the bars do
+    }
+    const { width } = this.#sizes;
     if (width > 0) paintBars(this.#canvas, width, height, state, first, offset, this.#palette);
-    this.#scroll.setAttribute("aria-rowcount", String(state.rows.count));
     const active = this.#slots.find(s => s.row === state.active && s.row >= 0);
-    if (active) this.#scroll.setAttribute("aria-activedescendant", active.el.id);
-    else this.#scroll.removeAttribute("aria-activedescendant");
+    const id = active?.el.id ?? "";
+    if (id && id !== this.#activeId) this.#scroll.setAttribute("aria-activedescendant", id);
+    if (!id && this.#activeId) this.#scroll.removeAttribute("aria-activedescendant");
+    this.#activeId = id;
     performance.measure("trace.frame", { start: startedAt, end: performance.now() });
   }
 
@@ -156,7 +172,7 @@ export class Waterfall {
     slot.toggle.textContent = isOpen === null ? "" : isOpen ? "▾" : "▸";
     if (isOpen === null) el.removeAttribute("aria-expanded");
     else el.setAttribute("aria-expanded", String(isOpen));
-    slot.badges.textContent = "";
+    if (slot.badges.firstChild) slot.badges.textContent = "";
     slot.swatch.hidden = kind === NOTE || kind === LEFT_OUT || isMissing(m, node);
     if (!slot.swatch.hidden) slot.swatch.style.background = cssColor(s.slotOf[m.service[node]!]! === 8 ? -1 : s.slotOf[m.service[node]!]!);
     if (kind === NOTE) this.#fillNote(slot, rows.ref[row]!, m);

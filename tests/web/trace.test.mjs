@@ -1,0 +1,277 @@
+// Traces, Trace and Compare: a request is found, understood and laid beside another, by mouse and by keyboard alone; 100,000 spans stay smooth.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
+import { build } from "./module.mjs";
+
+let server, browser, model, rowsOf, skewOf, alignOf;
+const hex = (number, digits) => number.toString(16).padStart(digits, "0");
+const HOLED = hex(0xabc1, 32), LARGE = hex(0xabc2, 32), START = BigInt(Date.now() - 120_000) * 1_000_000n;
+
+async function send(trace, spans) {
+  for (let from = 0; from < spans.length; from += 5000) {
+    const byService = new Map();
+    for (const s of spans.slice(from, from + 5000)) {
+      const list = byService.get(s.service) ?? [];
+      byService.set(s.service, list);
+      list.push({ traceId: trace, spanId: hex(s.id, 16), parentSpanId: s.parent ? hex(s.parent, 16) : "", name: s.name, kind: s.kind ?? 2, startTimeUnixNano: String(START + BigInt(s.start) * 1000n),
+        endTimeUnixNano: String(START + BigInt(s.start + s.length) * 1000n), ...(s.isError ? { status: { code: 2, message: "no" } } : {}) });
+    }
+    const body = { resourceSpans: [...byService].map(([service, list]) => ({ resource: { attributes: [{ key: "service.name", value: { stringValue: service } }] }, scopeSpans: [{ spans: list }] })) };
+    const reply = await fetch(server.url + "v1/traces", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    assert.equal(reply.status, 200);
+  }
+}
+
+function large(count) {
+  const spans = [{ id: 1, parent: 0, service: "web", name: "POST /batch", start: 0, length: 10_000_000 }];
+  for (let r = 0; spans.length < count; r++) {
+    const top = spans.length + 1;
+    spans.push({ id: top, parent: 1, service: "api", name: "GET /item", start: r * 45_000, length: 44_000 });
+    for (let i = 0; i < 40 && spans.length < count; i++) {
+      const at = spans.length + 1;
+      spans.push({ id: at, parent: top, service: `part ${i % 9}`, name: `step ${i % 4}`, kind: 3, start: r * 45_000 + i * 1000, length: 900 });
+      for (let j = 0; j < 11 && spans.length < count; j++) spans.push({ id: spans.length + 1, parent: at, service: "db", name: "SELECT item", kind: 3, start: r * 45_000 + i * 1000 + j * 80, length: 70, isError: (r + i + j) % 500 === 499 });
+    }
+  }
+  return spans;
+}
+
+before(async () => {
+  [model, rowsOf, skewOf, alignOf] = await Promise.all(["model", "rows", "skew", "../compare/align"].map(name => build(`pages/trace/${name}.ts`)));
+  server = await startSkep();
+  browser = await openBrowser();
+  await skep(["demo", "--seed", "1", "--past", "10m", "--past-only", "--quiet"], server);
+  await send(HOLED, [
+    { id: 1, parent: 0, service: "web", name: "GET /", start: 0, length: 100_000 }, { id: 2, parent: 1, service: "api", name: "load", start: 10_000, length: 60_000 },
+    ...Array.from({ length: 6 }, (_, i) => ({ id: 10 + i, parent: 2, service: "db", name: "SELECT", kind: 3, start: 12_000 + i * 8000, length: 7000 })),
+    { id: 30, parent: 99, service: "mail", name: "send", start: 75_000, length: 5000, isError: true }]);
+  await send(LARGE, large(100_000));
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const at = (page, params) => `${server.url}${page}?${new URLSearchParams(params)}`;
+const settled = page => page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'));
+const rowTexts = page => page.locator(".wf-row:not([hidden]) .wf-text").allTextContents();
+
+// A skeleton by hand: [parent, start, length, service, name, host, flags].
+function skeleton(spans, missing = []) {
+  const names = { service: [], name: [], host: [] }, code = (kind, text) => { const list = names[kind]; if (!list.includes(text)) list.push(text); return list.indexOf(text); };
+  const column = i => spans.map(s => s[i]);
+  return { trace_id: hex(1, 32), start_ns: "0", count: spans.length, parent: column(0), start_us: column(1), duration_us: column(2), self_us: column(2), flags: spans.map(s => s[6] ?? 16),
+    service: spans.map(s => code("service", s[3])), services: names.service, name: spans.map(s => code("name", s[4])), names: names.name, host: spans.map(s => code("host", s[5] ?? "")), hosts: names.host,
+    notes: { span: [], time_us: [], kind: [], severity: [], text: [], left_out: 0 }, missing_parents: missing, folded_rows: 0, damaged_blocks: 0 };
+}
+const plain = m => ({ collapsed: new Uint8Array(m.count), folds: null, openFolds: new Set(), hidden: m.columns.services.map(() => false), withNotes: false });
+
+test("nodes stand depth first; what hangs on a missing parent stands below its placeholder", () => {
+  const m = model.buildModel(skeleton([[1, 0, 5, "a", "early child"], [-1, 0, 100, "a", "root"], [1, 20, 10, "b", "x", "", 17], [-2, 40, 5, "c", "orphan"], [2, 22, 3, "b", "y"]], ["99"]), null);
+  assert.deepEqual(Array.from({ length: m.count }, (_, i) => model.nameOf(m, i)), ["root", "early child", "x", "y", "missing parent 99", "orphan"]);
+  assert.deepEqual([...m.size], [4, 1, 2, 1, 2, 1]);
+  assert.deepEqual([...m.depth], [0, 1, 1, 2, 0, 1]);
+  assert.deepEqual([...m.errors], [1, 0, 1, 0, 0, 0]);
+  assert.deepEqual([m.start[4], m.end[4]], [40, 45]);
+  assert.deepEqual([...model.findNodes(m, "B X")], [2]);
+});
+
+test("runs of five like siblings fold to one row, open, and show themselves for what they hold", () => {
+  const m = model.buildModel(skeleton([[-1, 0, 100, "a", "root"], ...Array.from({ length: 5 }, (_, i) => [0, i * 10, 10, "db", "q", "", i === 3 ? 25 : 24]), [0, 60, 5, "a", "z"]]), null);
+  const folds = rowsOf.findFolds(m), view = { ...plain(m), folds };
+  assert.equal(folds.list.length, 1);
+  assert.deepEqual([folds.list[0].count, folds.list[0].covered, folds.list[0].errors], [5, 50, 1]);
+  let rows = rowsOf.visibleRows(m, view);
+  assert.deepEqual([...rows.kind.slice(0, rows.count)], [rowsOf.SPAN, rowsOf.FOLD, rowsOf.SPAN]);
+  assert.equal(rows.rowOf[4], 1);
+  assert.ok(rowsOf.reveal(m, view, 4));
+  rows = rowsOf.visibleRows(m, view);
+  assert.equal(rows.count, 8);
+  assert.deepEqual([...rows.depth.slice(0, 4)], [0, 1, 2, 2]);
+  view.hidden[1] = true;
+  rows = rowsOf.visibleRows(m, view);
+  assert.deepEqual(rows.leftOut.map(l => [l.count, l.errors]), [[5, 1]]);
+});
+
+test("the parts of the critical path add up to the root's duration, however many siblings there are", () => {
+  const many = Array.from({ length: 100_000 }, (_, i) => [0, i * 10 + 2, 7, "b", "x", "", 2]);
+  const m = model.buildModel(skeleton([[-1, 0, 1_000_000, "a", "root", "", 2], ...many]), null), parts = model.criticalParts(m);
+  assert.equal(parts.total, 1_000_000);
+  assert.equal(parts.byService.get(1), 700_000);
+  const deep = model.buildModel(skeleton(Array.from({ length: 20_000 }, (_, i) => [i - 1, i, 40_000 - 2 * i, "a", "x", "", 2])), null);
+  assert.equal(model.criticalParts(deep).total, 40_000);
+});
+
+test("clocks are moved by the median of a host's calls, never for messages, and not when the calls disagree", () => {
+  const calls = delta => Array.from({ length: 5 }, (_, i) => [0, 400 + i * 20 + delta(i), 50, "b", "x", "B", 16]);
+  const steady = skewOf.estimateSkew(skeleton([[-1, 0, 1000, "a", "root", "A", 16], ...calls(() => -41_000_000)]));
+  assert.equal(steady.hosts.length, 1);
+  assert.ok(steady.shifts[1] > 40_900_000 && steady.shifts[0] === 0);
+  assert.equal(skewOf.estimateSkew(skeleton([[-1, 0, 1000, "a", "root", "A", 16], ...calls(i => -i * 1_000_000)])).shifts, null);
+  assert.equal(skewOf.estimateSkew(skeleton([[-1, 0, 1000, "a", "root", "A", 32], ...calls(() => -41_000_000)])).shifts, null);
+  assert.equal(skewOf.estimateSkew(skeleton([[-1, 0, 1000, "a", "root", "A", 16], ...calls(() => 0)])).shifts, null);
+});
+
+test("overlapping siblings get lanes of their own", () => {
+  const m = model.buildModel(skeleton([[-1, 0, 100, "a", "root"], [0, 0, 50, "a", "x"], [1, 10, 20, "a", "y"], [0, 20, 50, "a", "z"], [0, 80, 10, "a", "w"]]), null);
+  assert.deepEqual([...rowsOf.flameLanes(m).lane], [0, 1, 2, 3, 1]);
+});
+
+test("two traces meet by path; the difference is told by time in itself", () => {
+  const a = model.buildModel(skeleton([[-1, 0, 100, "a", "root"], [0, 10, 20, "b", "x"]]), null);
+  const b = model.buildModel(skeleton([[-1, 0, 300, "web", "page"], [0, 0, 250, "a", "root"], [1, 10, 90, "b", "x"], [1, 110, 90, "b", "x"]]), null);
+  const tree = alignOf.align(a, b), root = tree[0].children[0];
+  assert.equal(tree.length, 1);
+  assert.deepEqual([root.name, root.a.count, root.b.count], ["root", 1, 1]);
+  assert.deepEqual([root.children[0].a.count, root.children[0].b.count, root.children[0].b.total], [1, 2, 180]);
+  assert.equal(alignOf.causes(tree).find(c => c.name === "x").delta, 160);
+});
+
+test("from the list to a span: search, sort, open, details, find, folding", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("traces", { env: "demo", from: "30m" }));
+  await page.waitForSelector(".traces-open");
+  await page.fill(".traces-filter", 'name = "checkout.Checkout/PlaceOrder"');
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/q=name/);
+  await page.selectOption("select:has(option[value=longest])", "longest");
+  await settled(page);
+  await page.locator(".traces-open").first().click();
+  await page.waitForSelector(".wf-row:not([hidden])");
+  await page.fill(".wf-find", "UPDATE stock");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".wf-row.is-active:has-text('UPDATE stock')");
+  await page.click(".wf-row.is-active .wf-text");
+  await page.waitForSelector("#wf-detail >> text=db.query.text");
+  await page.waitForURL(/span=[0-9a-f]{16}/);
+  await page.reload(); // the address alone leads back to the span
+  await page.waitForSelector("#wf-detail >> text=db.query.text");
+  await page.waitForSelector(".wf-row.is-selected:has-text('UPDATE stock')");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("a missing parent has a placeholder and a cause; folding, errors and leaving out", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("trace", { env: "dev", id: HOLED, fold: "1" }));
+  await page.waitForSelector(".wf-row >> text=missing parent");
+  await page.waitForSelector("text=1 span is named as a parent and not here");
+  await page.waitForSelector(".wf-row >> text=6 × SELECT");
+  await page.click(".wf-row:has-text('6 × SELECT') .wf-toggle");
+  await page.waitForFunction(() => [...document.querySelectorAll(".wf-row:not([hidden]) .wf-text")].filter(e => e.textContent === "SELECT").length === 6);
+  await page.click(".wf-services >> text=db");
+  await page.waitForSelector(".wf-row >> text=6 spans of left-out services");
+  await page.click("text=Next of 1 error");
+  await page.waitForSelector(".wf-row.is-active:has-text('send')");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("the keyboard alone: rows, levels, details and back", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("trace", { env: "dev", id: HOLED, fold: "0" }));
+  await page.focus('[role="treegrid"]');
+  await page.waitForSelector(".wf-row.is-active");
+  const level = () => page.evaluate(() => document.getElementById(document.querySelector('[role="treegrid"]').getAttribute("aria-activedescendant")).getAttribute("aria-level"));
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await level(), "2");
+  await page.keyboard.press("ArrowLeft"); // closes "load"
+  await page.waitForFunction(() => document.querySelector('[role="treegrid"]').getAttribute("aria-rowcount") === "4");
+  await page.keyboard.press("ArrowLeft");
+  assert.equal(await level(), "1");
+  await page.keyboard.press("]");
+  await page.waitForFunction(() => document.querySelector('[role="treegrid"]').getAttribute("aria-rowcount") === "10");
+  await page.keyboard.press("e");
+  await page.waitForSelector(".wf-row.is-active:has-text('send')");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement?.id === "wf-detail");
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => document.activeElement?.getAttribute("role") === "treegrid");
+  await page.keyboard.press("w");
+  await page.waitForURL(/w=/);
+  await page.keyboard.press("2");
+  await page.waitForSelector(".wf-flame canvas");
+  await page.keyboard.press("3");
+  await page.waitForSelector("table >> text=In itself");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("a trace of another environment is found there; one that is nowhere says so", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("trace", { env: "demo", id: HOLED }));
+  await page.waitForSelector("text=It is in environment");
+  await page.goto(at("trace", { env: "demo", id: hex(0xdead, 32) }));
+  await page.waitForSelector("text=No other environment holds it");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("two picked traces are compared", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("traces", { env: "demo", from: "30m", q: 'name = "POST /checkout"' }));
+  await page.waitForSelector(".traces-open");
+  await page.locator('.traces-table input[type="checkbox"]').nth(0).check();
+  await page.locator('.traces-table input[type="checkbox"]').nth(1).check();
+  await page.click("text=Compare 2/2");
+  await page.waitForSelector(".compare-table");
+  assert.match(await page.textContent(".compare-said"), /B (lasted|took)/);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("100,000 spans: opened, scrolled, found", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("trace", { env: "dev", id: LARGE, fold: "0" }));
+  await page.waitForSelector(".wf-row:not([hidden])", { timeout: 30_000 });
+  assert.equal(await page.getAttribute('[role="treegrid"]', "aria-rowcount"), "100000");
+  await page.evaluate(async () => {
+    performance.clearMeasures("trace.frame");
+    const box = document.querySelector('[role="treegrid"]');
+    for (let i = 0; i < 60; i++) {
+      box.scrollTop += 900;
+      await new Promise(done => requestAnimationFrame(done));
+    }
+  });
+  const told = await page.evaluate(() => {
+    const lengths = name => performance.getEntriesByName(name).map(e => e.duration).sort((a, b) => a - b), frames = lengths("trace.frame");
+    return { client: lengths("trace.client")[0], parse: lengths("trace.parse")[0], build: lengths("trace.build")[0], frames: frames.length, half: frames[frames.length >> 1], most: frames[Math.floor(frames.length * 0.95)], nodes: document.querySelectorAll("*").length };
+  });
+  console.log(`100,000 spans: client ${told.client.toFixed(0)} ms of 250 (parse ${told.parse.toFixed(0)}, build ${told.build.toFixed(0)}); script per scroll frame ${told.half.toFixed(2)} ms, 95 % below ${told.most.toFixed(2)} ms of 4, of ${told.frames} frames; ${told.nodes} elements`);
+  assert.ok(told.frames > 10);
+  assert.ok(told.nodes < 1500);
+  await page.keyboard.press("End").catch(() => undefined);
+  await page.fill(".wf-find", "db select");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".wf-row.is-active:has-text('SELECT item')");
+  assert.ok((await rowTexts(page)).length < 60);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+for (const theme of ["light", "dark"])
+  test(`usable by everyone (${theme})`, async () => {
+    const { page, faults, context } = await openPage(browser, server.url, { theme });
+    const [first] = await page.goto(at("traces", { env: "demo", from: "30m" })).then(() => page.waitForSelector(".traces-open")).then(() => page.locator(".traces-open").evaluateAll(list => list.map(a => a.dataset.trace)));
+    assert.deepEqual(await axe(page), []);
+    await page.goto(at("trace", { env: "dev", id: HOLED, fold: "1", span: hex(30, 16), find: "send" }));
+    await page.waitForSelector("#wf-detail .fields");
+    assert.deepEqual(await axe(page), []);
+    for (const view of ["flame", "table"]) {
+      await page.goto(at("trace", { env: "dev", id: HOLED, view }));
+      await page.waitForSelector(view === "flame" ? ".wf-flame" : ".wf-open");
+      assert.deepEqual(await axe(page), []);
+    }
+    await page.goto(at("compare", { env: "demo", a: first, b: first }));
+    await page.waitForSelector(".compare-table");
+    assert.deepEqual(await axe(page), []);
+    await page.setViewportSize({ width: 360, height: 640 });
+    for (const address of [at("trace", { env: "dev", id: HOLED }), at("traces", { env: "demo" }), at("compare", { env: "demo", a: first, b: first })]) {
+      await page.goto(address);
+      await page.waitForSelector(".wf-row:not([hidden]), .traces-open, .compare-table");
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), address);
+    }
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
