@@ -5,6 +5,8 @@
  */
 #include "serve/route/health.h"
 
+#include <stdio.h>
+
 #include "event/fields.h"
 #include "serve/route/common.h"
 
@@ -116,6 +118,68 @@ static void print_finding(json_writer *w, const char *kind, const char *subject,
     jw_object_end(w);
 }
 
+/* Whether one name becomes the other by at most NEAR_EDITS letters inserted, removed or replaced. */
+#define NEAR_EDITS    2u
+#define NEAR_NAME_MIN 6u /* shorter names differ by two letters for good reasons */
+#define NEAR_NAMES    200u
+
+static bool is_near(const char *a, const char *b)
+{
+    size_t a_len = strlen(a), b_len = strlen(b);
+    uint32_t row[sizeof(((sender *)0)->dataset) + 1];
+    if (a_len < NEAR_NAME_MIN || b_len < NEAR_NAME_MIN || a_len > b_len + NEAR_EDITS ||
+        b_len > a_len + NEAR_EDITS || strcmp(a, b) == 0)
+        return false;
+    for (uint32_t k = 0; k <= b_len; k++)
+        row[k] = k;
+    for (size_t i = 0; i < a_len; i++) {
+        uint32_t before = row[0];
+        row[0] = (uint32_t)i + 1;
+        for (size_t k = 0; k < b_len; k++) {
+            uint32_t changed = before + (a[i] != b[k]), least = row[k] + 1;
+            before = row[k + 1];
+            least = before + 1 < least ? before + 1 : least;
+            row[k + 1] = changed < least ? changed : least;
+        }
+    }
+    return row[b_len] <= NEAR_EDITS;
+}
+
+/* Names that end in different numbers are meant: shard-1, shard-2. */
+static bool has_digit(const char *name)
+{
+    return strpbrk(name, "0123456789") != NULL;
+}
+
+static uint64_t events_of(const sender *s)
+{
+    uint64_t sum = 0;
+    for (uint32_t f = 0; f < FAMILY_COUNT; f++)
+        sum += s->events[f];
+    return sum;
+}
+
+/* The rarer of two names that nearly are one is told. */
+static void print_near_names(json_writer *w, const sender *senders, uint32_t count,
+                             const environment *env)
+{
+    uint32_t looked_at = count < NEAR_NAMES ? count : NEAR_NAMES;
+    for (uint32_t i = 0; i < looked_at; i++)
+        for (uint32_t k = i + 1; k < looked_at; k++) {
+            const sender *a = &senders[i], *b = &senders[k];
+            char text[400];
+            if (a->environment != env->id || b->environment != env->id || has_digit(a->dataset) ||
+                has_digit(b->dataset) || !is_near(a->dataset, b->dataset))
+                continue;
+            const sender *rare = events_of(a) < events_of(b) ? a : b, *usual = rare == a ? b : a;
+            snprintf(text, sizeof text,
+                     "Did you mean %s? The two names are nearly the same: if they are one service, "
+                     "correct OTEL_SERVICE_NAME where this one runs.",
+                     usual->dataset);
+            print_finding(w, "near_duplicate_name", rare->dataset, text);
+        }
+}
+
 static void print_findings(json_writer *w, exchange *x, const environment *env, bool has_refusals)
 {
     sender *senders;
@@ -131,6 +195,7 @@ static void print_findings(json_writer *w, exchange *x, const environment *env, 
                 w, "unknown_service", senders[i].source,
                 "A program sends without a service name: set OTEL_SERVICE_NAME where it runs.");
     }
+    print_near_names(w, senders, count, env);
     if (!seen)
         print_finding(
             w, has_refusals ? "all_refused" : "nothing_arrived", env->slug,

@@ -43,10 +43,10 @@ function Tiers({ bill, bytesPerEvent }: { bill: Bill; bytesPerEvent: number }) {
   return (
     <>
       <Table caption="The same volume against free tiers" rows={TIERS} rowKey={t => t.key} columns={[
-        { key: "name", title: "free tier", cell: t => t.name },
+        { key: "name", title: "free tier", cell: t => <span class="usage-unit">{t.name}</span> },
         { key: "limit", title: "limit", isNumber: true, cell: t => <label class="row"><span class="visually-hidden">Limit of {t.name}</span><input class="input number usage-limit" inputMode="numeric" value={String(Number(param(`limit_${t.key}`)) || t.limit)}
           onChange={e => { const n = Number(e.currentTarget.value); setParams({ [`limit_${t.key}`]: n > 0 && n !== t.limit ? n : null }, { replace: true }); }} /></label> },
-        { key: "unit", title: "of", cell: t => t.unit },
+        { key: "unit", title: "of", cell: t => <span class="usage-unit">{t.unit}</span> },
         { key: "used", title: "as much as now", isNumber: true, cell: t => { const used = t.used(bill, bytesPerEvent); return used === null ? ABSENT : showCount(t.isMonthly ? (used / days) * 30 : used); } },
         { key: "share", title: "share", isNumber: true, cell: t => {
           const used = t.used(bill, bytesPerEvent), limit = Number(param(`limit_${t.key}`)) || t.limit;
@@ -73,7 +73,7 @@ export default function Usage() {
       <div class="page-head"><h1>Usage</h1><p>{here ? `${showCount(here.rows)} events of ${here.slug} are kept, ${here.bytes ? `${showBytes(here.bytes)} on disk` : "not yet in a file"}` : ""}</p></div>
       <Panel title={b ? `${showCount(total)} events in this range, ${showCount(total / days)} a day` : "Events by service and signal"} data={bill} isFlush isEmpty={() => total === 0} empty={<div class="body"><Empty title="Nothing in this range."><a href={href("doctor")}>Open the doctor</a></Empty></div>}>
         {() => <Table caption="Events by service and signal" rows={rows} rowKey={r => `${r.service} ${r.signal}`} sort={{ key: "count", isDown: true }} columns={[
-          { key: "service", title: "service", value: r => r.service, cell: r => (r.service === null ? <span class="muted">without a name</span> : r.signal === "metric" ? r.service : <a href={href("service", { name: r.service })}>{r.service}</a>) },
+          { key: "service", title: "service", value: r => r.service, cell: r => (r.service === null ? <span class="muted">without a name</span> : r.signal === "metric" ? <span class="usage-unit">{r.service}</span> : <a class="usage-unit" href={href("service", { name: r.service })}>{r.service}</a>) },
           { key: "signal", title: "signal", value: r => r.signal, cell: r => r.signal },
           { key: "count", title: "events", isNumber: true, value: r => r.count, cell: r => showCount(r.count) },
           { key: "share", title: "share", isNumber: true, value: r => r.count, cell: r => showShare(r.count / total) },
