@@ -51,7 +51,7 @@ export function Axis({ window: at, first }: { window: Window; first: number }) {
   const length = at.to - at.from;
   return (
     <div class="wf-axis" aria-hidden="true">
-      {axisSteps({ from: at.from - first, to: at.to - first }, 6).map(us => {
+      {axisSteps({ from: at.from - first, to: at.to - first }, matchMedia("(max-width: 640px)").matches ? 2 : 6).map(us => {
         const share = (us + first - at.from) / length;
         return share > 0.96 ? null : <span key={us} ref={el => { if (el) el.style.left = share * 100 + "%"; }}>{showMs(us / 1000)}</span>;
       })}

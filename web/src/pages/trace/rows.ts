@@ -147,6 +147,7 @@ export function groupSpans(m: Model, criticalOf: (node: number) => number): Grou
 
 // Lanes: a span lies below its parent; what overlaps a sibling goes to further lanes, with all that lies below it as one block.
 const LANES_MAX = 64; // of one parent's children: past them bars lie over each other
+const TOUCH = 2;      // µs: starts are cut and durations rounded to µs, so that neighbours may seem to overlap by that
 export function flameLanes(m: Model): { lane: Int32Array; lanes: number } {
   const height = new Int32Array(m.count), offset = new Int32Array(m.count), lane = new Int32Array(m.count);
   const pack = (start: number, end: number): number => {
@@ -155,7 +156,7 @@ export function flameLanes(m: Model): { lane: Int32Array; lanes: number } {
     for (let c = start; c < end; c += m.size[c]!) {
       const h = height[c]!;
       let at = 0;
-      for (let k = 0; k < h && at < LANES_MAX; k++) if ((busy[at + k] ?? -Infinity) > m.low[c]!) { at += k + 1; k = -1; }
+      for (let k = 0; k < h && at < LANES_MAX; k++) if ((busy[at + k] ?? -Infinity) > m.low[c]! + TOUCH) { at += k + 1; k = -1; }
       for (let k = 0; k < h; k++) busy[at + k] = Math.max(busy[at + k] ?? -Infinity, m.high[c]!);
       offset[c] = at;
       used = Math.max(used, at + h);
