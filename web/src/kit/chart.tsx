@@ -145,7 +145,7 @@ export function Chart(props: ChartProps) {
     const u = new uPlot({
       width, height, legend: { show: false }, padding: [8, 8, 0, 0],
       cursor: { drag: { x: !!latest.current.onZoom, y: false, setScale: false }, points: { size: 6 }, y: false },
-      scales: { x: { time: false }, y: { distr: props.isLog ? 3 : 1, range: (_u, low, high) => (props.isLog ? [low > 0 ? low : 0.001, high > 0 ? high : 1] : [Math.min(0, low ?? 0), high > 0 ? high * 1.05 : 1]) } },
+      scales: { x: { time: false }, y: { distr: props.isLog ? 3 : 1, range: (_u, low, high) => (props.isLog ? [low > 0 ? low : 0.001, high > 0 ? high : 1] : [Math.min(0, low ?? 0), high > 0 ? high * 1.05 : latest.current.unit === "share" ? 0.05 : 1]) } },
       axes: [
         { ...axis, size: 28, values: (_u, splits) => splits.map((s, i) => tickText(s, splits.length > 1 ? splits[1]! - splits[0]! : 60, splits[i - 1])), space: 80,
           incrs: [0.001, 0.01, 0.1, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800, 2592000] },

@@ -1,0 +1,115 @@
+// Home, map and service page: from what hurts to the operation; the way to the first event; the map by keyboard.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
+import { build } from "./module.mjs";
+
+let server, browser, layout, pain;
+before(async () => {
+  layout = await build("pages/map/layout.ts");
+  pain = await build("pages/home/pain.ts");
+  server = await startSkep();
+  browser = await openBrowser();
+  await skep(["demo", "--seed", "1", "--past", "30m", "--past-only", "--quiet"], server);
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const at = (page, params = {}) => `${server.url}${page}?${new URLSearchParams({ env: "demo", from: "20m", ...params })}`;
+const settled = page => page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'));
+
+test("layers: callers left, circles broken, places kept, 500 nodes", () => {
+  const edges = [["a", "b"], ["b", "c"], ["a", "c"], ["c", "a"], ["x", "x"]].map(([from, to]) => ({ from, to, weight: 1 }));
+  const placed = layout.layout(["a", "b", "c", "x"], edges);
+  const order = ["a", "b", "c"].map(n => placed.get(n).layer);
+  assert.equal(new Set(order).size, 3);
+  assert.deepEqual(layout.layout(["a", "b", "c", "x"], edges, placed), placed);
+  assert.deepEqual([...layout.within("b", 1, edges)].sort(), ["a", "b", "c"]);
+  const many = Array.from({ length: 500 }, (_, i) => `s${i}`), calls = many.flatMap((n, i) => [1, 7, 31].map(d => ({ from: n, to: many[(i * 3 + d) % 500], weight: d })));
+  const started = performance.now(), all = layout.layout(many, calls);
+  console.log(`# layout of 500 nodes, 1,500 calls: ${(performance.now() - started).toFixed(0)} ms`);
+  assert.equal(all.size, 500);
+  const cells = new Set([...all.values()].map(p => `${p.layer} ${p.row}`));
+  assert.equal(cells.size, 500, "no two in one place");
+});
+
+test("pain ranks what got worse, not what is always slow; a handful of requests says little", () => {
+  const node = (name, count, errors, p95_ms) => ({ name, kind: "service", count, errors, p50_ms: 1, p95_ms });
+  const before = [node("slow", 1000, 0, 9000), node("well", 1000, 0, 5), node("bad", 1000, 0, 5), node("rare", 1000, 0, 5), node("gone", 100, 0, 5)];
+  const now = [node("slow", 1000, 0, 9000), node("well", 1000, 0, 5), node("bad", 1000, 200, 5), node("rare", 2, 1, 500), node("late", 1000, 0, 5)];
+  assert.equal(pain.pains(now, before)[0].node.name, "bad");
+  const said = pain.changes(now, before).map(c => `${c.service} ${c.kind}`);
+  assert.equal(said[0], "bad errors");
+  assert.ok(said.includes("gone gone") && said.includes("late new"));
+  assert.ok(!said.some(s => s.startsWith("slow") || s.startsWith("well") || s.startsWith("rare e")));
+  assert.deepEqual(pain.changes(now, []), []);
+});
+
+test("home leads to the service, its operation, its traces", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at(""));
+  await page.waitForSelector("td >> text=checkout");
+  await settled(page);
+  assert.match(await page.locator("table tbody tr").first().textContent(), /checkout|gateway|web/); // slower than before: the network to inventory
+  await page.locator("td a >> text=checkout").first().click();
+  await page.waitForURL(/service\?.*name=checkout/);
+  await page.waitForSelector("td >> text=inventory.Inventory/Reserve");
+  await settled(page);
+  assert.match(await page.locator("table[class=table] tbody tr").first().textContent(), /inventory.Inventory\/Reserve/); // where its own time goes
+  await page.click("td a >> text=inventory.Inventory/Reserve");
+  await page.waitForURL(/traces\?/);
+  await page.waitForSelector("main h1");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("the map is walked by arrow keys and stands as a table too", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("map"));
+  await page.waitForSelector("[data-node=gateway]");
+  await page.focus("[data-node=gateway]");
+  await page.keyboard.press("ArrowRight");
+  await page.waitForSelector("aside[aria-label^='About']");
+  const here = await page.evaluate(() => document.activeElement.getAttribute("data-node"));
+  assert.notEqual(here, "gateway");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/focus=/);
+  await page.keyboard.press("v");
+  await page.waitForSelector("td >> text=gateway");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("an empty environment shows what to paste, and turns green when it was sent", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("", { env: "dev" }));
+  await page.waitForSelector("text=Waiting for the first request");
+  await page.click("text=Node.js");
+  assert.match(await page.textContent(".snippet pre"), new RegExp(`OTEL_EXPORTER_OTLP_ENDPOINT='${server.url.replace(/\/$/, "")}'`));
+  await page.click("text=Compose");
+  assert.match(await page.textContent(".snippet pre"), /host\.docker\.internal/);
+  const now = `${Date.now()}000000`, attributes = [{ key: "service.name", value: { stringValue: "my-app" } }];
+  const sent = await fetch(server.url + "v1/traces", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ resourceSpans: [{ resource: { attributes }, scopeSpans: [{ spans: [{ traceId: "1".repeat(32), spanId: "2".repeat(16), name: "hello", kind: 2, startTimeUnixNano: now, endTimeUnixNano: now }] }] }] }) });
+  assert.equal(sent.status, 200);
+  await page.waitForSelector("text=Look at it");
+  assert.equal(await page.locator(".ladder .is-done").count(), 5);
+  await page.click("text=Look at it");
+  await page.waitForSelector("text=Services by pain");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+for (const theme of ["light", "dark"])
+  test(`home, map and service are usable by everyone (${theme})`, async () => {
+    const { page, faults, context } = await openPage(browser, server.url, { theme });
+    for (const [path, params, wait] of [["", {}, "td >> text=checkout"], ["map", {}, ".map-node"], ["map", { view: "table" }, "td"], ["service", { name: "checkout" }, "td >> text=PlaceOrder"], ["service", { name: "nobody" }, "text=Nothing of nobody"]]) {
+      await page.goto(at(path, params));
+      await page.waitForSelector(wait);
+      await settled(page);
+      assert.deepEqual(await axe(page), [], path);
+    }
+    assert.deepEqual(faults, []);
+    await context.close();
+  });

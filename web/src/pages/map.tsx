@@ -1,3 +1,0 @@
-export default function Servicemap() {
-  return <div class="page-head"><h1>Service map</h1></div>;
-}

@@ -1,0 +1,101 @@
+// The service map: what talks to what and where it hurts, as a drawing and as a table.
+import { useMemo, useRef, useState } from "preact/hooks";
+import { loadMap } from "../../api/map";
+import type { MapEdge, MapNode, ServiceMap } from "../../api/types";
+import { environment, isEmpty } from "../../app/environment";
+import { href, param, setParams } from "../../app/location";
+import { useShortcuts } from "../../app/shortcuts";
+import { from, resolveRange, tick, to } from "../../app/time";
+import { showCount, showMs, showRate, showShare } from "../../kit/format";
+import { Empty, Panel } from "../../kit/states";
+import { Table } from "../../kit/table";
+import { useData } from "../../kit/use_data";
+import { printValue } from "../query/text";
+import { Drawing, METRICS, type Metric } from "./drawing";
+import { within } from "./layout";
+import "./map.css";
+
+export const NODES_SHOWN = 40;
+
+// The busiest and all that fail; the others are counted.
+function chosen(map: ServiceMap, focus: string | null, hops: number): { nodes: MapNode[]; hidden: number } {
+  if (focus) {
+    const near = within(focus, hops, map.edges);
+    return { nodes: map.nodes.filter(n => near.has(n.name)), hidden: 0 };
+  }
+  const ranked = [...map.nodes].sort((a, b) => Number(b.errors > 0) - Number(a.errors > 0) || b.count - a.count);
+  return { nodes: ranked.slice(0, NODES_SHOWN), hidden: Math.max(0, ranked.length - NODES_SHOWN) };
+}
+
+export default function MapPage() {
+  const focus = param("focus"), hops = Number(param("hops") ?? 1), metric = (param("metric") ?? "errors") as Metric, view = param("view") ?? "map";
+  const [all, setAll] = useState(false), [selected, setSelected] = useState<string | null>(null);
+  const data = useData<{ map: ServiceMap; seconds: number }>(JSON.stringify(["map", environment.value, from.value, to.value, tick.value]), async l => {
+    const range = resolveRange();
+    return { map: await loadMap(range, l.signal), seconds: range.end - range.start };
+  });
+  useShortcuts([{ keys: "v", about: "Map or table", run: () => setParams({ view: view === "map" ? "table" : null }, { replace: true }) }], [view]);
+  if (isEmpty.value) return <><div class="page-head"><h1>Service map</h1></div><Empty title="Nothing was ever received in this environment."><a href={href("")}>Set up a program</a></Empty></>;
+  return (
+    <>
+      <div class="page-head"><h1>Service map</h1></div>
+      <Panel title={focus ? <>Around {focus}</> : "Who calls whom"} data={data} isFlush isEmpty={v => v.map.nodes.length === 0}
+        empty={<Empty title="No calls between services in this range."><span>Edges are made of pairs of client and server spans: a program whose spans are all internal, or whose caller does not send its trace on, stands alone. <a href={href("doctor")}>Doctor</a> looks for that.</span></Empty>}
+        actions={<div class="row wrap">
+          {focus && <><label class="row">hops <select class="input" value={String(hops)} onChange={e => setParams({ hops: e.currentTarget.value === "1" ? null : e.currentTarget.value })}>{[1, 2, 3, 4, 5].map(n => <option key={n}>{n}</option>)}</select></label>
+            <button class="button small" onClick={() => setParams({ focus: null, hops: null })}>All services</button></>}
+          <label class="row">colour by <select class="input" value={metric} onChange={e => setParams({ metric: e.currentTarget.value === "errors" ? null : e.currentTarget.value }, { replace: true })}>{METRICS.map(m => <option key={m} value={m}>{m === "errors" ? "error share" : m === "p95" ? "P95" : "rate"}</option>)}</select></label>
+          <button class="button small" aria-pressed={view === "table"} onClick={() => setParams({ view: view === "map" ? "table" : null }, { replace: true })}>Table</button></div>}>
+        {v => <Shown map={v.map} seconds={v.seconds} focus={focus} hops={hops} metric={metric} isTable={view === "table"} all={all} onAll={() => setAll(true)} selected={selected} onSelect={setSelected} />}
+      </Panel>
+    </>
+  );
+}
+
+function Shown(props: { map: ServiceMap; seconds: number; focus: string | null; hops: number; metric: Metric; isTable: boolean; all: boolean; onAll: () => void; selected: string | null; onSelect: (name: string | null) => void }) {
+  const { map, seconds, focus } = props, kept = useRef(new Map());
+  const { nodes, hidden } = useMemo(() => (props.all && !focus ? { nodes: map.nodes, hidden: 0 } : chosen(map, focus, props.hops)), [map, focus, props.hops, props.all]);
+  const names = new Set(nodes.map(n => n.name)), edges = map.edges.filter(e => names.has(e.from) && names.has(e.to));
+  const at = map.nodes.find(n => n.name === props.selected) ?? null;
+  if (props.isTable) return <EdgeTable edges={map.edges} seconds={seconds} />;
+  return (
+    <div class="map-split">
+      <div>
+        <Drawing nodes={nodes} edges={edges} seconds={seconds} metric={props.metric} selected={props.selected} onSelect={props.onSelect} onOpen={name => setParams({ focus: name })} placed={kept.current} />
+        {hidden > 0 && <div class="waiting">{showCount(hidden)} quieter ones are not drawn <button class="button small" onClick={props.onAll}>Draw all</button></div>}
+      </div>
+      {at && <Side node={at} map={map} seconds={seconds} />}
+    </div>
+  );
+}
+
+function Side({ node, map, seconds }: { node: MapNode; map: ServiceMap; seconds: number }) {
+  const of = `service.name = ${printValue(node.name)}`;
+  const list = (edges: MapEdge[], end: "from" | "to") => <ul class="plain">{edges.sort((a, b) => b.count - a.count).slice(0, 12).map(e => <li key={e[end] + e.kind} class="row"><span class="cut grow">{e[end]}</span><span class="muted">{showRate(e.count / seconds)}</span>{e.errors > 0 && <span class="error-text">{showShare(e.errors / e.count)}</span>}<span>{showMs(e.p95_ms)}</span></li>)}</ul>;
+  const callers = map.edges.filter(e => e.to === node.name), callees = map.edges.filter(e => e.from === node.name);
+  return (
+    <aside class="map-side stack" aria-label={`About ${node.name}`}>
+      <h3>{node.name} <span class="muted">{node.kind}</span></h3>
+      <dl class="facts"><dt>requests</dt><dd>{showRate(node.count / seconds)}</dd><dt>errors</dt><dd class={node.errors ? "error-text" : ""}>{showShare(node.count ? node.errors / node.count : 0)}</dd><dt>P50 · P95</dt><dd>{showMs(node.p50_ms)} · {showMs(node.p95_ms)}</dd></dl>
+      {callers.length > 0 && <div><b>Called by</b>{list(callers, "from")}</div>}
+      {callees.length > 0 && <div><b>Calls</b>{list(callees, "to")}</div>}
+      <div class="row wrap">
+        {node.kind === "service" && <a class="button small" href={href("service", { name: node.name })}>Service page</a>}
+        <button class="button small" onClick={() => setParams({ focus: node.name })}>Focus</button>
+        {node.kind === "service" && <><a class="button small" href={href("traces", { q: of })}>Traces</a><a class="button small" href={href("query", { q: `HEATMAP(duration_ms) WHERE ${of}` })}>Query</a></>}
+      </div>
+    </aside>
+  );
+}
+
+export function EdgeTable({ edges, seconds }: { edges: MapEdge[]; seconds: number }) {
+  return <Table caption="Calls" rows={edges} rowKey={e => `${e.from} ${e.to} ${e.kind}`} sort={{ key: "rate", isDown: true }} columns={[
+    { key: "from", title: "From", value: e => e.from, cell: e => e.from === "user" ? "users" : <a href={href("service", { name: e.from })}>{e.from}</a> },
+    { key: "to", title: "To", value: e => e.to, cell: e => e.kind === "call" ? <a href={href("service", { name: e.to })}>{e.to}</a> : e.to },
+    { key: "kind", title: "Kind", value: e => e.kind, cell: e => e.kind },
+    { key: "rate", title: "Rate", isNumber: true, value: e => e.count, cell: e => showRate(e.count / seconds) },
+    { key: "errors", title: "Errors", isNumber: true, value: e => e.errors / Math.max(1, e.count), cell: e => <span class={e.errors ? "error-text" : ""}>{showShare(e.errors / Math.max(1, e.count))}</span> },
+    { key: "p50", title: "P50", isNumber: true, value: e => e.p50_ms, cell: e => showMs(e.p50_ms) },
+    { key: "p95", title: "P95", isNumber: true, value: e => e.p95_ms, cell: e => showMs(e.p95_ms) },
+  ]} />;
+}
