@@ -74,8 +74,8 @@ export function Drawing(props: {
               <circle r={r} class={`map-disc is-${step(measure(n, metric, seconds), most, metric)}`} />
               {share > 0 && <circle r={r + 3} class="map-ring" stroke-dasharray={`${Math.max(2, around * share)} ${around}`} transform="rotate(-90)" />}
               {ICONS[n.kind] && <path d={ICONS[n.kind]} class="map-icon" />}
-              <text x={0} y={r + 15} text-anchor="middle" class="map-name">{n.name.length > 26 ? n.name.slice(0, 25) + "…" : n.name}</text>
-              {metric !== "errors" || share > 0 ? <text x={0} y={r + 28} text-anchor="middle" class={"map-said" + (metric === "errors" ? " is-error" : "")}>{metric === "errors" ? showShare(share) : metric === "p95" ? showMs(n.p95_ms) : showRate(n.count / seconds)}</text> : null}
+              <text x={0} y={r + 15} text-anchor="middle" class="map-name" aria-hidden="true">{n.name.length > 26 ? n.name.slice(0, 25) + "…" : n.name}</text>
+              {metric !== "errors" || share > 0 ? <text x={0} y={r + 28} text-anchor="middle" aria-hidden="true" class={"map-said" + (metric === "errors" ? " is-error" : "")}>{metric === "errors" ? showShare(share) : metric === "p95" ? showMs(n.p95_ms) : showRate(n.count / seconds)}</text> : null}
             </g>
           );
         })}
