@@ -154,9 +154,8 @@ typedef struct request {
 
 static sk_code read_request(exchange *x, request *ret, err *e)
 {
-    static const char *const parameters[] = {"environment", "start", "end",
-                                             "format",      "span",  "index",
-                                             NULL};
+    static const char *const parameters[] = {"environment", "start", "end", "format",
+                                             "span",        "index", NULL};
     *ret = (request){.id = exchange_param(x, "trace_id"),
                      .form = exchange_query(x, "format"),
                      .span_id = exchange_query(x, "span"),

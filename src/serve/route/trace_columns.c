@@ -143,8 +143,8 @@ static void begin_column(json_writer *w, const char *name)
     jw_array(w);
 }
 
-static bool print_texts(json_writer *w, const char *values, const char *dictionary, const said *rows,
-                        uint32_t count, size_t field)
+static bool print_texts(json_writer *w, const char *values, const char *dictionary,
+                        const said *rows, uint32_t count, size_t field)
 {
     intern *texts = intern_new(TEXTS_MAX);
     bool is_whole = texts != NULL;
@@ -198,8 +198,8 @@ static void print_numbers(json_writer *w, const columns *c)
 static bool print_spans(json_writer *w, const columns *c)
 {
     print_numbers(w, c);
-    bool is_whole = print_texts(w, "service", "services", c->said, c->span_count,
-                                offsetof(said, service));
+    bool is_whole =
+        print_texts(w, "service", "services", c->said, c->span_count, offsetof(said, service));
     is_whole &= print_texts(w, "name", "names", c->said, c->span_count, offsetof(said, name));
     is_whole &= print_texts(w, "host", "hosts", c->said, c->span_count, offsetof(said, host));
     return is_whole;
@@ -246,7 +246,9 @@ static void print_notes(json_writer *w, const columns *c)
     for (uint32_t i = 0; i < c->note_count; i++) {
         const said *s = &c->noted[i];
         unsigned kind = note_kind(s);
-        span text = kind == NOTE_LINK ? s->link : kind == NOTE_EVENT || !s->body.len ? s->name : s->body;
+        span text = kind == NOTE_LINK                    ? s->link
+                    : kind == NOTE_EVENT || !s->body.len ? s->name
+                                                         : s->body;
         jw_string(w, short_text(text));
     }
     jw_array_end(w);
