@@ -16,7 +16,7 @@ export function Examples({ fields }: { fields: Fields }) {
     ["Everything, by service", "COUNT GROUP BY service.name", has("service.name")],
   ];
   return (
-    <nav class="row wrap" aria-label="Questions to begin with"><span class="muted">Begin with</span>
+    <nav class="row wrap examples" aria-label="Questions to begin with"><span class="muted">Begin with</span>
       {all.filter(([, , fits]) => fits).slice(0, 5).map(([title, q]) => <a key={title} class="button small" href={href("query", { q })}>{title}</a>)}
     </nav>
   );
