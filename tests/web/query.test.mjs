@@ -113,6 +113,22 @@ test("builder edits are the address, the text view shows the same, a chart is a 
   await context.close();
 });
 
+test("one group alone: all its fields become filters, and its raw rows lead to their traces", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at({ q: "COUNT GROUP BY service.name, name" }));
+  await page.locator("tr", { hasText: "checkout.Checkout/PlaceOrder" }).first().locator("text=only").click();
+  await page.waitForURL(u => /WHERE service.name = "[^"]+" AND name = "[^"]+"/.test(u.searchParams.get("q")));
+  await page.click("text=Raw rows");
+  await page.waitForSelector("td >> text=checkout.Checkout/PlaceOrder");
+  await settled(page);
+  assert.deepEqual(await axe(page), []);
+  const name = page.locator("#answer tbody tr td:nth-child(4)");
+  assert.ok((await name.allTextContents()).every(n => n.includes("checkout.Checkout/PlaceOrder")));
+  assert.match(await page.locator("#answer tbody a").first().getAttribute("href"), /trace\?.*id=[0-9a-f]{32}/);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 for (const theme of ["light", "dark"])
   test(`results are usable by everyone (${theme})`, async () => {
     const { page, faults, context } = await openPage(browser, server.url, { theme });

@@ -4,6 +4,7 @@ import { call } from "../../api/client";
 import type { DifferenceField, Differences as Answer, DifferenceValue, Filter, Scalar, Suspect } from "../../api/types";
 import { environment } from "../../app/environment";
 import { href } from "../../app/location";
+import type { Range } from "../../app/time";
 import { ABSENT, showCount, showIn, showMs, showNumber, showShare, showValue, unitOf } from "../../kit/format";
 import { Empty, Failure, Waiting } from "../../kit/states";
 import { useData } from "../../kit/use_data";
@@ -11,6 +12,16 @@ import { equals, type Parts } from "./index";
 import { printFilter } from "./text";
 
 export interface Selection { field?: string; rectangle?: { t0: number; t1: number; v0: number | null; v1: number }; group?: Record<string, Scalar> }
+
+// A selection as filters, and the time it covers.
+export function filtersOf(s: Selection | null): Filter[] {
+  if (!s) return [];
+  if (s.group) return Object.entries(s.group).map(([f, v]) => equals(f, v));
+  return [...(s.rectangle!.v0 === null ? [] : [{ column: s.field!, op: ">=", value: s.rectangle!.v0 }]), { column: s.field!, op: "<", value: s.rectangle!.v1 }];
+}
+export function rangeOf(parts: Parts, s: Selection | null): Range {
+  return s?.rectangle ? { start: Math.floor(s.rectangle.t0), end: Math.ceil(s.rectangle.t1) } : { start: parts.start, end: parts.end };
+}
 
 function sideOf(s: Selection): Record<string, unknown> {
   if (s.group) return { group: s.group };

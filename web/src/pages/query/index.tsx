@@ -13,6 +13,7 @@ import { useData } from "../../kit/use_data";
 import { Builder } from "./builder";
 import { Differences, type Selection } from "./differences";
 import { Examples } from "./examples";
+import { RawTab } from "./raw_tab";
 import { Results } from "./results";
 import { parse, print, TextError, type Query } from "./text";
 import { TracesTab } from "./traces_tab";
@@ -53,7 +54,7 @@ function readSelection(): Selection | null {
   }
 }
 
-const TABS = [["results", "Results"], ["differences", "Differences"], ["traces", "Traces"]] as const;
+const TABS = [["results", "Results"], ["differences", "Differences"], ["traces", "Traces"], ["raw", "Raw rows"]] as const;
 
 export default function QueryPage() {
   const text = param("q") ?? DEFAULT, tab = param("tab") ?? "results";
@@ -69,7 +70,7 @@ export default function QueryPage() {
     return { query: { dataset: query!.dataset, spec: runnable(query!.spec) }, result, start, end };
   });
   const change = (q: Query) => setParams({ q: print(q), sel: null, tab: tab === "differences" ? null : tab });
-  const addFilter = (f: Filter) => change({ ...query!, spec: { ...query!.spec, filters: [...(query!.spec.filters ?? []), f], filter_combination: undefined } });
+  const addFilters = (added: Filter[]) => change({ ...query!, spec: { ...query!.spec, filters: [...(query!.spec.filters ?? []), ...added], filter_combination: undefined } });
   const select = (s: Selection | null, open = false) => setParams({ sel: s ? JSON.stringify(s) : null, tab: open ? "differences" : tab === "differences" && !s ? null : tab === "results" ? null : tab }, { replace: !open });
   useShortcuts([
     { keys: "q", about: "Write the question as text", run: () => { setView("text"); setTimeout(() => document.getElementById("query-text")?.focus()); } },
@@ -99,8 +100,9 @@ export default function QueryPage() {
         </div>
         <div class={"body" + (data.isLoading && data.value ? " is-stale" : "")} id="answer" role="tabpanel" aria-labelledby={`tab-${tab}`}>
           {data.error && <Failure error={data.error} retry={data.retry} stale={data.value !== null} />}
-          {data.value && tab === "results" && <Results parts={data.value} selection={selection} onSelect={select} onFilter={addFilter} />}
-          {data.value && tab === "differences" && <Differences parts={data.value} selection={selection} onFilter={addFilter} onGroup={name => change({ ...query!, spec: { ...query!.spec, breakdowns: [...(query!.spec.breakdowns ?? []).filter(b => b !== name), name] } })} />}
+          {data.value && tab === "results" && <Results parts={data.value} selection={selection} onSelect={select} onFilters={addFilters} />}
+          {data.value && tab === "differences" && <Differences parts={data.value} selection={selection} onFilter={f => addFilters([f])} onGroup={name => change({ ...query!, spec: { ...query!.spec, breakdowns: [...(query!.spec.breakdowns ?? []).filter(b => b !== name), name] } })} />}
+          {data.value && tab === "raw" && <RawTab parts={data.value} selection={selection} />}
           {data.value && tab === "traces" && <TracesTab parts={data.value} selection={selection} />}
         </div>
       </section>

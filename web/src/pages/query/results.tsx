@@ -23,7 +23,7 @@ function unitFor(op: string, column: string | undefined): Unit {
   return column && !["COUNT", "COUNT_DISTINCT", "CONCURRENCY"].includes(op) ? unitOf(column) : "number";
 }
 
-export function Results(props: { parts: Parts; selection: Selection | null; onSelect: (s: Selection | null, open?: boolean) => void; onFilter: (f: Filter) => void }) {
+export function Results(props: { parts: Parts; selection: Selection | null; onSelect: (s: Selection | null, open?: boolean) => void; onFilters: (f: Filter[]) => void }) {
   const { query, result, start, end } = props.parts, spec = query.spec;
   const [focus, setFocus] = useState<string | null>(null);
   const calculations = spec.calculations?.length ? spec.calculations : [{ op: "COUNT" }], breakdowns = spec.breakdowns ?? [];
@@ -48,7 +48,7 @@ export function Results(props: { parts: Parts; selection: Selection | null; onSe
       cell: g => <NumberCell row={g.row} column={columns[i]!} unit={unitFor(c.op, c.column)} points={series.lines.get(columns[i]!)?.get(g.key)} />,
     })),
     ...(breakdowns.length ? [{ key: "act", title: <span class="visually-hidden">Actions</span>, cell: (g: (typeof groups)[number]) => (
-      <span class="row"><button class="button quiet small" title="Only this group" onClick={() => breakdowns.forEach((b, i) => i === 0 && props.onFilter(equals(b, g.values[i] ?? null)))}>only</button>
+      <span class="row"><button class="button quiet small" title="Only this group" onClick={() => props.onFilters(breakdowns.map((b, i) => equals(b, g.values[i] ?? null)))}>only</button>
         <button class="button quiet small" title="What is different about this group" onClick={() => props.onSelect({ group: Object.fromEntries(breakdowns.map((b, i) => [b, g.values[i] ?? null])) }, true)}>differences</button></span>
     ) }] : []),
   ];

@@ -1,24 +1,17 @@
 // The traces that have events of the question, or of what is selected in it.
 import { ask } from "../../api/query";
-import type { Filter } from "../../api/types";
 import { environment } from "../../app/environment";
 import { href } from "../../app/location";
 import { showCount, showMs, showNumber } from "../../kit/format";
 import { Empty, Failure, Waiting } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
-import { equals, type Parts } from "./index";
-import { sayReader, type Selection } from "./differences";
-
-function filtersOf(s: Selection | null): Filter[] {
-  if (!s) return [];
-  if (s.group) return Object.entries(s.group).map(([f, v]) => equals(f, v));
-  return [...(s.rectangle!.v0 === null ? [] : [{ column: s.field!, op: ">=", value: s.rectangle!.v0 }]), { column: s.field!, op: "<", value: s.rectangle!.v1 }];
-}
+import type { Parts } from "./index";
+import { filtersOf, rangeOf, sayReader, type Selection } from "./differences";
 
 export function TracesTab({ parts, selection }: { parts: Parts; selection: Selection | null }) {
   const { spec } = parts.query, isEither = spec.filter_combination === "OR" && (spec.filters?.length ?? 0) > 1;
-  const range = selection?.rectangle ? { start: Math.floor(selection.rectangle.t0), end: Math.ceil(selection.rectangle.t1) } : { start: parts.start, end: parts.end };
+  const range = rangeOf(parts, selection);
   const filters = [...(spec.filters ?? []), ...(isEither ? [] : filtersOf(selection)), ...(isEither ? [] : [{ column: "trace.trace_id", op: "exists" }])];
   const data = useData(JSON.stringify([environment.value, parts.query.dataset, filters, range]), l => ask({ dataset: parts.query.dataset, range, spec: {
     calculations: [{ op: "MAX", column: "duration_ms" }, { op: "COUNT" }], breakdowns: ["trace.trace_id"], filters, filter_combination: spec.filter_combination,
