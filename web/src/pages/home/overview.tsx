@@ -12,7 +12,7 @@ import { Empty, Panel } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
 import { printValue } from "../query/text";
-import { changes, pains, type Pain } from "./pain";
+import { changes, isComparable, pains, type Pain } from "./pain";
 
 function key(what: string): string { return JSON.stringify([what, environment.value, from.value, to.value, tick.value]); }
 
@@ -89,7 +89,7 @@ const SIGNS = { new: "+", gone: "−", errors: "!", slower: "▲", faster: "▼"
 
 function Changes({ value }: { value: Compared }) {
   const list = changes(value.now.nodes, value.before.nodes).slice(0, 8);
-  if (value.before.nodes.every(n => n.kind !== "service")) return <p class="muted">There are no requests before {showClock(value.range.start * 1000)} to hold these against.</p>;
+  if (!isComparable(value.now.nodes, value.before.nodes)) return <p class="muted">There are too few requests before {showClock(value.range.start * 1000)} to hold these against.</p>;
   if (list.length === 0) return <p class="muted">Nothing stands out: rates, errors and durations are as they were.</p>;
   return <ul class="plain">{list.map((c, i) => <li key={i} class="row"><span class={c.kind === "errors" || c.kind === "slower" || c.kind === "gone" ? "error-text" : "muted"} aria-hidden="true">{SIGNS[c.kind]}</span><a href={href("service", { name: c.service })}>{c.service}</a> <span>{c.text}</span></li>)}</ul>;
 }

@@ -6,10 +6,15 @@ export interface Change { service: string; kind: "new" | "gone" | "errors" | "sl
 
 const FEW = 20; // below so many requests a share says little
 
+function total(nodes: readonly MapNode[]): number { return nodes.reduce((sum, n) => sum + (n.kind === "service" ? n.count : 0), 0); }
+
+// Whether the time before can be held against this one: the sending may only just have begun.
+export function isComparable(now: readonly MapNode[], before: readonly MapNode[]): boolean { return total(before) >= 0.2 * total(now) && total(before) > 0; }
+
 function share(n: MapNode | null): number { return n && n.count > 0 ? n.errors / n.count : 0; }
 
 export function pains(now: readonly MapNode[], before: readonly MapNode[]): Pain[] {
-  const earlier = new Map(before.filter(n => n.kind === "service").map(n => [n.name, n]));
+  const earlier = new Map(isComparable(now, before) ? before.filter(n => n.kind === "service").map(n => [n.name, n]) : []);
   return now.filter(n => n.kind === "service").map(node => {
     const was = earlier.get(node.name) ?? null, errorShare = share(node), errorShareBefore = share(was);
     const slower = was && was.count >= FEW && node.count >= FEW && was.p95_ms && node.p95_ms ? node.p95_ms / was.p95_ms : 1;
@@ -22,7 +27,7 @@ export function pains(now: readonly MapNode[], before: readonly MapNode[]): Pain
 // In words, the weightiest first. Without a time before there is nothing that changed.
 export function changes(now: readonly MapNode[], before: readonly MapNode[]): Change[] {
   const services = before.filter(n => n.kind === "service"), out: Change[] = [];
-  if (services.length === 0) return out;
+  if (!isComparable(now, before)) return out;
   const names = new Set(now.filter(n => n.kind === "service").map(n => n.name));
   for (const n of services) if (!names.has(n.name) && n.count >= FEW) out.push({ service: n.name, kind: "gone", text: "is not heard of any more", weight: 3 });
   for (const p of pains(now, before)) {
