@@ -53,8 +53,10 @@ sk_code meta__password_check(meta *m, span password, const char *hash, bool *ret
     bool is_somebodys = hash[0] != 0 && password.len <= PASSWORD_MAX;
     if (!begin(m))
         return busy(e);
-    int differs = crypto_pwhash_str_verify(is_somebodys ? hash : nobodys, (const char *)password.at,
-                                           is_somebodys ? password.len : 0);
+    bool has_text = is_somebodys && password.len; /* no pointer to nothing for the library */
+    int differs = crypto_pwhash_str_verify(is_somebodys ? hash : nobodys,
+                                           has_text ? (const char *)password.at : "",
+                                           has_text ? password.len : 0);
     end(m);
     *ret_is_right = is_somebodys && !differs;
     return SK_OK;

@@ -20,6 +20,7 @@ static void default_count(uint32_t *limit, uint32_t fallback)
 static void fill_limits(serve_limits *l)
 {
     default_size(&l->body_bytes_max, 64 * MIB);
+    default_size(&l->open_body_bytes_max, 64 * KIB);
     default_size(&l->arena_bytes_max, 256 * MIB);
     default_size(&l->header_bytes_max, 64 * KIB);
     default_size(&l->stream_bytes_max, 1 * MIB);

@@ -10,8 +10,6 @@
 #include "base/must.h"
 #include "serve/grpc.h"
 
-#define OPEN_BODY_MAX (64 * KIB)
-
 exchange *exchange__new(const request_origin *from, http_version version)
 {
     exchange *x = base_alloc_zero(1, sizeof *x);
@@ -149,8 +147,8 @@ static sk_code admit(exchange *x, const char **ret_reason, err *e)
         return code;
     *ret_reason = "too_large";
     uint64_t most = o->limits.body_bytes_max;
-    if (o->authorize && !wanted && most > OPEN_BODY_MAX) /* from anyone: a login is small */
-        x->body.max_bytes = most = OPEN_BODY_MAX;
+    if (!wanted && most > o->limits.open_body_bytes_max)
+        x->body.max_bytes = most = o->limits.open_body_bytes_max;
     if (x->announced != UINT64_MAX && x->announced > most)
         return err_set(
             e, SK_TOO_LARGE,

@@ -32,15 +32,16 @@ typedef struct services {
 
 /* 0 = the default behind it. */
 typedef struct serve_limits {
-    size_t body_bytes_max;     /* 64 MiB: as received, and again once inflated */
-    size_t arena_bytes_max;    /* 256 MiB per request */
-    size_t header_bytes_max;   /* 64 KiB: request line and headers */
-    size_t stream_bytes_max;   /* 1 MiB waiting for a slow reader of a stream */
-    uint32_t connections_max;  /* 4096 */
-    uint32_t streams_max;      /* 256 concurrent HTTP/2 streams a connection */
-    uint32_t resets_max;       /* 200 resets in a burst, 20 a second after that; then GOAWAY */
-    uint32_t ingest_queue_max; /* 1024 requests waiting for a decode worker */
-    uint32_t query_queue_max;  /* 256 */
+    size_t body_bytes_max;      /* 64 MiB: as received, and again once inflated */
+    size_t open_body_bytes_max; /* 64 KiB: where no permission is asked, as for a login */
+    size_t arena_bytes_max;     /* 256 MiB per request */
+    size_t header_bytes_max;    /* 64 KiB: request line and headers */
+    size_t stream_bytes_max;    /* 1 MiB waiting for a slow reader of a stream */
+    uint32_t connections_max;   /* 4096 */
+    uint32_t streams_max;       /* 256 concurrent HTTP/2 streams a connection */
+    uint32_t resets_max;        /* 200 resets in a burst, 20 a second after that; then GOAWAY */
+    uint32_t ingest_queue_max;  /* 1024 requests waiting for a decode worker */
+    uint32_t query_queue_max;   /* 256 */
     uint32_t header_ms; /* 10 000: from the first byte to a complete head, TLS handshake included */
     uint32_t
         body_ms; /* 10 000: a body must bring its next KiB a second on average after this long */

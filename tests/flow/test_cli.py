@@ -242,7 +242,11 @@ class Tail:
         """Sends until a line with the text came: nothing says when a tail listens."""
         end = time.monotonic() + 30
         while not any(text in line for line in list(self.lines)):
-            assert time.monotonic() < end and self.process.poll() is None, self.lines
+            assert time.monotonic() < end, self.lines
+            if self.process.poll() is not None:  # it had its fill: what it wrote is on the way
+                self.reader.join()
+                assert any(text in line for line in self.lines), self.lines
+                return
             keep_sending()
             time.sleep(0.02)
 

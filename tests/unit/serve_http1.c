@@ -293,12 +293,14 @@ static void bounds_head_and_body(void **state)
 static void reserves_before_it_reads(void **state)
 {
     memory *m = memory_new(100 * KIB);
+    const serve_limits wide = {.open_body_bytes_max =
+                                   64 * MIB}; /* these routes ask no permission */
     offline o;
-    open_server(&o, NULL, m);
+    open_server(&o, &wide, m);
     offline_feed(&o, SPAN("POST /echo HTTP/1.1\r\n" HOST "Content-Length: 90000\r\n\r\nabc"));
     assert_int_equal(memory_used(m, MEMORY_BODIES), 90000);
     offline second;
-    open_server(&second, NULL, m);
+    open_server(&second, &wide, m);
     offline_feed(&second, SPAN("POST /v1/traces HTTP/1.1\r\n" HOST
                                "Content-Type: application/json\r\nContent-Length: 90000\r\n\r\n"));
     const char *text = text_of(&second);

@@ -36,13 +36,13 @@ function resolved(color: string): string {
   return name ? token(name[1]!) : color;
 }
 
-// 14:05, or the date where a new day begins; seconds and fractions when steps are that small.
+// 14:05, or the date at the first tick of a new day; seconds and fractions when steps are that small.
 function tickText(at: number, step: number, before: number | undefined): string {
   const c = clockOf(at * 1000);
   const isNewDay = before === undefined || clockOf(before * 1000).day !== c.day;
   const clock = step < 1 ? `${c.hour}:${c.minute}:${c.second}.${c.ms}` : step < 60 ? `${c.hour}:${c.minute}:${c.second}` : `${c.hour}:${c.minute}`;
   if (step >= 86400) return `${c.month}-${c.day}`;
-  return isNewDay && before !== undefined ? `${c.month}-${c.day}\n${clock}` : clock;
+  return isNewDay && before !== undefined ? `${c.month}-${c.day}` : clock;
 }
 
 function stacked(lines: Line[]): (number | null)[][] {
