@@ -4,10 +4,11 @@ import { after, before, test } from "node:test";
 import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
 import { build } from "./module.mjs";
 
-let server, browser, layout, pain;
+let server, browser, layout, pain, names;
 before(async () => {
   layout = await build("pages/map/layout.ts");
   pain = await build("pages/home/pain.ts");
+  names = await build("api/map_names.ts");
   server = await startSkep();
   browser = await openBrowser();
   await skep(["demo", "--seed", "1", "--past", "30m", "--past-only", "--quiet"], server);
@@ -35,6 +36,17 @@ test("layers: callers left, circles broken, places kept, 500 nodes", () => {
   assert.equal(cells.size, 500, "no two in one place");
 });
 
+test("a database called as its service is a node of its own, and the edges know which", () => {
+  const numbers = { count: 1, errors: 0, p50_ms: 1, p95_ms: 1 };
+  const map = (nodes, edges) => ({ nodes: nodes.map(([name, kind]) => ({ name, kind, ...numbers })), edges: edges.map(([from, to, kind]) => ({ from, to, kind, ...numbers })) });
+  const plain = map([["a", "service"], ["b", "database"]], [["a", "b", "database"]]);
+  assert.equal(names.distinct(plain), plain);
+  const made = names.distinct(map([["cart", "database"], ["cart", "service"], ["orders", "messaging"], ["orders", "service"], ["user", "client"], ["web", "service"]],
+    [["cart", "cart", "database"], ["web", "cart", "call"], ["web", "orders", "messaging"], ["orders", "web", "messaging"], ["orders", "orders", "messaging"], ["user", "web", "call"]]));
+  assert.deepEqual(made.nodes.map(n => n.name), ["cart (database)", "cart", "orders (messaging)", "orders", "user", "web"]);
+  assert.deepEqual(made.edges.map(e => `${e.from} > ${e.to}`), ["cart > cart (database)", "web > cart", "web > orders (messaging)", "orders (messaging) > web", "orders > orders (messaging)", "user > web"]);
+});
+
 test("pain ranks what got worse, not what is always slow; a handful of requests says little", () => {
   const node = (name, count, errors, p95_ms) => ({ name, kind: "service", count, errors, p50_ms: 1, p95_ms });
   const before = [node("slow", 1000, 0, 9000), node("well", 1000, 0, 5), node("bad", 1000, 0, 5), node("rare", 1000, 0, 5), node("gone", 100, 0, 5)];
@@ -57,6 +69,8 @@ test("home leads to the service, its operation, its traces", async () => {
   await page.waitForURL(/service\?.*name=checkout/);
   await page.waitForSelector("td >> text=inventory.Inventory/Reserve");
   await settled(page);
+  await page.waitForSelector("section:has-text('What arrives') >> text=/last .* ago/");
+  await page.waitForSelector("section:has-text('What arrives') td >> text=production");
   assert.match(await page.locator("table[class=table] tbody tr").first().textContent(), /inventory.Inventory\/Reserve/); // where its own time goes
   await page.click("td a >> text=inventory.Inventory/Reserve");
   await page.waitForURL(/traces\?/);
@@ -78,6 +92,9 @@ test("the map is walked by arrow keys and stands as a table too", async () => {
   await page.waitForURL(/focus=/);
   await page.keyboard.press("v");
   await page.waitForSelector("td >> text=gateway");
+  assert.equal(await page.locator("td a >> text=rabbitmq:orders").count(), 0); // a queue has no page of a service
+  await page.goto(at("map", { focus: "nobody", hops: "1000000000" }));
+  await page.waitForSelector("text=nobody is not on the map");
   assert.deepEqual(faults, []);
   await context.close();
 });

@@ -3,9 +3,10 @@ import { environment } from "../app/environment";
 import { resolveRange, type Range } from "../app/time";
 import { call } from "./client";
 import type { ServiceMap } from "./types";
+import { distinct } from "./map_names";
 
-export function loadMap(range: Range, signal?: AbortSignal): Promise<ServiceMap> {
-  return call<ServiceMap>("skep/v1/service-map", { params: { environment: environment.value, start: range.start, end: range.end }, signal });
+export async function loadMap(range: Range, signal?: AbortSignal): Promise<ServiceMap> {
+  return distinct(await call<ServiceMap>("skep/v1/service-map", { params: { environment: environment.value, start: range.start, end: range.end }, signal }));
 }
 
 export interface Compared { range: Range; now: ServiceMap; before: ServiceMap; queries: number }

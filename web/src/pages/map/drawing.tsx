@@ -14,8 +14,6 @@ function measure(n: MapNode, metric: Metric, seconds: number): number {
   return metric === "errors" ? (n.count ? n.errors / n.count : 0) : metric === "p95" ? n.p95_ms ?? 0 : n.count / seconds;
 }
 
-function shownName(n: MapNode): string { return n.name.length > 26 ? n.name.slice(0, 25) + "…" : n.name; }
-
 // A step of the ramp for the fill; the first for little.
 function step(value: number, most: number, metric: Metric): number {
   if (value <= 0 || most <= 0) return 0;
@@ -62,10 +60,11 @@ export function Drawing(props: {
         })}
         {nodes.map(n => {
           const p = at(n.name), r = radius(n), share = n.count ? n.errors / n.count : 0, around = 2 * Math.PI * (r + 3), isSelected = props.selected === n.name;
+          const shown = n.name.length > 26 ? n.name.slice(0, 25) + "…" : n.name;
           const isFaded = props.selected !== null && !isSelected && !edges.some(e => (e.from === props.selected && e.to === n.name) || (e.to === props.selected && e.from === n.name));
           return (
             <g key={n.name} transform={`translate(${p.x} ${p.y})`} class={`map-node${isSelected ? " is-selected" : ""}${isFaded ? " is-faded" : ""}${n.kind === "service" ? "" : " is-inferred"}`} tabIndex={0} role="button" data-node={n.name} aria-pressed={isSelected}
-              aria-label={`${shownName(n)}${shownName(n) === n.name ? "" : ", " + n.name}, ${n.kind}: ${showRate(n.count / seconds)}, ${showShare(share)} errors, P95 ${showMs(n.p95_ms)}`} onClick={() => props.onSelect(n.name)} onDblClick={() => props.onOpen(n.name)} onFocus={() => props.onSelect(n.name)}
+              aria-label={`${shown === n.name ? "" : shown + " "}${n.name}, ${n.kind}: ${showRate(n.count / seconds)}, ${showShare(share)} errors, P95 ${showMs(n.p95_ms)}`} onClick={() => props.onSelect(n.name)} onDblClick={() => props.onOpen(n.name)} onFocus={() => props.onSelect(n.name)}
               onKeyDown={e => {
                 if (e.key === "Enter") props.onOpen(n.name);
                 if (!e.key.startsWith("Arrow")) return;
@@ -76,7 +75,7 @@ export function Drawing(props: {
               <circle r={r} class={`map-disc is-${step(measure(n, metric, seconds), most, metric)}`} />
               {share > 0 && <circle r={r + 3} class="map-ring" stroke-dasharray={`${Math.max(2, around * share)} ${around}`} transform="rotate(-90)" />}
               {ICONS[n.kind] && <path d={ICONS[n.kind]} class="map-icon" />}
-              <text x={0} y={r + 15} text-anchor="middle" class="map-name" aria-hidden="true">{shownName(n)}</text>
+              <text x={0} y={r + 15} text-anchor="middle" class="map-name" aria-hidden="true">{shown}</text>
               {metric !== "errors" || share > 0 ? <text x={0} y={r + 28} text-anchor="middle" aria-hidden="true" class={"map-said" + (metric === "errors" ? " is-error" : "")}>{metric === "errors" ? showShare(share) : metric === "p95" ? showMs(n.p95_ms) : showRate(n.count / seconds)}</text> : null}
             </g>
           );

@@ -28,7 +28,7 @@ function chosen(map: ServiceMap, focus: string | null, hops: number): { nodes: M
 }
 
 export default function MapPage() {
-  const focus = param("focus"), hops = Number(param("hops") ?? 1), metric = (param("metric") ?? "errors") as Metric, view = param("view") ?? "map";
+  const focus = param("focus"), hops = Math.max(1, Math.min(5, Math.floor(Number(param("hops"))) || 1)), metric: Metric = METRICS.find(m => m === param("metric")) ?? "errors", view = param("view") ?? "map";
   const [all, setAll] = useState(false), [selected, setSelected] = useState<string | null>(null);
   const data = useData<{ map: ServiceMap; seconds: number }>(JSON.stringify(["map", environment.value, from.value, to.value, tick.value]), async l => {
     const range = resolveRange();
@@ -57,7 +57,8 @@ function Shown(props: { map: ServiceMap; seconds: number; focus: string | null; 
   const { nodes, hidden } = useMemo(() => (props.all && !focus ? { nodes: map.nodes, hidden: 0 } : chosen(map, focus, props.hops)), [map, focus, props.hops, props.all]);
   const names = new Set(nodes.map(n => n.name)), edges = map.edges.filter(e => names.has(e.from) && names.has(e.to));
   const at = map.nodes.find(n => n.name === props.selected) ?? null;
-  if (props.isTable) return <EdgeTable edges={map.edges} seconds={seconds} />;
+  if (props.isTable) return <EdgeTable map={map} seconds={seconds} />;
+  if (focus && !map.nodes.some(n => n.name === focus)) return <div class="none"><Empty title={`${focus} is not on the map in this range.`}><span>It took part in no call that was seen. Choose a longer range, or <a href={href("map")}>look at all services</a>.</span></Empty></div>;
   return (
     <div class="map-split">
       <div>
@@ -88,10 +89,14 @@ function Side({ node, map, seconds }: { node: MapNode; map: ServiceMap; seconds:
   );
 }
 
-export function EdgeTable({ edges, seconds }: { edges: MapEdge[]; seconds: number }) {
+// Only of those that touch one node, when it is given.
+export function EdgeTable({ map, seconds, of }: { map: ServiceMap; seconds: number; of?: string }) {
+  const services = new Set(map.nodes.filter(n => n.kind === "service").map(n => n.name));
+  const edges = of === undefined ? map.edges : map.edges.filter(e => e.from === of || e.to === of);
+  const end = (name: string) => (services.has(name) ? <a href={href("service", { name })}>{name}</a> : name);
   return <Table caption="Calls" rows={edges} rowKey={e => `${e.from} ${e.to} ${e.kind}`} sort={{ key: "rate", isDown: true }} columns={[
-    { key: "from", title: "From", value: e => e.from, cell: e => e.from === "user" ? "users" : <a href={href("service", { name: e.from })}>{e.from}</a> },
-    { key: "to", title: "To", value: e => e.to, cell: e => e.kind === "call" ? <a href={href("service", { name: e.to })}>{e.to}</a> : e.to },
+    { key: "from", title: "From", value: e => e.from, cell: e => end(e.from) },
+    { key: "to", title: "To", value: e => e.to, cell: e => end(e.to) },
     { key: "kind", title: "Kind", value: e => e.kind, cell: e => e.kind },
     { key: "rate", title: "Rate", isNumber: true, value: e => e.count, cell: e => showRate(e.count / seconds) },
     { key: "errors", title: "Errors", isNumber: true, value: e => e.errors / Math.max(1, e.count), cell: e => <span class={e.errors ? "error-text" : ""}>{showShare(e.errors / Math.max(1, e.count))}</span> },

@@ -4,9 +4,9 @@ import { ask } from "../../api/query";
 import type { QueryResult, Row, ServiceMap } from "../../api/types";
 import { environment } from "../../app/environment";
 import { href, param } from "../../app/location";
-import { from, resolveRange, setRangeSeconds, tick, to, type Range } from "../../app/time";
+import { from, resolveRange, setRangeSeconds, showAgo, showTime, tick, to, type Range } from "../../app/time";
 import { Chart } from "../../kit/chart";
-import { showCount, showMs, showRate, showShare } from "../../kit/format";
+import { showCount, showMs, showRate, showShare, showValue } from "../../kit/format";
 import { Empty, Panel } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
@@ -17,7 +17,10 @@ import "./service.css";
 
 interface Overview { range: Range; all: QueryResult; failed: QueryResult }
 interface Operations { range: Range; rows: (Row & { failed: number })[] }
-interface Signals { spans: Row | null; logs: Row | null; metrics: Row | null; versions: Row[] }
+interface Arrival { count: number; last: number | null } // last: where the last bucket with any begins, unix ms
+interface Signals { spans: Arrival; logs: Arrival; metrics: Arrival; versions: Row[] }
+
+const DEPLOYMENT = "semconv.deployment.environment.name";
 
 export default function Service() {
   const name = param("name");
@@ -50,10 +53,11 @@ function Of({ name }: { name: string }) {
   });
   const map = useOf<{ map: ServiceMap; seconds: number }>("map", name, async (range, signal) => ({ map: await loadMap(range, signal), seconds: range.end - range.start }));
   const signals = useOf<Signals>("signals", name, async (range, signal) => {
-    const one = (filters: { column: string; op: string; value?: string }[]) => ask({ range, spec: { calculations: [{ op: "COUNT" }], filters: [mine, ...filters] } }, signal).then(r => r.data.results[0]?.data ?? null);
+    const one = (filters: { column: string; op: string; value?: string }[]) => ask({ range, withSeries: true, spec: { calculations: [{ op: "COUNT" }], filters: [mine, ...filters] } }, signal).then(arrival);
     const [spans, logs, metrics, versions] = await Promise.all([
       one([{ column: "trace.span_id", op: "exists" }, { column: "duration_ms", op: "exists" }]), one([{ column: "meta.signal_type", op: "=", value: "log" }]), one([{ column: "meta.signal_type", op: "=", value: "metric" }]),
-      ask({ range, spec: { calculations: [{ op: "COUNT" }, { op: "P95", column: "duration_ms" }], breakdowns: ["service.version"], filters: served, limit: 20 } }, signal).then(r => r.data.results.map(x => x.data).filter(x => x["service.version"] != null)),
+      ask({ range, spec: { calculations: [{ op: "COUNT" }, { op: "P95", column: "duration_ms" }], breakdowns: ["service.version", DEPLOYMENT], filters: served, limit: 20 } }, signal)
+        .then(r => r.data.results.map(x => x.data).filter(x => x["service.version"] != null || x[DEPLOYMENT] != null)),
     ]);
     return { spans, logs, metrics, versions };
   });
@@ -68,7 +72,7 @@ function Of({ name }: { name: string }) {
       </Panel>
       <div class="service-grid">
         <Panel title="Who calls it, and whom it calls" data={map} isFlush isEmpty={v => !v.map.edges.some(e => e.from === name || e.to === name)} empty={<Empty title="No calls to or from it in this range." />}>
-          {v => <EdgeTable edges={v.map.edges.filter(e => e.from === name || e.to === name)} seconds={v.seconds} />}
+          {v => <EdgeTable map={v.map} of={name} seconds={v.seconds} />}
         </Panel>
         <Panel title="What arrives" data={signals}>{v => <Arrives value={v} where={where} />}</Panel>
       </div>
@@ -111,8 +115,13 @@ function OperationTable({ rows, seconds, where }: { rows: (Row & { failed: numbe
   ]} />;
 }
 
+function arrival(r: QueryResult): Arrival {
+  const times = (r.data.series ?? []).filter(s => (s.data.COUNT as number) > 0).map(s => Date.parse(s.time));
+  return { count: (r.data.results[0]?.data.COUNT as number | undefined) ?? 0, last: times.length ? Math.max(...times) : null };
+}
+
 function Arrives({ value, where }: { value: Signals; where: string }) {
-  const line = (title: string, row: Row | null, address: string) => <><dt>{title}</dt><dd>{row && (row.COUNT as number) > 0 ? <a href={address}>{showCount(row.COUNT as number)}</a> : <span class="muted">none in this range</span>}</dd></>;
+  const line = (title: string, at: Arrival, address: string) => <><dt>{title}</dt><dd>{at.count > 0 ? <><a href={address}>{showCount(at.count)}</a>{at.last !== null && <span class="muted" title={showTime(at.last, { ms: false })}> last {showAgo(at.last)}</span>}</> : <span class="muted">none in this range</span>}</dd></>;
   return (
     <div class="stack">
       <dl class="facts">
@@ -120,8 +129,9 @@ function Arrives({ value, where }: { value: Signals; where: string }) {
         {line("log lines", value.logs, href("logs", { q: where }))}
         {line("metric points", value.metrics, href("query", { q: `COUNT WHERE ${where} AND meta.signal_type = "metric"` }))}
       </dl>
-      {value.versions.length > 0 && <div><b>Versions seen</b><Table caption="Versions" rows={value.versions} rowKey={r => String(r["service.version"])} columns={[
-        { key: "version", title: "service.version", value: r => String(r["service.version"]), cell: r => <a href={href("query", { q: `COUNT, P95(duration_ms) WHERE ${where} GROUP BY service.version` })}>{String(r["service.version"])}</a> },
+      {value.versions.length > 0 && <div><b>Versions seen</b><Table caption="Versions" rows={value.versions} rowKey={r => `${r["service.version"]} ${r[DEPLOYMENT]}`} columns={[
+        { key: "version", title: "service.version", value: r => String(r["service.version"]), cell: r => <a href={href("query", { q: `COUNT, P95(duration_ms) WHERE ${where} GROUP BY service.version` })}>{showValue(r["service.version"])}</a> },
+        { key: "deployment", title: "deployment", value: r => r[DEPLOYMENT] as string | null, cell: r => showValue(r[DEPLOYMENT]) },
         { key: "count", title: "spans", isNumber: true, value: r => r.COUNT as number, cell: r => showCount(r.COUNT as number) },
         { key: "p95", title: "P95", isNumber: true, value: r => r["P95(duration_ms)"] as number, cell: r => showMs(r["P95(duration_ms)"] as number) },
       ]} /></div>}
