@@ -42,6 +42,7 @@ static const option options[] = {
     {"memory-max", OPTION_SIZE, FIELD(memory_max_bytes), NULL, "SIZE", "bound on resident memory (default the smaller of 25 % of RAM and 2 GiB)"},
     {"disk-max", OPTION_SIZE, FIELD(disk_max_bytes), NULL, "SIZE", "bound on everything below the data directory; the oldest goes first (default the smaller of 20 GiB and half of what was free at first start)"},
     {"retention", OPTION_DURATION, FIELD(retention_ns), NULL, "AGE", "how long events are kept (default 60d)"},
+    {"results-max", OPTION_SIZE, FIELD(results_max_bytes), NULL, "SIZE", "bound on stored results, the answers behind shared links; they never go by themselves (default 256MiB)"},
     {"demo", OPTION_FLAG, FIELD(demo), NULL, NULL, "also run the demo shop, which writes to environment demo only"},
     {"config", OPTION_TEXT, FIELD(config_file), NULL, "FILE", "YAML file with these options as keys"},
     {"ingest-key", OPTION_TEXT, FIELD(preset_ingest_key), NULL, NULL, NULL}, /* SKEP_INGEST_KEY and the file only */

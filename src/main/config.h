@@ -26,6 +26,7 @@ typedef struct config {
     uint64_t memory_max_bytes; /* 0 = the default: min(25 % of RAM, 2 GiB) */
     uint64_t disk_max_bytes;   /* 0 = the default of first start */
     int64_t retention_ns;
+    uint64_t results_max_bytes; /* 0 = the default */
     bool demo;
     const char *config_file;
     const char *preset_ingest_key, *preset_ingest_key_file;

@@ -242,7 +242,8 @@ static sk_code open_meta(skep *s, err *e)
 {
     sk_code code = read_preset_key(s, e);
     meta_options options = {.dir = s->config.data_dir,
-                            .preset_ingest_key = s->config.preset_ingest_key};
+                            .preset_ingest_key = s->config.preset_ingest_key,
+                            .results_bytes_max = s->config.results_max_bytes};
     if (code == SK_OK)
         code = meta_open(&options, &s->meta, &s->first, e);
     return code == SK_OK ? choose_disk_max(s, e) : code;

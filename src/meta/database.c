@@ -37,6 +37,13 @@ static const char *const steps[] = {
     " user INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,"
     " ends_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "ALTER TABLE keys ADD COLUMN origins TEXT NOT NULL DEFAULT '';",
+    /* 3: answers kept under a link; the big column stands last, so that lists do not read it */
+    "CREATE TABLE results (id TEXT PRIMARY KEY,"
+    " environment INTEGER NOT NULL REFERENCES environments (id) ON DELETE CASCADE,"
+    " kind INTEGER NOT NULL, actor TEXT NOT NULL, created_ns INTEGER NOT NULL,"
+    " kept_bytes INTEGER NOT NULL, question TEXT NOT NULL, state TEXT NOT NULL,"
+    " answer BLOB NOT NULL) STRICT;"
+    "CREATE INDEX results_by_environment ON results (environment, created_ns, kept_bytes);",
 };
 #define SCHEMA_VERSION ((int)COUNT_OF(steps))
 
@@ -84,6 +91,45 @@ sk_code meta__finish(meta *m, sqlite3_stmt *take_statement, err *e)
 void meta__bind_text(sqlite3_stmt *s, int at, const char *text)
 {
     sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT);
+}
+
+void meta__bind_span(sqlite3_stmt *s, int at, span text)
+{
+    sqlite3_bind_text(s, at, text.len ? (const char *)text.at : "", (int)text.len,
+                      SQLITE_TRANSIENT);
+}
+
+sk_code meta__column_copy(sqlite3_stmt *s, int at, arena *mem, span *ret, err *e)
+{
+    const void *bytes = sqlite3_column_blob(s, at);
+    span held = span_of(bytes ? bytes : "", (size_t)sqlite3_column_bytes(s, at));
+    return arena_copy(mem, held, ret) ? SK_OK
+                                      : err_set(e, SK_NO_MEMORY, "no memory for what was saved");
+}
+
+sk_code meta__delete(meta *m, const char *sql, uint32_t environment_id, span id, err *e)
+{
+    sqlite3_stmt *s;
+    sk_code code = meta__prepare(m, sql, &s, e);
+    if (code != SK_OK)
+        return code;
+    sqlite3_bind_int64(s, 1, environment_id);
+    meta__bind_span(s, 2, id);
+    code = meta__finish(m, s, e);
+    return code == SK_OK && sqlite3_changes(m->db) == 0 ? SK_NOT_FOUND : code;
+}
+
+sk_code meta__no_such(const char *what, span id, err *e)
+{
+    return err_set(e, SK_NOT_FOUND, "there is no %s \"%.*s\"", what, SPAN_FMT(span_first(id, 40)));
+}
+
+void meta__random_id(char out[META_ID_MAX])
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    for (uint32_t i = 0; i < META_ID_MAX - 1; i++)
+        out[i] = digits[randombytes_uniform(sizeof digits - 1)];
+    out[META_ID_MAX - 1] = 0;
 }
 
 void meta__column_text(sqlite3_stmt *s, int at, char *out, size_t size)

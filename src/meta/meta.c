@@ -185,6 +185,7 @@ sk_code meta_open(const meta_options *o, meta **ret, first_keys *ret_first, err 
         return err_set(e, SK_NO_MEMORY, "no memory for the control plane");
     lock_init(&m->lock, RANK_META);
     lock_init(&m->cache_lock, RANK_LEAF);
+    m->results_bytes_max = o->results_bytes_max ? o->results_bytes_max : META_RESULTS_BYTES;
     size_t dir_bytes = strlen(o->dir) + 1;
     m->dir = base_alloc(dir_bytes);
     sk_code code = m->dir ? SK_OK : err_set(e, SK_NO_MEMORY, "no memory for the control plane");

@@ -62,6 +62,7 @@ typedef struct meta_options {
     const char *dir;
     /* SKEP_INGEST_KEY: dev's ingest key, taken as it is (≥ 16 characters); may be NULL. */
     const char *preset_ingest_key;
+    uint64_t results_bytes_max; /* of all stored results; 0 = META_RESULTS_BYTES */
 } meta_options;
 
 /* On an empty directory creates environments dev and demo with an ingest and a full key each and fills *ret_first (shown

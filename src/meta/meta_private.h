@@ -9,7 +9,7 @@
 #include <sqlite3.h>
 
 #include "base/thread.h"
-#include "meta/people.h"
+#include "meta/saved.h"
 
 typedef struct key_entry {
     uint8_t hash[META_KEY_HASH_BYTES];
@@ -44,6 +44,7 @@ struct meta {
     lock lock;
     sqlite3 *db; /* guarded by lock */
     uint8_t secret[crypto_generichash_KEYBYTES];
+    uint64_t results_bytes_max;
     lock cache_lock;
     meta_cache cache;        /* guarded by cache_lock */
     session_entry *sessions; /* by hash; guarded by cache_lock, as what follows */
@@ -60,6 +61,13 @@ sk_code meta__prepare(meta *m, const char *sql, sqlite3_stmt **ret, err *e) must
 /* Steps a statement that returns no row, and finalizes it. */
 sk_code meta__finish(meta *m, sqlite3_stmt *take_statement, err *e) must_use;
 void meta__bind_text(sqlite3_stmt *s, int at, const char *text);
+void meta__bind_span(sqlite3_stmt *s, int at, span text);
+/* Of a text or blob column, whole. */
+sk_code meta__column_copy(sqlite3_stmt *s, int at, arena *mem, span *ret, err *e) must_use;
+/* One row, by ?1 = environment and ?2 = id; SK_NOT_FOUND, without words, when there is none. */
+sk_code meta__delete(meta *m, const char *sql, uint32_t environment, span id, err *e) must_use;
+sk_code meta__no_such(const char *what, span id, err *e); /* SK_NOT_FOUND */
+void meta__random_id(char out[META_ID_MAX]);
 /* Copies a text column, cut to fit. */
 void meta__column_text(sqlite3_stmt *s, int at, char *out, size_t size);
 

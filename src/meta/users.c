@@ -57,12 +57,6 @@ static void read_user(sqlite3_stmt *s, user_info *ret, char *ret_password)
         meta__column_text(s, 6, ret_password, PASSWORD_HASH_MAX);
 }
 
-static void bind_span(sqlite3_stmt *s, int at, span text)
-{
-    sqlite3_bind_text(s, at, text.len ? (const char *)text.at : "", (int)text.len,
-                      SQLITE_TRANSIENT);
-}
-
 sk_code meta__user_find(meta *m, span name, user_info *ret, char *ret_password, err *e)
 {
     sqlite3_stmt *s;
@@ -71,7 +65,7 @@ sk_code meta__user_find(meta *m, span name, user_info *ret, char *ret_password, 
     sk_code code = meta__prepare(m, "SELECT " COLUMNS " FROM users WHERE name = ?1", &s, e);
     if (code != SK_OK)
         return code;
-    bind_span(s, 1, name);
+    meta__bind_span(s, 1, name);
     int step = sqlite3_step(s);
     if (step == SQLITE_ROW)
         read_user(s, ret, ret_password);
@@ -113,7 +107,7 @@ sk_code meta__user_insert(meta *m, span name, user_role role, const char *passwo
                              &s, e);
     if (code != SK_OK)
         return code;
-    bind_span(s, 1, name);
+    meta__bind_span(s, 1, name);
     meta__bind_text(s, 2, password);
     sqlite3_bind_int(s, 3, (int)role);
     sqlite3_bind_int64(s, 4, clock_wall_ns());

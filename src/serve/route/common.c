@@ -89,14 +89,11 @@ sk_code route_number(const exchange *x, const char *name, uint32_t otherwise, ui
     return SK_OK;
 }
 
-sk_code route_object(exchange *x, sk_code (*member)(void *ctx, span key, json *j, err *e),
-                     void *ctx, err *e)
+sk_code route_object_of(span text, arena *mem,
+                        sk_code (*member)(void *ctx, span key, json *j, err *e), void *ctx, err *e)
 {
-    span body;
-    sk_code code = exchange_body(x, &body, e);
-    if (code != SK_OK)
-        return code;
-    json j = json_of(body, exchange_arena(x));
+    sk_code code;
+    json j = json_of(text, mem);
     if (json_next(&j) != JSON_OBJECT) {
         code = json_error(&j, e);
         return code != SK_OK ? code : err_set(e, SK_BAD_INPUT, "the body must be a JSON object");
@@ -109,6 +106,14 @@ sk_code route_object(exchange *x, sk_code (*member)(void *ctx, span key, json *j
     }
     json_next(&j); /* nothing may follow the object */
     return json_error(&j, e);
+}
+
+sk_code route_object(exchange *x, sk_code (*member)(void *ctx, span key, json *j, err *e),
+                     void *ctx, err *e)
+{
+    span body;
+    sk_code code = exchange_body(x, &body, e);
+    return code == SK_OK ? route_object_of(body, exchange_arena(x), member, ctx, e) : code;
 }
 
 void route_fail(exchange *take_x, sk_code code, err *e)

@@ -25,6 +25,11 @@ sk_code route_number(const exchange *x, const char *name, uint32_t otherwise, ui
 sk_code route_object(exchange *x, sk_code (*member)(void *ctx, span key, json *j, err *e),
                      void *ctx, err *e) must_use;
 
+/* The same of a text that stands elsewhere: an object within the body. */
+sk_code route_object_of(span text, arena *mem,
+                        sk_code (*member)(void *ctx, span key, json *j, err *e), void *ctx,
+                        err *e) must_use;
+
 void route_fail(exchange *take_x, sk_code code, err *e); /* e->code is set to `code` */
 void route_reply(exchange *take_x, int status, buf *take_json);
 void jw_value(json_writer *w, value v);   /* an event's value; histograms as null */

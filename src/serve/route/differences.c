@@ -317,15 +317,14 @@ static sk_code check_sides(const asked *a, err *e)
     return SK_OK;
 }
 
-static sk_code run(exchange *x, asked *a, buf *out, err *e)
+static sk_code run(exchange *x, asked *a, environment *ret_asked, buf *out, err *e)
 {
-    environment env;
     query_spec spec;
     plan all, selection, baseline;
     differences_result found;
     run_control control = {.cancel = exchange_cancel(x),
                            .deadline_mono_ns = exchange_deadline_mono_ns(x)};
-    sk_code code = route_environment(x, a->environment, &env, e);
+    sk_code code = route_environment(x, a->environment, ret_asked, e);
     if (code == SK_OK)
         code = check_sides(a, e);
     if (code == SK_OK)
@@ -348,17 +347,25 @@ static sk_code run(exchange *x, asked *a, buf *out, err *e)
                            .wants_suspects = !a->no_suspects,
                            .wants_words = !a->no_words,
                            .field_limit = a->limit};
-    code =
-        engine_differences(exchange_services(x)->engine, env.id, &q, &control, a->mem, &found, e);
+    code = engine_differences(exchange_services(x)->engine, ret_asked->id, &q, &control, a->mem,
+                              &found, e);
     if (code == SK_OK)
         differences_to_json(&found, &q, out);
     return code;
+}
+
+sk_code differences_answer(exchange *x, span body, environment *ret_asked, buf *out, err *e)
+{
+    asked a = {.mem = exchange_arena(x)};
+    sk_code code = route_object_of(body, a.mem, read_member, &a, e);
+    return code == SK_OK ? run(x, &a, ret_asked, out, e) : code;
 }
 
 void route_differences(exchange *take_x)
 {
     static const char *const parameters[] = {NULL};
     err e = {0};
+    environment env;
     asked a = {.mem = exchange_arena(take_x)};
     buf out;
     sk_code code = route_check_query(take_x, parameters, &e);
@@ -366,7 +373,7 @@ void route_differences(exchange *take_x)
         code = route_object(take_x, read_member, &a, &e);
     buf_init(&out, ROUTE_REPLY_MAX);
     if (code == SK_OK)
-        code = run(take_x, &a, &out, &e);
+        code = run(take_x, &a, &env, &out, &e);
     if (code == SK_OK) {
         route_reply(take_x, 200, &out);
         return;

@@ -5,6 +5,7 @@
 #include "serve/route/health.h"
 
 #include "base/clock.h"
+#include "meta/saved.h"
 #include "serve/route/common.h"
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
@@ -229,6 +230,29 @@ static void print_senders(json_writer *w, const exchange *x, const environment *
     jw_array_end(w);
 }
 
+/* 0 = of all environments; a count that cannot be read is not said. */
+static void print_saved(json_writer *w, const exchange *x, uint32_t environment_id)
+{
+    saved_counts n;
+    err ignored;
+    meta *m = exchange_services(x)->meta;
+    if (meta_saved_counts(m, environment_id, &n, &ignored) != SK_OK)
+        return;
+    jw_key_text(w, "saved");
+    jw_object(w);
+    jw_key_text(w, "results");
+    jw_u64(w, n.results);
+    jw_key_text(w, "result_bytes");
+    jw_u64(w, n.result_bytes);
+    if (!environment_id) {
+        jw_key_text(w, "results_max");
+        jw_u64(w, META_RESULTS_MAX);
+        jw_key_text(w, "result_bytes_max");
+        jw_u64(w, meta_results_bytes_max(m));
+    }
+    jw_object_end(w);
+}
+
 static void print_environment(json_writer *w, const exchange *x, const environment *env)
 {
     engine_stats stats;
@@ -240,6 +264,7 @@ static void print_environment(json_writer *w, const exchange *x, const environme
     jw_text(w, env->name);
     jw_key_text(w, "store");
     print_store(w, &stats, false);
+    print_saved(w, x, env->id);
     jw_key_text(w, "senders");
     print_senders(w, x, env);
     jw_object_end(w);
@@ -297,6 +322,7 @@ void route_status(exchange *take_x)
     if (who->is_any_environment) {
         jw_key_text(&w, "store");
         print_store(&w, &stats, true);
+        print_saved(&w, take_x, 0);
         jw_key_text(&w, "listeners");
         print_listeners(&w, s->server);
     }

@@ -121,14 +121,14 @@ static sk_code run_compare(exchange *x, uint32_t environment_id, const plan *p,
     return SK_OK;
 }
 
-static sk_code run_query(exchange *x, bool is_stream, const asked *a, buf *out, err *e)
+static sk_code run_query(exchange *x, bool is_stream, const asked *a, environment *ret_asked,
+                         buf *out, err *e)
 {
     arena *mem = exchange_arena(x);
-    environment env;
     query_spec spec;
     plan p;
     result answer;
-    sk_code code = route_environment(x, a->environment, &env, e);
+    sk_code code = route_environment(x, a->environment, ret_asked, e);
     if (code == SK_OK)
         code = read_spec(a, mem, &spec, e);
     if (code == SK_OK)
@@ -141,11 +141,26 @@ static sk_code run_query(exchange *x, bool is_stream, const asked *a, buf *out, 
         control.progress = send_progress;
         control.ctx = x;
     }
-    code = engine_run(exchange_services(x)->engine, env.id, &p, &control, mem, &answer, e);
+    code = engine_run(exchange_services(x)->engine, ret_asked->id, &p, &control, mem, &answer, e);
     if (code != SK_OK)
         return code;
     print_result(x, &answer, out);
-    return spec.compare_offset_s ? run_compare(x, env.id, &p, &control, out, e) : SK_OK;
+    return spec.compare_offset_s ? run_compare(x, ret_asked->id, &p, &control, out, e) : SK_OK;
+}
+
+sk_code query_check_format(const exchange *x, err *e)
+{
+    span format = exchange_query(x, "format");
+    return !format.at || span_is(format, "columns")
+               ? SK_OK
+               : err_set(e, SK_BAD_INPUT, "format takes columns, not \"%.*s\"", SPAN_FMT(format));
+}
+
+sk_code query_answer(exchange *x, span body, environment *ret_asked, buf *out, err *e)
+{
+    asked a = {0};
+    sk_code code = route_object_of(body, exchange_arena(x), read_member, &a, e);
+    return code == SK_OK ? run_query(x, false, &a, ret_asked, out, e) : code;
 }
 
 static void finish_stream(exchange *take_x, sk_code code, err *e, buf *take_out)
@@ -175,13 +190,13 @@ void route_query(exchange *take_x)
 {
     static const char *const parameters[] = {"format", NULL};
     asked a = {0};
+    environment env;
     err e = {0};
     buf out;
     bool is_stream = span_contains(exchange_header(take_x, "accept"), SPAN("text/event-stream"));
     sk_code code = route_check_query(take_x, parameters, &e);
-    span format = exchange_query(take_x, "format");
-    if (code == SK_OK && format.at && !span_is(format, "columns"))
-        code = err_set(&e, SK_BAD_INPUT, "format takes columns, not \"%.*s\"", SPAN_FMT(format));
+    if (code == SK_OK)
+        code = query_check_format(take_x, &e);
     if (code == SK_OK)
         code = route_object(take_x, read_member, &a, &e);
     if (code != SK_OK) {
@@ -191,7 +206,7 @@ void route_query(exchange *take_x)
     buf_init(&out, ROUTE_REPLY_MAX);
     if (is_stream)
         exchange_begin(take_x, 200, "text/event-stream");
-    code = run_query(take_x, is_stream, &a, &out, &e);
+    code = run_query(take_x, is_stream, &a, &env, &out, &e);
     if (is_stream) {
         finish_stream(take_x, code, &e, &out);
     } else if (code != SK_OK) {

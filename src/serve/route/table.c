@@ -13,6 +13,7 @@
 #include "serve/route/ingest.h"
 #include "serve/route/people.h"
 #include "serve/route/query.h"
+#include "serve/route/results.h"
 #include "serve/route/rows.h"
 #include "serve/route/tail.h"
 #include "serve/route/trace.h"
@@ -20,6 +21,7 @@
 
 #define ASK       MAY_QUERY, POOL_QUERY, ERROR_JSON, CORS_NONE
 #define CONFIGURE MAY_CONFIGURE, POOL_QUERY, ERROR_JSON, CORS_NONE
+#define SAVE      MAY_SAVE, POOL_QUERY, ERROR_JSON, CORS_NONE
 #define PEOPLE    MAY_ADMINISTER, POOL_QUERY, ERROR_JSON, CORS_NONE
 #define OPEN      0, POOL_INLINE, ERROR_JSON, CORS_NONE
 #define WEB       OPEN, route_web_page, NULL
@@ -36,6 +38,10 @@ const route route_table[] = {
     {"query",               ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/query",                 ASK, route_query, NULL},
     {"rows",                ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/rows",                  ASK, route_rows, NULL},
     {"differences",         ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/differences",           ASK, route_differences, NULL},
+    {"results-list",        ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/results",               ASK, route_results_list, NULL},
+    {"results-keep",        ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/results",               SAVE, route_results_keep, NULL},
+    {"results-get",         ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/results/{id}",          ASK, route_results_get, NULL},
+    {"results-delete",      ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/results/{id}",          SAVE, route_results_delete, NULL},
     {"trace",               ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/traces/{trace_id}",     ASK, route_trace, NULL},
     {"service-map",         ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/service-map",           ASK, route_service_map, NULL},
     {"fields",              ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/fields",                ASK, route_fields, NULL},

@@ -1,0 +1,53 @@
+/*
+ * meta/saved.h: what people keep: answers under a short link. Each belongs to an environment and goes with it. Telemetry's retention
+ * never touches it. `actor` is who kept it, as the audit log names them.
+ */
+#ifndef META_SAVED_H
+#define META_SAVED_H
+
+#include "meta/people.h"
+
+#define META_ID_MAX    12u /* 11 of 0-9A-Za-z, 65 random bits, and NUL */
+#define META_ACTOR_MAX (USER_NAME_MAX + 8)
+#define META_STATE_MAX                                                                             \
+    (16 * KIB) /* how a page shows a question: JSON that is nobody's business here */
+
+/* ---- results: a question and its answer, frozen ---- */
+#define META_RESULTS_MAX      100000u
+#define META_RESULTS_BYTES    (256 * MIB) /* of all together when the options name no bound */
+#define META_ANSWER_BYTES_MAX (32 * MIB)  /* of one answer, as JSON */
+#define META_QUESTION_MAX     (64 * KIB)
+
+typedef enum saved_kind { SAVED_QUERY, SAVED_DIFFERENCES, SAVED_KIND_COUNT } saved_kind;
+
+const char *saved_kind_name(saved_kind k);
+bool saved_kind_of(span name, saved_kind *ret);
+
+typedef struct saved_result {
+    char id[META_ID_MAX];
+    uint32_t environment;
+    saved_kind kind;
+    char actor[META_ACTOR_MAX];
+    int64_t created_ns;
+    span question, state; /* JSON, as they came */
+    span answer;          /* JSON; empty in a list */
+    uint64_t kept_bytes;  /* what it takes of the bound */
+} saved_result;
+
+/* Keeps a copy and fills in id, created_ns and kept_bytes. SK_TOO_LARGE names the limit of one, SK_CONFLICT that of all. */
+sk_code meta_result_keep(meta *m, saved_result *r, err *e) must_use;
+sk_code meta_result_get(meta *m, span id, arena *mem, saved_result *ret, err *e) must_use;
+/* The newest first. */
+sk_code meta_result_list(meta *m, uint32_t environment, uint32_t limit, arena *mem,
+                         saved_result **ret, uint32_t *ret_count, err *e) must_use;
+sk_code meta_result_delete(meta *m, uint32_t environment, span id, err *e) must_use;
+
+/* ---- how much is kept ---- */
+typedef struct saved_counts {
+    uint64_t results, result_bytes;
+} saved_counts;
+/* 0 = of all environments */
+sk_code meta_saved_counts(meta *m, uint32_t environment, saved_counts *ret, err *e) must_use;
+uint64_t meta_results_bytes_max(const meta *m);
+
+#endif

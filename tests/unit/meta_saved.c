@@ -1,0 +1,155 @@
+/* tests/unit/meta_saved.c: what people keep: stored results. */
+#include "check.h"
+
+#include "meta/meta_private.h"
+
+static meta *open_saved(uint64_t results_bytes_max)
+{
+    meta *m = NULL;
+    err e = {0};
+    meta_options o = {.dir = check_dir(), .results_bytes_max = results_bytes_max};
+    check_ok(meta_open(&o, &m, NULL, &e), &e);
+    return m;
+}
+
+/* ---- results ---- */
+
+static saved_result a_result(span answer)
+{
+    return (saved_result){.environment = 1,
+                          .kind = SAVED_DIFFERENCES,
+                          .actor = "user:ann",
+                          .question = SPAN("{\"text\" :\"COUNT\"}"),
+                          .state = SPAN("{ }"),
+                          .answer = answer};
+}
+
+static void a_result_comes_back_byte_by_byte(void **state)
+{
+    meta *m = open_saved(0);
+    arena *mem = arena_new(64 * MIB);
+    saved_result kept = a_result(SPAN("{\"data\": [1.50, \"\xc3\xa4\\u0000\"] }")), got;
+    err e;
+    check_ok(meta_result_keep(m, &kept, &e), &e);
+    assert_int_equal(strlen(kept.id), META_ID_MAX - 1);
+    for (int i = 0; i < 2; i++) {
+        check_ok(meta_result_get(m, span_text(kept.id), mem, &got, &e), &e);
+        assert_int_equal(got.environment, 1);
+        assert_int_equal(got.kind, SAVED_DIFFERENCES);
+        assert_string_equal(got.actor, "user:ann");
+        assert_int_equal(got.created_ns, kept.created_ns);
+        assert_int_equal(got.kept_bytes, kept.kept_bytes);
+        check_span(got.question, kept.question);
+        check_span(got.state, kept.state);
+        check_span(got.answer, kept.answer);
+        meta_close(m);
+        m = open_saved(0);
+    }
+    check_code(meta_result_get(m, SPAN("00000000000"), mem, &got, &e), SK_NOT_FOUND, &e);
+    check_code(meta_result_get(m, SPAN("' OR 1=1 --"), mem, &got, &e), SK_NOT_FOUND, &e);
+    check_code(meta_result_get(m, SPAN(""), mem, &got, &e), SK_NOT_FOUND, &e);
+    meta_close(m);
+    arena_free(mem);
+}
+
+static void results_are_listed_and_deleted(void **state)
+{
+    meta *m = open_saved(0);
+    arena *mem = arena_new(64 * MIB);
+    saved_result kept[3], *list;
+    saved_counts n;
+    uint32_t count;
+    err e;
+    for (uint32_t i = 0; i < COUNT_OF(kept); i++) {
+        kept[i] = a_result(SPAN("{}"));
+        check_ok(meta_result_keep(m, &kept[i], &e), &e);
+    }
+    check_ok(meta_result_list(m, 1, 2, mem, &list, &count, &e), &e);
+    assert_int_equal(count, 2);
+    assert_string_equal(list[0].id, kept[2].id);
+    assert_string_equal(list[1].id, kept[1].id);
+    assert_int_equal(list[0].answer.len, 0);
+    check_ok(meta_result_list(m, 2, 9, mem, &list, &count, &e), &e);
+    assert_int_equal(count, 0);
+    check_code(meta_result_delete(m, 2, span_text(kept[0].id), &e), SK_NOT_FOUND, &e);
+    check_ok(meta_result_delete(m, 1, span_text(kept[0].id), &e), &e);
+    check_code(meta_result_delete(m, 1, span_text(kept[0].id), &e), SK_NOT_FOUND, &e);
+    check_ok(meta_saved_counts(m, 1, &n, &e), &e);
+    assert_int_equal(n.results, 2);
+    assert_int_equal(n.result_bytes, 2 * kept[1].kept_bytes);
+    check_ok(meta_saved_counts(m, 2, &n, &e), &e);
+    assert_int_equal(n.results, 0);
+    meta_close(m);
+    arena_free(mem);
+}
+
+static void results_go_with_their_environment(void **state)
+{
+    meta *m = open_saved(0);
+    environment env;
+    saved_counts n;
+    saved_result kept = a_result(SPAN("{}"));
+    err e;
+    check_ok(meta_environment_create(m, SPAN("brief"), &env, &e), &e);
+    kept.environment = env.id;
+    check_ok(meta_result_keep(m, &kept, &e), &e);
+    check_ok(meta_environment_delete(m, env.id, &e), &e);
+    check_ok(meta_saved_counts(m, 0, &n, &e), &e);
+    assert_int_equal(n.results, 0);
+    check_code(meta_result_keep(m, &kept, &e), SK_CONFLICT, &e); /* deleted while it was asked */
+    meta_close(m);
+}
+
+static span filled(arena *mem, size_t len)
+{
+    uint8_t *bytes = arena_alloc(mem, len, 1);
+    assert_non_null(bytes);
+    memset(bytes, 'x', len);
+    return span_of(bytes, len);
+}
+
+static void results_are_bounded(void **state)
+{
+    meta *m = open_saved(4000);
+    arena *mem = arena_new(128 * MIB);
+    saved_result kept = a_result(SPAN("{}")), large = kept;
+    uint32_t count = 0;
+    err e;
+    large.state = filled(mem, META_STATE_MAX + 1);
+    check_code(meta_result_keep(m, &large, &e), SK_TOO_LARGE, &e);
+    assert_non_null(strstr(e.text, "16384"));
+    large = kept;
+    large.answer = filled(mem, META_ANSWER_BYTES_MAX + 1);
+    check_code(meta_result_keep(m, &large, &e), SK_TOO_LARGE, &e);
+    assert_non_null(strstr(e.text, "33554432"));
+    large.answer.len--; /* it is small when compressed */
+    check_ok(meta_result_keep(m, &large, &e), &e);
+    check_ok(meta_result_delete(m, 1, span_text(large.id), &e), &e);
+    sk_code code;
+    while ((code = meta_result_keep(m, &kept, &e)) == SK_OK)
+        count++;
+    check_code(code, SK_CONFLICT, &e);
+    assert_non_null(strstr(e.text, "--results-max"));
+    assert_int_equal(count, 4000 / kept.kept_bytes);
+    meta_close(m);
+    arena_free(mem);
+}
+
+static void a_damaged_answer_is_said(void **state)
+{
+    meta *m = open_saved(0);
+    arena *mem = arena_new(64 * MIB);
+    saved_result kept = a_result(SPAN("{}")), got;
+    err e;
+    check_ok(meta_result_keep(m, &kept, &e), &e);
+    lock_take(&m->lock);
+    check_ok(meta__execute(m, "UPDATE results SET answer = x'00010203'", &e), &e);
+    lock_drop(&m->lock);
+    check_code(meta_result_get(m, span_text(kept.id), mem, &got, &e), SK_CORRUPT, &e);
+    meta_close(m);
+    arena_free(mem);
+}
+
+TEST_GROUP(meta_saved, TEST(a_result_comes_back_byte_by_byte), TEST(results_are_listed_and_deleted),
+           TEST(results_go_with_their_environment), TEST(results_are_bounded),
+           TEST(a_damaged_answer_is_said));
