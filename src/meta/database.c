@@ -44,6 +44,13 @@ static const char *const steps[] = {
     " kept_bytes INTEGER NOT NULL, question TEXT NOT NULL, state TEXT NOT NULL,"
     " answer BLOB NOT NULL) STRICT;"
     "CREATE INDEX results_by_environment ON results (environment, created_ns, kept_bytes);",
+    /* 4: questions that were asked; -1: not told */
+    "CREATE TABLE history (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " environment INTEGER NOT NULL REFERENCES environments (id) ON DELETE CASCADE,"
+    " actor TEXT NOT NULL, at_ns INTEGER NOT NULL, elapsed_ns INTEGER NOT NULL,"
+    " rows INTEGER NOT NULL, text TEXT NOT NULL, state TEXT NOT NULL) STRICT;"
+    "CREATE INDEX history_by_environment ON history (environment);"
+    "CREATE INDEX history_by_actor ON history (environment, actor);",
 };
 #define SCHEMA_VERSION ((int)COUNT_OF(steps))
 
@@ -73,6 +80,19 @@ sk_code meta__execute(meta *m, const char *sql, err *e)
 {
     return sqlite3_exec(m->db, sql, NULL, NULL, NULL) == SQLITE_OK ? SK_OK
                                                                    : meta__error(m, "write", e);
+}
+
+sk_code meta__begin(meta *m, err *e)
+{
+    return meta__execute(m, "BEGIN IMMEDIATE", e);
+}
+
+sk_code meta__end(meta *m, sk_code so_far, err *e)
+{
+    sk_code code = so_far == SK_OK ? meta__execute(m, "COMMIT", e) : so_far;
+    if (code != SK_OK && !sqlite3_get_autocommit(m->db))
+        sqlite3_exec(m->db, "ROLLBACK", NULL, NULL, NULL);
+    return code;
 }
 
 sk_code meta__prepare(meta *m, const char *sql, sqlite3_stmt **ret, err *e)

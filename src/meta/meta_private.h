@@ -57,6 +57,9 @@ struct meta {
 sk_code meta__database_open(meta *m, err *e) must_use;
 sk_code meta__error(meta *m, const char *what, err *e); /* from the connection's last error */
 sk_code meta__execute(meta *m, const char *sql, err *e) must_use;
+/* Several statements as one: meta__end commits when all went well so far, and undoes them otherwise. */
+sk_code meta__begin(meta *m, err *e) must_use;
+sk_code meta__end(meta *m, sk_code so_far, err *e) must_use;
 sk_code meta__prepare(meta *m, const char *sql, sqlite3_stmt **ret, err *e) must_use;
 /* Steps a statement that returns no row, and finalizes it. */
 sk_code meta__finish(meta *m, sqlite3_stmt *take_statement, err *e) must_use;

@@ -1,5 +1,5 @@
 /*
- * meta/saved.h: what people keep: answers under a short link. Each belongs to an environment and goes with it. Telemetry's retention
+ * meta/saved.h: what people keep: answers under a short link, the questions asked. Each belongs to an environment and goes with it. Telemetry's retention
  * never touches it. `actor` is who kept it, as the audit log names them.
  */
 #ifndef META_SAVED_H
@@ -41,6 +41,26 @@ sk_code meta_result_get(meta *m, span id, arena *mem, saved_result *ret, err *e)
 sk_code meta_result_list(meta *m, uint32_t environment, uint32_t limit, arena *mem,
                          saved_result **ret, uint32_t *ret_count, err *e) must_use;
 sk_code meta_result_delete(meta *m, uint32_t environment, span id, err *e) must_use;
+
+/* ---- history: questions asked on purpose ---- */
+#define META_HISTORY_MAX       10000u /* of an environment; the oldest go */
+#define META_HISTORY_TEXT_MAX  (8 * KIB)
+#define META_HISTORY_STATE_MAX (2 * KIB)
+#define HISTORY_UNKNOWN        (-1)
+
+typedef struct history_entry {
+    int64_t id; /* grows with time */
+    uint32_t environment;
+    char actor[META_ACTOR_MAX];
+    int64_t at_ns, elapsed_ns, rows; /* the last two may be HISTORY_UNKNOWN */
+    span text, state;
+} history_entry;
+
+/* Fills in id and at_ns. Asked again by the same actor with nothing of theirs between, it is one entry of the newer time. */
+sk_code meta_history_add(meta *m, history_entry *h, err *e) must_use;
+/* The newest first; actor NULL: everyone's. */
+sk_code meta_history_list(meta *m, uint32_t environment, const char *actor, uint32_t limit,
+                          arena *mem, history_entry **ret, uint32_t *ret_count, err *e) must_use;
 
 /* ---- how much is kept ---- */
 typedef struct saved_counts {

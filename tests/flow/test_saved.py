@@ -124,3 +124,60 @@ def test_results_are_bounded():
         assert saved["result_bytes_max"] == 20000 and saved["results_max"] == 100000
         server.call("DELETE", f"/skep/v1/results/{kept[0]['id']}")
         keep(server, {"text": "COUNT SINCE 1h"}, state={"x": "y" * 4000})  # there is room again
+
+
+# ---- history ----
+
+def history(server, key=None, **query):
+    return server.get("/skep/v1/history", key=key, **query)["history"]
+
+
+def note(server, key=None, **body):
+    return json.loads(server.call("POST", "/skep/v1/history", body, key=key)[1])
+
+
+def test_history_is_noted_and_outlives_a_crash():
+    with Server() as server:
+        full, demo = server.keys["dev"]["full"], server.keys["demo"]["full"]
+        first = note(server, text="COUNT SINCE 1h", elapsed_ms=12.5, rows=3, state={"tab": "table"})
+        assert first["by"] == "local" and first["elapsed_ms"] == 12.5 and first["rows"] == 3 and first["state"] == {"tab": "table"}
+        again = note(server, text="COUNT SINCE 1h", elapsed_ms=9, rows=4, state={"tab": "table"})
+        assert again["id"] > first["id"]
+        of_key = note(server, key=full, text="P90(duration_ms)")
+        assert of_key["by"].startswith("hcx") and of_key["elapsed_ms"] is None and of_key["rows"] is None and of_key["state"] == {}
+        note(server, key=demo, text="of demo", environment="demo")
+        server.kill()
+        server.restart()
+        assert [h["text"] for h in history(server)] == ["P90(duration_ms)", "COUNT SINCE 1h"]
+        assert history(server)[1] == again
+        assert [h["text"] for h in history(server, mine="true")] == ["COUNT SINCE 1h"]
+        assert [h["text"] for h in history(server, key=full, mine="1")] == ["P90(duration_ms)"]
+        assert [h["text"] for h in history(server, environment="demo")] == ["of demo"]
+        assert [h["text"] for h in history(server, limit=1)] == ["P90(duration_ms)"]
+        server.call("POST", "/skep/v1/query", {"text": "COUNT"})
+        assert len(history(server)) == 2  # a query notes nothing by itself
+        ingest = server.keys["dev"]["ingest"]
+        assert refusal(note, server, key=ingest, text="COUNT").status == 403 and refusal(history, server, key=ingest).status == 403
+
+
+@pytest.mark.parametrize("body,status,said", [
+    ({}, 400, '"text" is the question'),
+    ({"text": 1}, 400, '"text" must be a string'),
+    ({"text": "COUNT", "elapsed_ms": -1}, 400, '"elapsed_ms" is a number'),
+    ({"text": "COUNT", "elapsed_ms": "1"}, 400, '"elapsed_ms" is a number'),
+    ({"text": "COUNT", "rows": 1.5}, 400, '"rows" is a whole number'),
+    ({"text": "COUNT", "state": 1}, 400, '"state" must be an object'),
+    ({"text": "COUNT", "who": "ann"}, 400, 'unknown key "who"'),
+    ({"text": "COUNT", "environment": "none"}, 404, 'no environment "none"'),
+    ({"text": "x" * 9000}, 413, "8192"),
+    ({"text": "COUNT", "state": {"x": "y" * 2048}}, 413, "2048"),
+])
+def test_history_names_what_is_wrong(server, body, status, said):
+    no = refusal(server.call, "POST", "/skep/v1/history", body)
+    assert no.status == status and said in no.json()["error"], no.json()
+
+
+def test_history_parameters(server):
+    assert "mine takes true or false" in refusal(history, server, mine="maybe").json()["error"]
+    assert "limit takes a number up to 10000" in refusal(history, server, limit=10001).json()["error"]
+    assert 'unknown parameter "who"' in refusal(history, server, who="ann").json()["error"]

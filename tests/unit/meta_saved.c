@@ -150,6 +150,113 @@ static void a_damaged_answer_is_said(void **state)
     arena_free(mem);
 }
 
+/* ---- history ---- */
+
+static history_entry an_entry(uint32_t environment_id, const char *actor, const char *text)
+{
+    history_entry h = {.environment = environment_id,
+                       .text = span_text(text),
+                       .state = SPAN("{}"),
+                       .elapsed_ns = 1500000,
+                       .rows = HISTORY_UNKNOWN};
+    snprintf(h.actor, sizeof h.actor, "%s", actor);
+    return h;
+}
+
+static void note(meta *m, uint32_t environment_id, const char *actor, const char *text)
+{
+    history_entry h = an_entry(environment_id, actor, text);
+    err e;
+    check_ok(meta_history_add(m, &h, &e), &e);
+}
+
+static void history_is_by_environment_and_asker(void **state)
+{
+    meta *m = open_saved(0);
+    arena *mem = arena_new(MIB);
+    history_entry *list;
+    uint32_t count;
+    err e;
+    note(m, 1, "user:ann", "COUNT");
+    note(m, 1, "user:ann", "COUNT"); /* again: one entry */
+    note(m, 1, "user:bob", "COUNT");
+    note(m, 1, "user:ann", "COUNT");
+    note(m, 1, "user:ann", "AVG(x)");
+    note(m, 2, "user:ann", "MAX(x)");
+    meta_close(m);
+    m = open_saved(0);
+    check_ok(meta_history_list(m, 1, NULL, 100, mem, &list, &count, &e), &e);
+    assert_int_equal(count, 3);
+    check_span(list[0].text, SPAN("AVG(x)"));
+    assert_string_equal(list[0].actor, "user:ann");
+    assert_int_equal(list[0].elapsed_ns, 1500000);
+    assert_int_equal(list[0].rows, HISTORY_UNKNOWN);
+    assert_string_equal(list[1].actor, "user:ann");
+    assert_true(list[1].at_ns >= list[2].at_ns);
+    check_ok(meta_history_list(m, 1, "user:bob", 100, mem, &list, &count, &e), &e);
+    assert_int_equal(count, 1);
+    check_ok(meta_history_list(m, 1, "user:ann", 1, mem, &list, &count, &e), &e);
+    assert_int_equal(count, 1);
+    check_span(list[0].text, SPAN("AVG(x)"));
+    meta_close(m);
+    arena_free(mem);
+}
+
+static void the_oldest_questions_go(void **state)
+{
+    meta *m = open_saved(0);
+    arena *mem = arena_new(16 * MIB);
+    history_entry *list;
+    uint32_t count;
+    err e;
+    note(m, 2, "local", "of another environment");
+    lock_take(&m->lock);
+    check_ok(meta__execute(m,
+                           "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+                           " WHERE i < 10000) INSERT INTO history (environment, actor, at_ns,"
+                           " elapsed_ns, rows, text, state) SELECT 1, 'local', i, 0, 0, i, '{}'"
+                           " FROM n",
+                           &e),
+             &e);
+    lock_drop(&m->lock);
+    note(m, 1, "local", "one more");
+    note(m, 1, "local", "and another");
+    check_ok(meta_history_list(m, 1, NULL, META_HISTORY_MAX + 5, mem, &list, &count, &e), &e);
+    assert_int_equal(count, META_HISTORY_MAX);
+    check_span(list[0].text, SPAN("and another"));
+    check_span(list[count - 1].text, SPAN("3"));
+    check_ok(meta_history_list(m, 2, NULL, 9, mem, &list, &count, &e), &e);
+    assert_int_equal(count, 1);
+    meta_close(m);
+    arena_free(mem);
+}
+
+static void what_cannot_be_noted_is_said(void **state)
+{
+    meta *m = open_saved(0);
+    arena *mem = arena_new(MIB);
+    history_entry *list, h = an_entry(1, "local", "  ");
+    uint32_t count;
+    err e;
+    check_code(meta_history_add(m, &h, &e), SK_BAD_INPUT, &e);
+    h.text = SPAN("\xff");
+    check_code(meta_history_add(m, &h, &e), SK_BAD_INPUT, &e);
+    h.text = filled(mem, META_HISTORY_TEXT_MAX + 1);
+    check_code(meta_history_add(m, &h, &e), SK_TOO_LARGE, &e);
+    assert_non_null(strstr(e.text, "8192"));
+    h = an_entry(1, "local", "COUNT");
+    h.state = filled(mem, META_HISTORY_STATE_MAX + 1);
+    check_code(meta_history_add(m, &h, &e), SK_TOO_LARGE, &e);
+    h = an_entry(77, "local", "COUNT"); /* there is no such environment: all of it is undone */
+    check_code(meta_history_add(m, &h, &e), SK_CONFLICT, &e);
+    note(m, 1, "local", "COUNT");
+    check_ok(meta_history_list(m, 1, NULL, 9, mem, &list, &count, &e), &e);
+    assert_int_equal(count, 1);
+    meta_close(m);
+    arena_free(mem);
+}
+
 TEST_GROUP(meta_saved, TEST(a_result_comes_back_byte_by_byte), TEST(results_are_listed_and_deleted),
            TEST(results_go_with_their_environment), TEST(results_are_bounded),
-           TEST(a_damaged_answer_is_said));
+           TEST(a_damaged_answer_is_said), TEST(history_is_by_environment_and_asker),
+           TEST(the_oldest_questions_go), TEST(what_cannot_be_noted_is_said));

@@ -89,6 +89,18 @@ sk_code route_number(const exchange *x, const char *name, uint32_t otherwise, ui
     return SK_OK;
 }
 
+sk_code route_flag(const exchange *x, const char *name, bool *ret, err *e)
+{
+    span text = exchange_query(x, name);
+    if (!text.at)
+        return SK_OK;
+    *ret = text.len == 0 || span_is(text, "true") || span_is(text, "1");
+    return *ret || span_is(text, "false") || span_is(text, "0")
+               ? SK_OK
+               : err_set(e, SK_BAD_INPUT, "%s takes true or false, not \"%.*s\"", name,
+                         SPAN_FMT(text));
+}
+
 sk_code route_object_of(span text, arena *mem,
                         sk_code (*member)(void *ctx, span key, json *j, err *e), void *ctx, err *e)
 {

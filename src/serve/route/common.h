@@ -20,6 +20,8 @@ sk_code route_range(const exchange *x, int64_t default_range_ns, int64_t *ret_st
                     int64_t *ret_end_ns, err *e) must_use;
 sk_code route_number(const exchange *x, const char *name, uint32_t otherwise, uint32_t max,
                      uint32_t *ret, err *e) must_use;
+/* ?name=true, 1 or nothing; false, 0; absent: as it is. */
+sk_code route_flag(const exchange *x, const char *name, bool *ret, err *e) must_use;
 
 /* A flat JSON object body of strings, numbers and bools: calls `member` for each; unknown ones are its business. */
 sk_code route_object(exchange *x, sk_code (*member)(void *ctx, span key, json *j, err *e),

@@ -10,6 +10,7 @@
 #include "serve/route/explore.h"
 #include "serve/route/grpc_health.h"
 #include "serve/route/health.h"
+#include "serve/route/history.h"
 #include "serve/route/ingest.h"
 #include "serve/route/people.h"
 #include "serve/route/query.h"
@@ -42,6 +43,8 @@ const route route_table[] = {
     {"results-keep",        ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/results",               SAVE, route_results_keep, NULL},
     {"results-get",         ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/results/{id}",          ASK, route_results_get, NULL},
     {"results-delete",      ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/results/{id}",          SAVE, route_results_delete, NULL},
+    {"history-list",        ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/history",               ASK, route_history_list, NULL},
+    {"history-add",         ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/history",               ASK, route_history_add, NULL},
     {"trace",               ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/traces/{trace_id}",     ASK, route_trace, NULL},
     {"service-map",         ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/service-map",           ASK, route_service_map, NULL},
     {"fields",              ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/fields",                ASK, route_fields, NULL},
