@@ -51,6 +51,13 @@ static const char *const steps[] = {
     " rows INTEGER NOT NULL, text TEXT NOT NULL, state TEXT NOT NULL) STRICT;"
     "CREATE INDEX history_by_environment ON history (environment);"
     "CREATE INDEX history_by_actor ON history (environment, actor);",
+    /* 5: questions with a name */
+    "CREATE TABLE queries (id TEXT PRIMARY KEY,"
+    " environment INTEGER NOT NULL REFERENCES environments (id) ON DELETE CASCADE,"
+    " version INTEGER NOT NULL, created_ns INTEGER NOT NULL, changed_ns INTEGER NOT NULL,"
+    " created_by TEXT NOT NULL, changed_by TEXT NOT NULL, name TEXT NOT NULL COLLATE NOCASE,"
+    " description TEXT NOT NULL, text TEXT NOT NULL, dataset TEXT NOT NULL, state TEXT NOT NULL,"
+    " UNIQUE (environment, name)) STRICT;",
 };
 #define SCHEMA_VERSION ((int)COUNT_OF(steps))
 
@@ -137,6 +144,21 @@ sk_code meta__delete(meta *m, const char *sql, uint32_t environment_id, span id,
     meta__bind_span(s, 2, id);
     code = meta__finish(m, s, e);
     return code == SK_OK && sqlite3_changes(m->db) == 0 ? SK_NOT_FOUND : code;
+}
+
+sk_code meta__count(meta *m, const char *sql, uint32_t environment_id, uint64_t *ret, err *e)
+{
+    sqlite3_stmt *s;
+    sk_code code = meta__prepare(m, sql, &s, e);
+    if (code != SK_OK)
+        return code;
+    sqlite3_bind_int64(s, 1, environment_id);
+    if (sqlite3_step(s) == SQLITE_ROW)
+        *ret = (uint64_t)sqlite3_column_int64(s, 0);
+    else
+        code = meta__error(m, "read", e);
+    sqlite3_finalize(s);
+    return code;
 }
 
 sk_code meta__no_such(const char *what, span id, err *e)

@@ -69,6 +69,8 @@ void meta__bind_span(sqlite3_stmt *s, int at, span text);
 sk_code meta__column_copy(sqlite3_stmt *s, int at, arena *mem, span *ret, err *e) must_use;
 /* One row, by ?1 = environment and ?2 = id; SK_NOT_FOUND, without words, when there is none. */
 sk_code meta__delete(meta *m, const char *sql, uint32_t environment, span id, err *e) must_use;
+sk_code meta__count(meta *m, const char *sql, uint32_t environment, uint64_t *ret,
+                    err *e) must_use;                     /* ?1 = environment */
 sk_code meta__no_such(const char *what, span id, err *e); /* SK_NOT_FOUND */
 void meta__random_id(char out[META_ID_MAX]);
 /* Copies a text column, cut to fit. */

@@ -1,5 +1,5 @@
 /*
- * meta/saved.h: what people keep: answers under a short link, the questions asked. Each belongs to an environment and goes with it. Telemetry's retention
+ * meta/saved.h: what people keep: answers under a short link, the questions asked, questions with a name. Each belongs to an environment and goes with it. Telemetry's retention
  * never touches it. `actor` is who kept it, as the audit log names them.
  */
 #ifndef META_SAVED_H
@@ -61,6 +61,34 @@ sk_code meta_history_add(meta *m, history_entry *h, err *e) must_use;
 /* The newest first; actor NULL: everyone's. */
 sk_code meta_history_list(meta *m, uint32_t environment, const char *actor, uint32_t limit,
                           arena *mem, history_entry **ret, uint32_t *ret_count, err *e) must_use;
+
+/* ---- queries: questions with a name, which is theirs alone in an environment, whatever its capitals ---- */
+#define META_QUERIES_MAX     1000u /* of an environment */
+#define META_DESCRIPTION_MAX 2000u
+#define META_QUERY_TEXT_MAX  (16 * KIB)
+#define META_DATASET_MAX     256u
+
+typedef struct saved_query {
+    char id[META_ID_MAX];
+    uint32_t environment;
+    uint64_t version; /* 1, and one more with each change */
+    int64_t created_ns, changed_ns;
+    char created_by[META_ACTOR_MAX], changed_by[META_ACTOR_MAX];
+    span name, description, text, dataset, state;
+} saved_query;
+
+/* By name. */
+sk_code meta_query_list(meta *m, uint32_t environment, arena *mem, saved_query **ret,
+                        uint32_t *ret_count, err *e) must_use;
+sk_code meta_query_get(meta *m, uint32_t environment, span id, arena *mem, saved_query *ret,
+                       err *e) must_use;
+/* From environment, changed_by and the texts; fills in the rest. SK_CONFLICT: the name is taken, or there are too many. */
+sk_code meta_query_save(meta *m, saved_query *q, err *e) must_use;
+/* The same for one that is there; SK_CONFLICT also when q->version is not the one it has. */
+sk_code meta_query_change(meta *m, span id, arena *mem, saved_query *q, err *e) must_use;
+/* version 0: whichever it has */
+sk_code meta_query_delete(meta *m, uint32_t environment, span id, uint64_t version, arena *mem,
+                          err *e) must_use;
 
 /* ---- how much is kept ---- */
 typedef struct saved_counts {

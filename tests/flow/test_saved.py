@@ -1,5 +1,6 @@
 """What people keep in the server: stored results, history, saved queries, markers: they outlive the events, restarts and kill -9."""
 import json
+import sqlite3
 import time
 
 import pytest
@@ -181,3 +182,72 @@ def test_history_parameters(server):
     assert "mine takes true or false" in refusal(history, server, mine="maybe").json()["error"]
     assert "limit takes a number up to 10000" in refusal(history, server, limit=10001).json()["error"]
     assert 'unknown parameter "who"' in refusal(history, server, who="ann").json()["error"]
+
+
+# ---- saved queries ----
+
+def save(server, key=None, **body):
+    return json.loads(server.call("POST", "/skep/v1/saved", body, key=key)[1])
+
+
+def test_saved_queries_outlive_a_crash_and_are_changed_by_version():
+    with Server() as server:
+        full = server.keys["dev"]["full"]
+        q = save(server, name="Slow checkouts", description="over a second", text="COUNT WHERE duration_ms > 1000", dataset="shop", state={"chart": "lines"})
+        assert q["version"] == 1 and q["created_by"] == "local" and q["state"] == {"chart": "lines"} and q["environment"] == "dev"
+        save(server, key=full, name="errors", text="COUNT WHERE error = true")
+        server.kill()
+        server.restart()
+        assert [s["name"] for s in server.get("/skep/v1/saved")["saved"]] == ["errors", "Slow checkouts"]
+        path = f"/skep/v1/saved/{q['id']}"
+        assert server.get(path) == q
+        assert server.get("/skep/v1/saved", environment="demo")["saved"] == []
+        change = {"name": "Slow checkouts", "text": "COUNT", "version": 1}
+        changed = json.loads(server.call("PUT", path, change, key=full)[1])
+        assert changed["version"] == 2 and changed["changed_by"].startswith("hcx") and changed["description"] == "" and changed["state"] == {}
+        no = refusal(server.call, "PUT", path, change)
+        assert no.status == 409 and "changed meanwhile" in no.json()["error"] and "version 2, not 1" in no.json()["error"]
+        no = refusal(server.call, "PUT", path, {**change, "version": 2, "name": "ERRORS"})
+        assert no.status == 409 and 'a query "ERRORS" is saved already' in no.json()["error"]
+        assert refusal(server.call, "DELETE", path + "?version=1").status == 409
+        assert server.call("DELETE", path + "?version=2")[0] == 204
+        assert refusal(server.get, path).status == 404 and refusal(server.call, "PUT", path, change).status == 404
+        assert refusal(save, server, name="ERRORS", text="COUNT").status == 409
+
+
+@pytest.mark.parametrize("body,status,said", [
+    ({"text": "COUNT"}, 400, '"name" is missing'),
+    ({"name": "x"}, 400, '"text" is missing'),
+    ({"name": 1, "text": "COUNT"}, 400, '"name" must be a string'),
+    ({"name": "x", "text": "COUNT", "state": "s"}, 400, '"state" must be an object'),
+    ({"name": "x", "text": "COUNT", "version": 1}, 400, 'unknown key "version"'),
+    ({"name": "x" * 101, "text": "COUNT"}, 413, '"name" is 101 bytes'),
+    ({"name": "x", "text": "COUNT", "environment": "none"}, 404, 'no environment "none"'),
+])
+def test_saved_queries_name_what_is_wrong(server, body, status, said):
+    no = refusal(server.call, "POST", "/skep/v1/saved", body)
+    assert no.status == status and said in no.json()["error"], no.json()
+
+
+@pytest.mark.parametrize("body,said", [
+    ({"name": "x", "text": "COUNT"}, '"version" is missing'),
+    ({"name": "x", "text": "COUNT", "version": 0}, '"version" is the number'),
+    ({"name": "x", "text": "COUNT", "version": "1"}, '"version" is the number'),
+])
+def test_a_change_needs_its_version(server, body, said):
+    no = refusal(server.call, "PUT", "/skep/v1/saved/00000000000", body)
+    assert no.status == 400 and said in no.json()["error"], no.json()
+
+
+def test_who_may_save(server):
+    full = server.keys["dev"]["full"]
+    asks = json.loads(server.call("POST", "/skep/v1/keys", {"name": "asks", "kind": "query"}, key=full)[1])["secret"]
+    q = save(server, key=full, name="mine", text="COUNT")
+    assert server.get(f"/skep/v1/saved/{q['id']}", key=asks)["name"] == "mine"
+    for call in ((("POST", "/skep/v1/saved", {"name": "y", "text": "COUNT"})), ("PUT", f"/skep/v1/saved/{q['id']}", {}), ("DELETE", f"/skep/v1/saved/{q['id']}")):
+        no = refusal(server.call, *call, key=asks)
+        assert no.status == 403 and "save what others see" in no.json()["error"]
+    assert refusal(server.get, "/skep/v1/saved", key=server.keys["dev"]["ingest"]).status == 403
+    # what the data directory's audit log says of it
+    with sqlite3.connect(f"file:{server.data_dir}/meta.db?mode=ro", uri=True) as db:
+        assert ("saved.create", q["id"]) in db.execute("SELECT action, subject FROM audit").fetchall()

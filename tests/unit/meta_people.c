@@ -274,7 +274,7 @@ static void an_older_database_is_brought_up(void **state)
     check_ok(meta_open(&o, &m, &first, &e), &e);
     lock_take(&m->lock);
     check_ok(meta__execute(m,
-                           "DROP TABLE history; DROP TABLE results;"
+                           "DROP TABLE queries; DROP TABLE history; DROP TABLE results;"
                            "DROP TABLE links; DROP TABLE sessions; DROP TABLE users;"
                            "ALTER TABLE keys DROP COLUMN origins; PRAGMA user_version = 1",
                            &e),

@@ -256,7 +256,135 @@ static void what_cannot_be_noted_is_said(void **state)
     arena_free(mem);
 }
 
+/* ---- queries ---- */
+
+static saved_query a_query(uint32_t environment_id, const char *name)
+{
+    return (saved_query){.environment = environment_id,
+                         .changed_by = "user:ann",
+                         .name = span_text(name),
+                         .description = SPAN("what hurts"),
+                         .text = SPAN("COUNT WHERE error = true"),
+                         .dataset = SPAN("shop"),
+                         .state = SPAN("{\"tab\":\"table\"}")};
+}
+
+static void queries_are_saved_and_changed(void **state)
+{
+    meta *m = open_saved(0);
+    arena *mem = arena_new(4 * MIB);
+    saved_query kept = a_query(1, " errors "), got, *list, other = a_query(1, "ERRORS"),
+                elsewhere = a_query(2, "errors");
+    uint32_t count;
+    err e;
+    check_ok(meta_query_save(m, &kept, &e), &e);
+    check_span(kept.name, SPAN("errors"));
+    check_code(meta_query_save(m, &other, &e), SK_CONFLICT, &e);
+    assert_non_null(strstr(e.text, "saved already"));
+    check_ok(meta_query_save(m, &elsewhere, &e), &e);
+    other.name = SPAN("all");
+    check_ok(meta_query_save(m, &other, &e), &e);
+    meta_close(m);
+    m = open_saved(0);
+    check_ok(meta_query_get(m, 1, span_text(kept.id), mem, &got, &e), &e);
+    assert_int_equal(got.version, 1);
+    check_span(got.text, kept.text);
+    check_span(got.description, kept.description);
+    check_span(got.dataset, kept.dataset);
+    check_span(got.state, kept.state);
+    check_code(meta_query_get(m, 2, span_text(kept.id), mem, &got, &e), SK_NOT_FOUND, &e);
+    check_ok(meta_query_list(m, 1, mem, &list, &count, &e), &e);
+    assert_int_equal(count, 2);
+    check_span(list[0].name, SPAN("all"));
+    got = a_query(1, "all");
+    got.version = 1;
+    check_code(meta_query_change(m, span_text(kept.id), mem, &got, &e), SK_CONFLICT, &e);
+    got = a_query(1, "Errors"); /* its own name in other capitals */
+    got.version = 1;
+    got.text = SPAN("COUNT");
+    check_ok(meta_query_change(m, span_text(kept.id), mem, &got, &e), &e);
+    assert_int_equal(got.version, 2);
+    assert_int_equal(got.created_ns, kept.created_ns);
+    check_ok(meta_query_get(m, 1, span_text(kept.id), mem, &got, &e), &e);
+    check_span(got.name, SPAN("Errors"));
+    check_span(got.text, SPAN("COUNT"));
+    check_ok(meta_query_delete(m, 1, span_text(kept.id), 0, mem, &e), &e);
+    check_code(meta_query_delete(m, 1, span_text(kept.id), 0, mem, &e), SK_NOT_FOUND, &e);
+    meta_close(m);
+    arena_free(mem);
+}
+
+static void two_changes_do_not_undo_each_other(void **state)
+{
+    meta *m = open_saved(0);
+    arena *mem = arena_new(4 * MIB);
+    saved_query kept = a_query(1, "errors"), anns, bobs, got;
+    err e;
+    check_ok(meta_query_save(m, &kept, &e), &e);
+    anns = bobs = kept;
+    snprintf(bobs.changed_by, sizeof bobs.changed_by, "user:bob");
+    bobs.text = SPAN("COUNT");
+    check_ok(meta_query_change(m, span_text(kept.id), mem, &bobs, &e), &e);
+    check_code(meta_query_change(m, span_text(kept.id), mem, &anns, &e), SK_CONFLICT, &e);
+    assert_non_null(strstr(e.text, "changed meanwhile by user:bob"));
+    check_code(meta_query_delete(m, 1, span_text(kept.id), 1, mem, &e), SK_CONFLICT, &e);
+    check_ok(meta_query_get(m, 1, span_text(kept.id), mem, &got, &e), &e);
+    check_span(got.text, SPAN("COUNT"));
+    assert_string_equal(got.created_by, "user:ann");
+    assert_string_equal(got.changed_by, "user:bob");
+    anns.version = got.version;
+    check_ok(meta_query_change(m, span_text(kept.id), mem, &anns, &e), &e);
+    check_ok(meta_query_delete(m, 1, span_text(kept.id), 3, mem, &e), &e);
+    meta_close(m);
+    arena_free(mem);
+}
+
+static void saved_queries_are_bounded(void **state)
+{
+    meta *m = open_saved(0);
+    arena *mem = arena_new(4 * MIB);
+    err e;
+    saved_query q = a_query(1, " ");
+    check_code(meta_query_save(m, &q, &e), SK_BAD_INPUT, &e);
+    assert_non_null(strstr(e.text, "\"name\""));
+    q = a_query(1, "x");
+    q.text = SPAN("\n");
+    check_code(meta_query_save(m, &q, &e), SK_BAD_INPUT, &e);
+    const struct {
+        span *field;
+        size_t max;
+        const char *said;
+    } limits[] = {{&q.name, META_NAME_MAX, "\"name\" is 101 bytes"},
+                  {&q.description, META_DESCRIPTION_MAX, "\"description\" is 2001"},
+                  {&q.text, META_QUERY_TEXT_MAX, "\"text\" is 16385"},
+                  {&q.dataset, META_DATASET_MAX, "\"dataset\" is 257"},
+                  {&q.state, META_STATE_MAX, "\"state\" is 16385"}};
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
+        q = a_query(1, "x");
+        *limits[i].field = filled(mem, limits[i].max + 1);
+        check_code(meta_query_save(m, &q, &e), SK_TOO_LARGE, &e);
+        assert_non_null(strstr(e.text, limits[i].said));
+    }
+    lock_take(&m->lock);
+    check_ok(meta__execute(m,
+                           "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+                           " WHERE i < 1000) INSERT INTO queries SELECT i, 1, 1, 0, 0, '', '', i,"
+                           " '', '', '', '{}' FROM n",
+                           &e),
+             &e);
+    lock_drop(&m->lock);
+    q = a_query(1, "x");
+    check_code(meta_query_save(m, &q, &e), SK_CONFLICT, &e);
+    assert_non_null(strstr(e.text, "1000"));
+    q.environment = 2;
+    check_ok(meta_query_save(m, &q, &e), &e);
+    meta_close(m);
+    arena_free(mem);
+}
+
 TEST_GROUP(meta_saved, TEST(a_result_comes_back_byte_by_byte), TEST(results_are_listed_and_deleted),
            TEST(results_go_with_their_environment), TEST(results_are_bounded),
            TEST(a_damaged_answer_is_said), TEST(history_is_by_environment_and_asker),
-           TEST(the_oldest_questions_go), TEST(what_cannot_be_noted_is_said));
+           TEST(the_oldest_questions_go), TEST(what_cannot_be_noted_is_said),
+           TEST(queries_are_saved_and_changed), TEST(two_changes_do_not_undo_each_other),
+           TEST(saved_queries_are_bounded));

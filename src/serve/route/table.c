@@ -16,6 +16,7 @@
 #include "serve/route/query.h"
 #include "serve/route/results.h"
 #include "serve/route/rows.h"
+#include "serve/route/saved.h"
 #include "serve/route/tail.h"
 #include "serve/route/trace.h"
 #include "serve/route/web.h"
@@ -45,6 +46,11 @@ const route route_table[] = {
     {"results-delete",      ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/results/{id}",          SAVE, route_results_delete, NULL},
     {"history-list",        ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/history",               ASK, route_history_list, NULL},
     {"history-add",         ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/history",               ASK, route_history_add, NULL},
+    {"saved-list",          ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/saved",                 ASK, route_saved_list, NULL},
+    {"saved-create",        ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/saved",                 SAVE, route_saved_create, NULL},
+    {"saved-get",           ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/saved/{id}",            ASK, route_saved_get, NULL},
+    {"saved-change",        ROUTE_HTTP, HTTP_METHOD_PUT,    "/skep/v1/saved/{id}",            SAVE, route_saved_change, NULL},
+    {"saved-delete",        ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/saved/{id}",            SAVE, route_saved_delete, NULL},
     {"trace",               ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/traces/{trace_id}",     ASK, route_trace, NULL},
     {"service-map",         ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/service-map",           ASK, route_service_map, NULL},
     {"fields",              ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/fields",                ASK, route_fields, NULL},
