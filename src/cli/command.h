@@ -77,7 +77,8 @@ struct cli {
 
 extern const command command_query, command_trace, command_tail, command_map, command_fields,
     command_status, command_whoami, command_doctor, command_keys, command_environments, command_env,
-    command_demo, command_load, command_completion, command_differences, command_user, command_open;
+    command_demo, command_load, command_completion, command_differences, command_user, command_open,
+    command_marker;
 
 /* The index-th command; NULL past the end. */
 const command *command_at(size_t index);

@@ -25,7 +25,7 @@
 // clang-format off
 static const command *const commands[] = {
     &command_query,  &command_differences,  &command_trace,        &command_tail,   &command_map,
-    &command_fields, &command_env,          &command_demo,   &command_load,  &command_doctor, &command_keys,
+    &command_fields, &command_marker, &command_env,          &command_demo,   &command_load,  &command_doctor, &command_keys,
     &command_status, &command_environments, &command_user, &command_open, &command_whoami, &command_completion,
 };
 static const command others[] = {

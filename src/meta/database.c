@@ -58,6 +58,12 @@ static const char *const steps[] = {
     " created_by TEXT NOT NULL, changed_by TEXT NOT NULL, name TEXT NOT NULL COLLATE NOCASE,"
     " description TEXT NOT NULL, text TEXT NOT NULL, dataset TEXT NOT NULL, state TEXT NOT NULL,"
     " UNIQUE (environment, name)) STRICT;",
+    /* 6: moments that were marked */
+    "CREATE TABLE markers (id TEXT PRIMARY KEY,"
+    " environment INTEGER NOT NULL REFERENCES environments (id) ON DELETE CASCADE,"
+    " start_ns INTEGER NOT NULL, end_ns INTEGER, created_ns INTEGER NOT NULL, actor TEXT NOT NULL,"
+    " message TEXT NOT NULL, type TEXT NOT NULL, url TEXT NOT NULL) STRICT;"
+    "CREATE INDEX markers_by_time ON markers (environment, start_ns);",
 };
 #define SCHEMA_VERSION ((int)COUNT_OF(steps))
 

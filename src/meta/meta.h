@@ -30,6 +30,7 @@ typedef enum permission {
     MAY_ADMINISTER = 1 << 4, /* other environments too: the "full" key of first start; people */
     MAY_SAVE =
         1 << 5, /* what is kept for all to see; keys that may configure have it, see auth.c */
+    MAY_MARK = 1 << 6, /* moments: follows from others, see auth.h */
 } permission;
 
 typedef enum key_kind { KEY_INGEST, KEY_CONFIGURATION, KEY_BROWSER } key_kind;

@@ -1,5 +1,5 @@
 /*
- * meta/saved.h: what people keep: answers under a short link, the questions asked, questions with a name. Each belongs to an environment and goes with it. Telemetry's retention
+ * meta/saved.h: what people keep: answers under a short link, the questions asked, questions with a name, moments. Each belongs to an environment and goes with it. Telemetry's retention
  * never touches it. `actor` is who kept it, as the audit log names them.
  */
 #ifndef META_SAVED_H
@@ -89,6 +89,35 @@ sk_code meta_query_change(meta *m, span id, arena *mem, saved_query *q, err *e) 
 /* version 0: whichever it has */
 sk_code meta_query_delete(meta *m, uint32_t environment, span id, uint64_t version, arena *mem,
                           err *e) must_use;
+
+/* ---- markers: deployments and other moments ---- */
+#define META_MARKERS_MAX        10000u /* of an environment; the earliest go */
+#define META_MARKER_MESSAGE_MAX 1000u
+#define META_MARKER_TYPE_MAX    100u
+#define META_MARKER_URL_MAX     2000u
+#define MARKER_NO_END           INT64_MIN
+
+typedef struct marker {
+    char id[META_ID_MAX];
+    uint32_t environment;
+    int64_t start_ns, end_ns /* or MARKER_NO_END */, created_ns;
+    char actor[META_ACTOR_MAX];
+    span message, type, url;
+} marker;
+
+/* Fills in id and created_ns. */
+sk_code meta_marker_add(meta *m, marker *k, err *e) must_use;
+
+/* Those that touch [start, end); of any type when it is empty. */
+typedef struct marker_filter {
+    uint32_t environment, limit;
+    int64_t start_ns, end_ns;
+    span type;
+} marker_filter;
+/* The latest first. */
+sk_code meta_marker_list(meta *m, const marker_filter *which, arena *mem, marker **ret,
+                         uint32_t *ret_count, err *e) must_use;
+sk_code meta_marker_delete(meta *m, uint32_t environment, span id, err *e) must_use;
 
 /* ---- how much is kept ---- */
 typedef struct saved_counts {

@@ -10,7 +10,7 @@
 #include "serve/session.h"
 
 /* What this machine may without a key. */
-#define LOCAL_PERMISSIONS (MAY_SEND | MAY_QUERY | MAY_CREATE_DATASETS | MAY_SAVE)
+#define LOCAL_PERMISSIONS (MAY_SEND | MAY_QUERY | MAY_CREATE_DATASETS | MAY_SAVE | MAY_MARK)
 
 span auth_key(const exchange *x)
 {
@@ -137,6 +137,15 @@ const char *auth_key_reason(span key, const err *e)
     return span_contains(span_text(e->text), SPAN("revoked")) ? "revoked_key" : "unknown_key";
 }
 
+uint32_t auth_implied(uint32_t permissions, bool is_public)
+{
+    if (permissions & MAY_CONFIGURE)
+        permissions |= MAY_SAVE;
+    if (!is_public && (permissions & (MAY_SEND | MAY_SAVE)))
+        permissions |= MAY_MARK;
+    return permissions;
+}
+
 static const char *permission_words(uint32_t wanted)
 {
     if (wanted & MAY_ADMINISTER)
@@ -145,6 +154,8 @@ static const char *permission_words(uint32_t wanted)
         return "see or change keys, environments or settings";
     if (wanted & MAY_SAVE)
         return "save what others see";
+    if (wanted & MAY_MARK)
+        return "mark moments";
     return wanted & MAY_QUERY ? "ask questions (it is an ingest key: it only writes)"
                               : "send events";
 }
@@ -215,7 +226,7 @@ static sk_code authorize_session(const services *s, exchange *x, const session_i
                                  span token, uint32_t wanted, caller *ret, err *e)
 {
     environment dev;
-    uint32_t permissions = user_role_permissions(who->role);
+    uint32_t permissions = auth_implied(user_role_permissions(who->role), false);
     http_method method = exchange_method(x);
     if (method != HTTP_METHOD_GET && method != HTTP_METHOD_HEAD &&
         session_check_change(s, x, token, e) != SK_OK)
@@ -254,8 +265,7 @@ sk_code auth_authorize(const services *s, exchange *x, uint32_t wanted, caller *
         return refuse(s, x, auth_key_reason(key, e), 0, e);
     if (info.kind == KEY_BROWSER && check_page(&info, x, &reason, e) != SK_OK)
         return refuse(s, x, reason, info.environment, e);
-    if (info.permissions & MAY_CONFIGURE)
-        info.permissions |= MAY_SAVE;
+    info.permissions = auth_implied(info.permissions, info.kind == KEY_BROWSER);
     if (wanted & ~info.permissions) {
         err_set(e, SK_FORBIDDEN, "key \"%s\" of environment %s may not %s", info.name,
                 info.environment_slug, permission_words(wanted & ~info.permissions));

@@ -16,6 +16,10 @@
 sk_code auth_authorize(const services *s, exchange *x, uint32_t wanted, caller *ret,
                        err *e) must_use;
 
+/* With what follows from them: who may configure may save; who may send or save may mark moments, but not a key that stands in
+ * public pages. */
+uint32_t auth_implied(uint32_t permissions, bool is_public);
+
 /* The key as it came: empty when none did. */
 span auth_key(const exchange *x);
 /* What kind of wrong key this is, in one word. */

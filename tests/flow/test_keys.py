@@ -249,18 +249,49 @@ def test_people_are_not_for_keys_of_an_environment(server, tenants, full):
     assert [u["name"] for u in server.get("/skep/v1/users", key=full)["users"]] == ["somebody"]
 
 
+# what people keep: tried in test_saved_things_across
+SAVED_ROUTES = [(m, "/skep/v1/results") for m in ("GET", "POST")] + [(m, "/skep/v1/results/{id}") for m in ("GET", "DELETE")] + \
+    [(m, "/skep/v1/history") for m in ("GET", "POST")] + [(m, "/skep/v1/saved") for m in ("GET", "POST")] + \
+    [(m, "/skep/v1/saved/{id}") for m in ("GET", "PUT", "DELETE")] + [(m, "/skep/v1/markers") for m in ("GET", "POST")] + [("DELETE", "/skep/v1/markers/{id}")]
+
+
 def test_every_route_is_in_these_tests():
     """A new route has to be tried by an intruder, too."""
     text = (ROOT / "src/serve/route/table.c").read_text()
     routes = {(m, p) for m, p, row in re.findall(r'ROUTE_HTTP, HTTP_METHOD_(\w+),\s+"([^"]+)",(.*)', text)
               if "WEB}" not in row and "route_web_file" not in row}  # files of the binary, the same for all
     tried = {("POST", "/v1/traces"), ("POST", "/v1/logs"), ("POST", "/v1/metrics"), ("POST", "/skep/v1/query"), ("GET", "/skep/v1/traces/{trace_id}"),
-             ("POST", "/skep/v1/differences"), ("POST", "/skep/v1/rows"), *PEOPLE_ROUTES,
+             ("POST", "/skep/v1/differences"), ("POST", "/skep/v1/rows"), *PEOPLE_ROUTES, *SAVED_ROUTES,
              ("GET", "/skep/v1/service-map"), ("GET", "/skep/v1/fields"), ("GET", "/skep/v1/tail"), ("GET", "/skep/v1/status"), ("GET", "/skep/v1/doctor"),
              ("GET", "/skep/v1/keys"), ("POST", "/skep/v1/keys"), ("POST", "/skep/v1/keys/adopt"), ("DELETE", "/skep/v1/keys/{id}"),
              ("GET", "/skep/v1/environments"), ("POST", "/skep/v1/environments"), ("DELETE", "/skep/v1/environments/{slug}"), ("DELETE", "/skep/v1/data"),
              ("GET", "/1/auth"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
     assert routes == tried
+
+
+def test_saved_things_across(server, tenants):
+    """Neither by naming the environment nor by knowing an id."""
+    post = lambda path, body, key: json.loads(server.call("POST", path, body, key=key)[1])
+    owner = tenants["tenant-b"]["configuration"]["secret"]
+    bodies = {"results": {"question": {"text": "COUNT"}}, "saved": {"name": "of b", "text": "COUNT WHERE secret.field exists"}, "markers": {"message": "of b"},
+              "history": {"text": "COUNT WHERE secret.field exists"}}
+    ids = {path: post(f"/skep/v1/{path}", body, owner)["id"] for path, body in bodies.items()}
+    change = {"name": "taken", "text": "COUNT", "version": 1}
+    for kind in ("ingest", "configuration"):
+        key = tenants["tenant-a"][kind]["secret"]
+        for path, body in bodies.items():
+            assert status_of(server, "GET", f"/skep/v1/{path}?environment=tenant-b", key=key) == 403, (kind, path)
+            named = {"question": {**body["question"], "environment": "tenant-b"}} if path == "results" else {**body, "environment": "tenant-b"}
+            assert status_of(server, "POST", f"/skep/v1/{path}", named, key=key) == 403, (kind, path)
+        for method, path, body in (("GET", "results", None), ("DELETE", "results", None), ("GET", "saved", None), ("PUT", "saved", change), ("DELETE", "saved", None), ("DELETE", "markers", None)):
+            assert status_of(server, method, f"/skep/v1/{path}/{ids[path]}", body, key=key) == (403 if kind == "ingest" else 404), (kind, method, path)
+            if path != "results":
+                named = {**body, "environment": "tenant-b"} if body else None
+                assert status_of(server, method, f"/skep/v1/{path}/{ids[path]}" + ("" if body else "?environment=tenant-b"), named, key=key) == 403, (kind, method, path)
+    key = tenants["tenant-a"]["configuration"]["secret"]
+    for path in bodies:
+        assert b"of b" not in server.call("GET", f"/skep/v1/{path}", key=key)[1] and b"secret" not in server.call("GET", f"/skep/v1/{path}", key=key)[1]
+        assert len(server.get(f"/skep/v1/{path}", key=owner)[path]) == 1
 
 
 def test_reading_across(server, tenants):

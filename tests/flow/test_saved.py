@@ -1,6 +1,8 @@
 """What people keep in the server: stored results, history, saved queries, markers: they outlive the events, restarts and kill -9."""
+import datetime
 import json
 import sqlite3
+import subprocess
 import time
 
 import pytest
@@ -251,3 +253,89 @@ def test_who_may_save(server):
     # what the data directory's audit log says of it
     with sqlite3.connect(f"file:{server.data_dir}/meta.db?mode=ro", uri=True) as db:
         assert ("saved.create", q["id"]) in db.execute("SELECT action, subject FROM audit").fetchall()
+
+
+# ---- markers ----
+
+def mark(server, key=None, **body):
+    return json.loads(server.call("POST", "/skep/v1/markers", body, key=key)[1])
+
+
+def markers(server, key=None, **query):
+    return server.get("/skep/v1/markers", key=key, **query)["markers"]
+
+
+def test_markers_outlive_a_crash():
+    with Server() as server:
+        ingest = server.keys["dev"]["ingest"]
+        before = time.time()
+        deploy = mark(server, key=ingest, message="v2.31 deployed", type="deploy", url="https://ci.example/7")
+        assert deploy["by"].startswith("hcxik_") and deploy["end_time"] is None and before - 1 < read_time(deploy["start_time"]) < time.time() + 1
+        moved = mark(server, message="database moved", start_time=1700000000, end_time="2023-11-14T23:00:00Z")
+        assert moved["start_time"].startswith("2023-11-14T22:13:20") and moved["end_time"].startswith("2023-11-14T23:00:00") and moved["type"] == ""
+        mark(server, key=server.keys["demo"]["ingest"], type="of demo")
+        server.kill()
+        server.restart()
+        assert markers(server) == [deploy, moved]
+        assert markers(server, type="deploy") == [deploy] and markers(server, limit=1) == [deploy]
+        assert markers(server, start="2023-11-14T22:30:00Z", end="2023-11-14T22:31:00Z") == [moved]
+        assert [k["type"] for k in markers(server, environment="demo")] == ["of demo"]
+        no = refusal(server.call, "DELETE", f"/skep/v1/markers/{deploy['id']}", key=ingest)
+        assert no.status == 403 and "save what others see" in no.json()["error"]
+        assert server.call("DELETE", f"/skep/v1/markers/{deploy['id']}")[0] == 204
+        assert refusal(server.call, "DELETE", f"/skep/v1/markers/{deploy['id']}").status == 404
+        assert markers(server) == [moved]
+
+
+def read_time(text):
+    return datetime.datetime.fromisoformat(text[:19] + "+00:00").timestamp()
+
+
+@pytest.mark.parametrize("body,status,said", [
+    ({}, 400, '"message" or "type"'),
+    ({"message": 1}, 400, '"message" must be a string'),
+    ({"message": "x", "start_time": "soon"}, 400, '"start_time" takes RFC 3339'),
+    ({"message": "x", "start_time": True}, 400, '"start_time" takes RFC 3339'),
+    ({"message": "x", "start_time": 10, "end_time": 9}, 400, '"end_time" is before'),
+    ({"message": "x", "url": "javascript:alert(1)"}, 400, '"url" starts with https://'),
+    ({"message": "x", "color": "red"}, 400, 'unknown key "color"'),
+    ({"message": "x" * 1001}, 413, '"message" is 1001 bytes'),
+])
+def test_markers_name_what_is_wrong(server, body, status, said):
+    no = refusal(server.call, "POST", "/skep/v1/markers", body)
+    assert no.status == status and said in no.json()["error"], no.json()
+
+
+def test_who_may_mark(server):
+    full = server.keys["dev"]["full"]
+    made = lambda **body: json.loads(server.call("POST", "/skep/v1/keys", body, key=full)[1])["secret"]
+    asks, browser = made(name="asks", kind="query"), made(name="page", kind="browser", origins=["https://shop.example"])
+    assert "may not mark moments" in refusal(mark, server, key=asks, message="x").json()["error"]
+    no = refusal(server.call, "POST", "/skep/v1/markers", {"message": "x"}, {"origin": "https://shop.example"}, browser)
+    assert no.status == 403 and "may not mark moments" in no.json()["error"]
+    assert refusal(mark, server, key=server.keys["dev"]["ingest"], message="x", environment="demo").status == 403
+    assert server.get("/1/auth", key=server.keys["dev"]["ingest"])["api_key_access"]["markers"] is True
+    assert server.get("/1/auth", key=browser)["api_key_access"]["markers"] is False
+
+
+def test_skep_marker(server):
+    made = server.cli("marker", "v2.31 deployed", "--type", "cli", "--link", "https://ci.example/7", key=server.keys["dev"]["ingest"])
+    marker_id = made.stdout.strip()
+    assert len(marker_id) == 11 and "--delete ID" in made.stderr
+    server.cli("marker", "moved", "--type", "cli", "--start", "40m", "--end", "5m", "--json")
+    moved, deployed = json.loads(server.cli("marker", "--list", "--type", "cli", "--json").stdout)["markers"][::-1]
+    assert deployed["id"] == marker_id and deployed["url"] == "https://ci.example/7"
+    assert read_time(moved["end_time"]) - read_time(moved["start_time"]) == pytest.approx(35 * 60, abs=1)
+    listed = server.cli("marker", "--type", "cli", "--since", "10m").stdout
+    assert "v2.31 deployed" in listed and "moved" in listed and marker_id in listed
+    assert "moved" not in server.cli("marker", "--since", "1m", "--type", "cli").stdout
+    assert "is gone" in server.cli("marker", "--delete", marker_id).stderr
+    assert "v2.31" not in server.cli("marker").stdout
+    assert server.cli("marker", "--type", "none", "--fail-empty", check=False).returncode == 3
+    for arguments, said in ((["two", "words"], "put it in quotes"), (["x", "--start", "soon"], "--start takes a time"), (["--link", "https://x"], "what happened?"),
+                            (["x", "--list"], "--list takes no message"), (["x", "--link", "ftp://x"], "https://")):
+        done = server.cli("marker", *arguments, check=False)
+        assert done.returncode in (1, 2) and said in done.stderr, done.stderr
+    assert '"message":"x"' in server.cli("marker", "x", "--dry-run").stdout
+    offered = subprocess.run([str(server.binary), "completion", "words", "--", "marker", "--t"], capture_output=True, text=True, check=True).stdout
+    assert "--type\t" in offered and "--timeout\t" in offered

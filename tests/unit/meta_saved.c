@@ -382,9 +382,144 @@ static void saved_queries_are_bounded(void **state)
     arena_free(mem);
 }
 
+/* ---- markers ---- */
+
+static marker a_marker(int64_t start_ns, int64_t end_ns, const char *type)
+{
+    return (marker){.environment = 1,
+                    .start_ns = start_ns,
+                    .end_ns = end_ns,
+                    .actor = "hcxik_ci",
+                    .message = SPAN("v2.31 deployed"),
+                    .type = span_text(type),
+                    .url = SPAN("https://ci.example/7")};
+}
+
+static void markers_are_found_by_time_and_type(void **state)
+{
+    meta *m = open_saved(0);
+    arena *mem = arena_new(4 * MIB);
+    err e;
+    marker made[] = {a_marker(100, MARKER_NO_END, "deploy"), a_marker(200, 300, "incident"),
+                     a_marker(400, MARKER_NO_END, "deploy"), a_marker(0, 1000, "deploy")},
+           *list;
+    made[3].environment = 2;
+    uint32_t count;
+    for (size_t i = 0; i < COUNT_OF(made); i++)
+        check_ok(meta_marker_add(m, &made[i], &e), &e);
+    meta_close(m);
+    m = open_saved(0);
+    const struct {
+        const char *name;
+        int64_t start_ns, end_ns;
+        const char *type, *starts; /* of those found */
+    } rows[] = {{"all", INT64_MIN, INT64_MAX, "", "400 200 100 "},
+                {"its moment", 100, 101, "", "100 "},
+                {"just before", 0, 100, "", ""},
+                {"within a long one", 250, 260, "", "200 "},
+                {"its end", 300, 301, "", "200 "},
+                {"past its end", 301, 400, "", ""},
+                {"a type", INT64_MIN, INT64_MAX, "deploy", "400 100 "},
+                {"no such type", INT64_MIN, INT64_MAX, "Deploy", ""}};
+    EACH_ROW(row, rows)
+    {
+        char starts[100] = "";
+        marker_filter which = {.environment = 1,
+                               .limit = 10,
+                               .start_ns = row->start_ns,
+                               .end_ns = row->end_ns,
+                               .type = span_text(row->type)};
+        check_ok(meta_marker_list(m, &which, mem, &list, &count, &e), &e);
+        for (uint32_t i = 0; i < count; i++)
+            snprintf(starts + strlen(starts), sizeof starts - strlen(starts), "%lld ",
+                     (long long)list[i].start_ns);
+        assert_string_equal(starts, row->starts);
+    }
+    marker_filter first = {.environment = 1, .limit = 1, .start_ns = 250, .end_ns = 260};
+    check_ok(meta_marker_list(m, &first, mem, &list, &count, &e), &e);
+    assert_int_equal(count, 1);
+    assert_string_equal(list[0].id, made[1].id);
+    assert_int_equal(list[0].end_ns, 300);
+    assert_int_equal(list[0].created_ns, made[1].created_ns);
+    assert_string_equal(list[0].actor, "hcxik_ci");
+    check_span(list[0].message, SPAN("v2.31 deployed"));
+    check_span(list[0].url, SPAN("https://ci.example/7"));
+    check_code(meta_marker_delete(m, 2, span_text(made[1].id), &e), SK_NOT_FOUND, &e);
+    check_ok(meta_marker_delete(m, 1, span_text(made[1].id), &e), &e);
+    check_code(meta_marker_delete(m, 1, span_text(made[1].id), &e), SK_NOT_FOUND, &e);
+    meta_close(m);
+    arena_free(mem);
+}
+
+static void the_earliest_markers_go(void **state)
+{
+    meta *m = open_saved(0);
+    arena *mem = arena_new(16 * MIB);
+    marker *list, early = a_marker(-5, MARKER_NO_END, "deploy");
+    uint32_t count;
+    err e;
+    lock_take(&m->lock);
+    check_ok(meta__execute(m,
+                           "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+                           " WHERE i < 10000) INSERT INTO markers"
+                           " SELECT i, 1, i, NULL, 0, '', '', '', '' FROM n",
+                           &e),
+             &e);
+    lock_drop(&m->lock);
+    check_ok(meta_marker_add(m, &early, &e), &e);
+    marker_filter all = {.environment = 1,
+                         .limit = META_MARKERS_MAX + 5,
+                         .start_ns = INT64_MIN,
+                         .end_ns = INT64_MAX};
+    check_ok(meta_marker_list(m, &all, mem, &list, &count, &e), &e);
+    assert_int_equal(count, META_MARKERS_MAX);
+    assert_string_equal(list[count - 1].id, early.id); /* what was just made is there */
+    assert_int_equal(list[count - 2].start_ns, 2);
+    meta_close(m);
+    arena_free(mem);
+}
+
+static void what_is_no_marker_is_said(void **state)
+{
+    meta *m = open_saved(0);
+    arena *mem = arena_new(4 * MIB);
+    err e;
+    marker k = a_marker(5, 4, "deploy");
+    check_code(meta_marker_add(m, &k, &e), SK_BAD_INPUT, &e);
+    assert_non_null(strstr(e.text, "\"end_time\" is before"));
+    k = a_marker(5, 5, " ");
+    check_ok(meta_marker_add(m, &k, &e), &e);
+    k.message = SPAN(" ");
+    check_code(meta_marker_add(m, &k, &e), SK_BAD_INPUT, &e);
+    assert_non_null(strstr(e.text, "\"message\" or \"type\""));
+    static const char *const bad[] = {"javascript:alert(1)", "//x", "ci.example", " https://x"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        k = a_marker(5, MARKER_NO_END, "deploy");
+        k.url = span_text(bad[i]);
+        check_code(meta_marker_add(m, &k, &e), SK_BAD_INPUT, &e);
+        assert_non_null(strstr(e.text, "\"url\""));
+    }
+    const struct {
+        span *field;
+        size_t max;
+        const char *said;
+    } limits[] = {{&k.message, META_MARKER_MESSAGE_MAX, "\"message\" is 1001"},
+                  {&k.type, META_MARKER_TYPE_MAX, "\"type\" is 101"},
+                  {&k.url, META_MARKER_URL_MAX, "\"url\" is 2001"}};
+    for (size_t i = 0; i < COUNT_OF(limits); i++) {
+        k = a_marker(5, MARKER_NO_END, "deploy");
+        *limits[i].field = filled(mem, limits[i].max + 1);
+        check_code(meta_marker_add(m, &k, &e), SK_TOO_LARGE, &e);
+        assert_non_null(strstr(e.text, limits[i].said));
+    }
+    meta_close(m);
+    arena_free(mem);
+}
+
 TEST_GROUP(meta_saved, TEST(a_result_comes_back_byte_by_byte), TEST(results_are_listed_and_deleted),
            TEST(results_go_with_their_environment), TEST(results_are_bounded),
            TEST(a_damaged_answer_is_said), TEST(history_is_by_environment_and_asker),
            TEST(the_oldest_questions_go), TEST(what_cannot_be_noted_is_said),
            TEST(queries_are_saved_and_changed), TEST(two_changes_do_not_undo_each_other),
-           TEST(saved_queries_are_bounded));
+           TEST(saved_queries_are_bounded), TEST(markers_are_found_by_time_and_type),
+           TEST(the_earliest_markers_go), TEST(what_is_no_marker_is_said));

@@ -17,7 +17,7 @@ static void print_access(json_writer *w, uint32_t permissions)
         const char *name;
         uint32_t bit;
     } names[] = {{"events", MAY_SEND},
-                 {"markers", MAY_CONFIGURE},
+                 {"markers", MAY_MARK},
                  {"triggers", MAY_CONFIGURE},
                  {"boards", MAY_CONFIGURE},
                  {"queries", MAY_QUERY},
@@ -76,7 +76,7 @@ void route_whoami(exchange *take_x)
     jw_key_text(&w, "type");
     jw_text(&w, info.kind == KEY_CONFIGURATION ? "configuration" : "ingest");
     jw_key_text(&w, "api_key_access");
-    print_access(&w, info.permissions);
+    print_access(&w, auth_implied(info.permissions, info.kind == KEY_BROWSER));
     print_named(&w, "environment", env.name, env.slug);
     print_named(&w, "team", "skep", "skep");
     jw_object_end(&w);

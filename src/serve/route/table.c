@@ -12,6 +12,7 @@
 #include "serve/route/health.h"
 #include "serve/route/history.h"
 #include "serve/route/ingest.h"
+#include "serve/route/markers.h"
 #include "serve/route/people.h"
 #include "serve/route/query.h"
 #include "serve/route/results.h"
@@ -24,6 +25,7 @@
 #define ASK       MAY_QUERY, POOL_QUERY, ERROR_JSON, CORS_NONE
 #define CONFIGURE MAY_CONFIGURE, POOL_QUERY, ERROR_JSON, CORS_NONE
 #define SAVE      MAY_SAVE, POOL_QUERY, ERROR_JSON, CORS_NONE
+#define MARK      MAY_MARK, POOL_QUERY, ERROR_JSON, CORS_NONE
 #define PEOPLE    MAY_ADMINISTER, POOL_QUERY, ERROR_JSON, CORS_NONE
 #define OPEN      0, POOL_INLINE, ERROR_JSON, CORS_NONE
 #define WEB       OPEN, route_web_page, NULL
@@ -51,6 +53,9 @@ const route route_table[] = {
     {"saved-get",           ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/saved/{id}",            ASK, route_saved_get, NULL},
     {"saved-change",        ROUTE_HTTP, HTTP_METHOD_PUT,    "/skep/v1/saved/{id}",            SAVE, route_saved_change, NULL},
     {"saved-delete",        ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/saved/{id}",            SAVE, route_saved_delete, NULL},
+    {"markers-list",        ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/markers",               ASK, route_markers_list, NULL},
+    {"markers-add",         ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/markers",               MARK, route_markers_add, NULL},
+    {"markers-delete",      ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/markers/{id}",          SAVE, route_markers_delete, NULL},
     {"trace",               ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/traces/{trace_id}",     ASK, route_trace, NULL},
     {"service-map",         ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/service-map",           ASK, route_service_map, NULL},
     {"fields",              ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/fields",                ASK, route_fields, NULL},
