@@ -469,3 +469,25 @@ def test_addresses_behind_a_proxy_are_throttled_apart():
 def test_a_wrong_trusted_proxy_is_refused(text):
     with pytest.raises(RuntimeError, match="--trusted-proxy"):
         Server("--trusted-proxy", text)
+
+
+# ---- what people keep ----
+
+def test_viewers_ask_and_editors_save(server):
+    viewer, editor = Browser(server), Browser(server)
+    viewer.login("viewer"), editor.login("editor")
+    writes = [("POST", "/skep/v1/results", {"question": {"text": "COUNT"}}), ("POST", "/skep/v1/saved", {"name": "kept", "text": "COUNT"}),
+              ("POST", "/skep/v1/markers", {"message": "kept"})]
+    for method, path, body in writes:
+        status, said = viewer.call(method, path, body)
+        assert status == 403 and "viewer is a viewer and may not" in said["error"], (path, said)
+        assert editor.call(method, path, body, csrf=False)[0] == 403
+        status, said = editor.call(method, path, body)
+        assert status == 201, (path, said)
+        assert "user:editor" in (said.get("by"), said.get("created_by"))
+        status, said = viewer.call("GET", path)
+        assert status == 200 and len(said[path.rsplit("/", 1)[1]]) == 1
+    assert viewer.call("POST", "/skep/v1/history", {"text": "COUNT"})[1]["by"] == "user:viewer"
+    assert editor.call("POST", "/skep/v1/history", {"text": "AVG(x)"})[0] == 201
+    assert [h["text"] for h in viewer.call("GET", "/skep/v1/history")[1]["history"]] == ["AVG(x)", "COUNT"]
+    assert [h["text"] for h in viewer.call("GET", "/skep/v1/history?mine=true")[1]["history"]] == ["COUNT"]
