@@ -12,7 +12,7 @@ export interface Question {
   withSeries?: boolean;
 }
 
-function bodyOf(q: Question) {
+export function bodyOf(q: Question) {
   const env = environment.value ? { environment: environment.value } : {};
   if (q.text !== undefined) return { ...env, text: q.text, disable_series: !q.withSeries };
   const times = q.range ? { start_time: q.range.start, end_time: q.range.end } : {};

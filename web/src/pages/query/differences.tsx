@@ -1,9 +1,8 @@
 // What sets a selection apart: fields ranked by a score that is explained, services that may be to blame, and words of log lines.
-import { useState } from "preact/hooks";
 import { call } from "../../api/client";
 import type { DifferenceField, Differences as Answer, DifferenceValue, Filter, Scalar, Suspect } from "../../api/types";
 import { environment } from "../../app/environment";
-import { href } from "../../app/location";
+import { href, param, setParams } from "../../app/location";
 import type { Range } from "../../app/time";
 import { ABSENT, showCount, showIn, showMs, showNumber, showShare, showValue, unitOf } from "../../kit/format";
 import { Empty, Failure, Waiting } from "../../kit/states";
@@ -35,15 +34,19 @@ export function sayReader(s: Selection): string {
   return `${s.field} from ${s.rectangle!.v0 === null ? "below" : showIn(unit, s.rectangle!.v0)} to ${showIn(unit, s.rectangle!.v1)}`;
 }
 
-export function Differences(props: { parts: Parts; selection: Selection | null; onFilter: (f: Filter) => void; onGroup: (field: string) => void }) {
-  const { parts, selection } = props;
-  const [baseline, setBaseline] = useState<"rest" | "previous">("rest");
-  const key = selection ? JSON.stringify([environment.value, parts.query, parts.start, parts.end, selection, baseline]) : null;
-  const data = useData<Answer>(key, l => call<Answer>("skep/v1/differences", { signal: l.signal, body: {
+export function bodyOfDifferences(parts: Parts, selection: Selection): Record<string, unknown> {
+  return {
     environment: environment.value, dataset: parts.query.dataset ?? "__all__",
     query: { filters: parts.query.spec.filters, filter_combination: parts.query.spec.filter_combination, start_time: parts.start, end_time: parts.end },
-    selection: sideOf(selection!), ...(baseline === "previous" ? { baseline: { kind: "previous" } } : {}),
-  } }));
+    selection: sideOf(selection), ...(param("base") === "previous" ? { baseline: { kind: "previous" } } : {}),
+  };
+}
+
+export function Differences(props: { parts: Parts; selection: Selection | null; onFilter: (f: Filter) => void; onGroup: (field: string) => void }) {
+  const { parts, selection } = props;
+  const baseline = param("base") ?? "rest";
+  const key = selection ? JSON.stringify([environment.value, parts.query, parts.start, parts.end, selection, baseline]) : null;
+  const data = useData<Answer>(key, l => call<Answer>("skep/v1/differences", { signal: l.signal, body: bodyOfDifferences(parts, selection!) }));
   if (!selection)
     return <Empty title="Nothing is selected yet."><span>Drag over the slow part of a heatmap, or press “differences” in a row of the table: every field of the events inside is then held against all the others.</span></Empty>;
   return (
@@ -51,7 +54,7 @@ export function Differences(props: { parts: Parts; selection: Selection | null; 
       <Waiting data={data} />
       <div class="row wrap">
         <span>Selected: <b class="selection-text">{sayReader(selection)}</b></span>
-        {selection.rectangle && <label class="row">held against <select class="input" value={baseline} onChange={e => setBaseline(e.currentTarget.value as "rest" | "previous")}>
+        {selection.rectangle && <label class="row">held against <select class="input" value={baseline} onChange={e => setParams({ base: e.currentTarget.value === "previous" ? "previous" : null }, { replace: true })}>
           <option value="rest">the rest of the question</option><option value="previous">as long a time just before</option></select></label>}
       </div>
       {data.error && <Failure error={data.error} retry={data.retry} stale={data.value !== null} />}
@@ -60,7 +63,7 @@ export function Differences(props: { parts: Parts; selection: Selection | null; 
   );
 }
 
-function Said({ answer, onFilter, onGroup }: { answer: Answer; onFilter: (f: Filter) => void; onGroup: (field: string) => void }) {
+export function Said({ answer, onFilter, onGroup }: { answer: Answer; onFilter: (f: Filter) => void; onGroup: (field: string) => void }) {
   const { rows } = answer;
   const fields = answer.fields.filter(f => f.score > 0 && !f.follows_from_selection), following = answer.fields.filter(f => f.follows_from_selection);
   if (rows.selection === 0 || rows.baseline === 0) return <Empty title={rows.selection === 0 ? "The selection holds no event." : "There is nothing to hold the selection against: it is all there is."} />;

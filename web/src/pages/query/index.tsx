@@ -5,6 +5,7 @@ import { askWithProgress } from "../../api/query";
 import type { Filter, QueryResult, QuerySpec, Scalar } from "../../api/types";
 import { environment, isEmpty } from "../../app/environment";
 import { href, param, setParams } from "../../app/location";
+import { maySave } from "../../app/session";
 import { useShortcuts } from "../../app/shortcuts";
 import { from, resolveRange, tick, to } from "../../app/time";
 import { showCount, showMs } from "../../kit/format";
@@ -13,8 +14,11 @@ import { useData } from "../../kit/use_data";
 import { Builder } from "./builder";
 import { Differences, type Selection } from "./differences";
 import { Examples } from "./examples";
+import { Frozen } from "./frozen";
+import { HistoryTab, useNote } from "./history_tab";
 import { RawTab } from "./raw_tab";
 import { Results } from "./results";
+import { SaveDialog, ShareDialog } from "./share";
 import { parse, print, TextError, type Query } from "./text";
 import { TracesTab } from "./traces_tab";
 import "./query.css";
@@ -54,9 +58,15 @@ function readSelection(): Selection | null {
   }
 }
 
-const TABS = [["results", "Results"], ["differences", "Differences"], ["traces", "Traces"], ["raw", "Raw rows"]] as const;
+const TABS = [["results", "Results"], ["differences", "Differences"], ["traces", "Traces"], ["raw", "Raw rows"], ["history", "History"]] as const;
 
+// Whatever sets a question leaves the stored result for it.
 export default function QueryPage() {
+  const id = param("q") === null ? param("r") : null;
+  return id ? <Frozen id={id} /> : <Asking />;
+}
+
+function Asking() {
   const text = param("q") ?? DEFAULT, tab = param("tab") ?? "results";
   const { query, textError } = useMemo(() => {
     try { return { query: parse(text), textError: null }; } catch (e) { if (e instanceof TextError) return { query: null, textError: e }; throw e; }
@@ -69,6 +79,8 @@ export default function QueryPage() {
     const result = await askWithProgress({ spec: runnable(query!.spec), dataset: query!.dataset, range: { start, end }, withSeries: true }, p => loading.progress(p.rows_total ? p.rows_scanned / p.rows_total : 0), loading.signal);
     return { query: { dataset: query!.dataset, spec: runnable(query!.spec) }, result, start, end };
   });
+  const [dialog, setDialog] = useState<"share" | "save" | null>(null);
+  useNote(query ? print({ dataset: query.dataset, spec: runnable(query.spec) }) : "", data);
   const change = (q: Query) => setParams({ q: print(q), sel: null, tab: tab === "differences" ? null : tab });
   const addFilters = (added: Filter[]) => change({ ...query!, spec: { ...query!.spec, filters: [...(query!.spec.filters ?? []), ...added], filter_combination: undefined } });
   const select = (s: Selection | null, open = false) => setParams({ sel: s ? JSON.stringify(s) : null, tab: open ? "differences" : tab === "differences" && !s ? null : tab === "results" ? null : tab }, { replace: !open });
@@ -87,6 +99,9 @@ export default function QueryPage() {
           <button class="button small" aria-pressed={view === "builder"} onClick={() => setView("builder")}>Builder</button>
           <button class="button small" aria-pressed={view === "text"} onClick={() => setView("text")}>Text</button>
         </div>
+        <span class="grow" />
+        {query && maySave.value && <button class="button small" onClick={() => setDialog("save")}>Save</button>}
+        <button class="button small" disabled={!data.value} onClick={() => setDialog("share")}>Share</button>
       </div>
       {view === "text" || !query ? <TextView text={text} onChange={change} /> : <Builder query={query} fields={fields.value} onChange={change} />}
       {textError && view === "builder" && <p class="error-text" role="alert">The address holds a question that cannot be read: {textError.message}.</p>}
@@ -103,9 +118,12 @@ export default function QueryPage() {
           {data.value && tab === "results" && <Results parts={data.value} selection={selection} onSelect={select} onFilters={addFilters} />}
           {data.value && tab === "differences" && <Differences parts={data.value} selection={selection} onFilter={f => addFilters([f])} onGroup={name => change({ ...query!, spec: { ...query!.spec, breakdowns: [...(query!.spec.breakdowns ?? []).filter(b => b !== name), name] } })} />}
           {data.value && tab === "raw" && <RawTab parts={data.value} selection={selection} />}
+          {tab === "history" && <HistoryTab />}
           {data.value && tab === "traces" && <TracesTab parts={data.value} selection={selection} />}
         </div>
       </section>
+      {dialog === "share" && data.value && <ShareDialog parts={data.value} selection={selection} onClose={() => setDialog(null)} />}
+      {dialog === "save" && query && <SaveDialog text={print(query)} onClose={() => setDialog(null)} />}
     </>
   );
 }

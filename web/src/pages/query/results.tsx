@@ -10,6 +10,7 @@ import { ABSENT, showIn, unitOf, type Unit } from "../../kit/format";
 import { makeGrid } from "../../kit/heat_grid";
 import { Heatmap } from "../../kit/heatmap";
 import { Icon } from "../../kit/icons";
+import { MarkerList, useMarkers } from "../../kit/markers";
 import { Empty } from "../../kit/states";
 import { Table, type Column } from "../../kit/table";
 import { equals, type Parts } from "./index";
@@ -23,8 +24,9 @@ function unitFor(op: string, column: string | undefined): Unit {
   return column && !["COUNT", "COUNT_DISTINCT", "CONCURRENCY"].includes(op) ? unitOf(column) : "number";
 }
 
-export function Results(props: { parts: Parts; selection: Selection | null; onSelect: (s: Selection | null, open?: boolean) => void; onFilters: (f: Filter[]) => void }) {
+export function Results(props: { parts: Parts; selection: Selection | null; onSelect: (s: Selection | null, open?: boolean) => void; onFilters: (f: Filter[]) => void; onZoom?: (start: number, end: number) => void }) {
   const { query, result, start, end } = props.parts, spec = query.spec;
+  const zoom = props.onZoom ?? setRangeSeconds, { list: moments, marks } = useMarkers({ start: Math.floor(start), end: Math.ceil(end) });
   const [focus, setFocus] = useState<string | null>(null);
   const calculations = spec.calculations?.length ? spec.calculations : [{ op: "COUNT" }], breakdowns = spec.breakdowns ?? [];
   const columns = calculations.map(columnOf), isLog = param("y") === "log", kind = (param("chart") ?? "lines") as "lines" | "stacked" | "bars";
@@ -63,12 +65,13 @@ export function Results(props: { parts: Parts; selection: Selection | null; onSe
       </div>
       {calculations.map((c, i) => {
         const column = columns[i]!, heats = series.heats.get(column);
-        if (c.op === "HEATMAP") return heats ? <HeatPanel key={column} column={column} field={c.column!} heats={heats} times={series.times} step={series.step} isLinear={param("y") === "linear"} selection={props.selection} onSelect={props.onSelect} /> : null;
+        if (c.op === "HEATMAP") return heats ? <HeatPanel key={column} column={column} field={c.column!} heats={heats} times={series.times} step={series.step} isLinear={param("y") === "linear"} selection={props.selection} onSelect={props.onSelect} onZoom={zoom} /> : null;
         const of = series.lines.get(column)!, unit = unitFor(c.op, c.column);
         const lines = groups.slice(0, LINES_MAX).filter(g => of.has(g.key)).map(g => ({ name: g.label, color: colorOf(g), points: of.get(g.key)! }));
         const before = earlier ? groups.slice(0, LINES_MAX).filter(g => earlier.lines.get(column)?.has(g.key)).map(g => ({ name: g.label + " (before)", color: colorOf(g), points: aligned(series.times, earlier.times, earlier.lines.get(column)!.get(g.key)!), isDashed: true })) : [];
-        return <div key={column}><h3>{column}</h3><Chart label={column} times={series.times} lines={[...lines, ...before]} unit={unit} kind={before.length ? "lines" : kind} isLog={isLog} focus={focus} unfinishedFrom={unfinished} onZoom={setRangeSeconds} /></div>;
+        return <div key={column}><h3>{column}</h3><Chart label={column} times={series.times} lines={[...lines, ...before]} unit={unit} kind={before.length ? "lines" : kind} isLog={isLog} focus={focus} unfinishedFrom={unfinished} markers={marks} onZoom={zoom} /></div>;
       })}
+      <MarkerList list={moments} />
       <Table caption="Groups" rows={groups} columns={tableColumns} rowKey={g => g.key} onHover={g => setFocus(g?.label ?? null)} />
     </div>
   );
@@ -110,7 +113,7 @@ function PageLink({ page, value }: { page: "trace" | "service"; value: string })
   return <a class={page === "trace" ? "mono" : ""} href={href(page, page === "trace" ? { id: value } : { name: value })}>{value}</a>;
 }
 
-function HeatPanel(props: { column: string; field: string; heats: (Heat | null)[]; times: number[]; step: number; isLinear: boolean; selection: Selection | null; onSelect: (s: Selection | null, open?: boolean) => void }) {
+function HeatPanel(props: { column: string; field: string; heats: (Heat | null)[]; times: number[]; step: number; isLinear: boolean; selection: Selection | null; onSelect: (s: Selection | null, open?: boolean) => void; onZoom: (start: number, end: number) => void }) {
   const grid = useMemo(() => makeGrid(props.times, props.step, props.heats, !props.isLinear), [props.heats, props.isLinear]);
   if (!grid) return null;
   const selected = props.selection?.rectangle && props.selection.field === props.field ? props.selection.rectangle : null;
@@ -123,7 +126,7 @@ function HeatPanel(props: { column: string; field: string; heats: (Heat | null)[
       {selected && (
         <div class="row wrap">
           <button class="button primary small" onClick={() => props.onSelect(props.selection, true)}>What is different about these?</button>
-          <button class="button small" onClick={() => setRangeSeconds(selected.t0, selected.t1)}>Zoom</button>
+          <button class="button small" onClick={() => props.onZoom(selected.t0, selected.t1)}>Zoom</button>
           <button class="button small" onClick={() => setParams({ tab: "traces" })}>Traces</button>
           <button class="button quiet small" onClick={() => props.onSelect(null)}><Icon name="close" /> Clear</button>
         </div>
