@@ -103,19 +103,14 @@ static sk_code read_keys(meta *m, meta_cache *c, err *e)
     return code;
 }
 
-typedef struct used_key {
-    char id[40];
-    int64_t at_ns;
-} used_key;
-
 /* A copy of what is to be written: the database is not touched under cache_lock. */
-static used_key *take_used(meta *m, uint32_t *ret_count)
+static stamp *take_used(meta *m, uint32_t *ret_count)
 {
     uint32_t count = 0;
     lock_take(&m->cache_lock);
     for (uint32_t i = 0; i < m->cache.key_count; i++)
         count += m->cache.keys[i].is_used;
-    used_key *used = count ? base_alloc(count * sizeof *used) : NULL;
+    stamp *used = count ? base_alloc(count * sizeof *used) : NULL;
     *ret_count = used ? count : 0;
     for (uint32_t i = 0, at = 0; used && i < m->cache.key_count; i++) {
         key_entry *k = &m->cache.keys[i];
@@ -129,20 +124,27 @@ static used_key *take_used(meta *m, uint32_t *ret_count)
     return used;
 }
 
-sk_code meta__write_used(meta *m, err *e)
+sk_code meta__write_stamps(meta *m, const char *sql, const stamp *list, uint32_t count, err *e)
 {
-    uint32_t count;
-    used_key *used = take_used(m, &count);
     sk_code code = SK_OK;
     for (uint32_t i = 0; i < count && code == SK_OK; i++) {
         sqlite3_stmt *s;
-        code = meta__prepare(m, "UPDATE keys SET last_used_ns = ?2 WHERE id = ?1", &s, e);
+        code = meta__prepare(m, sql, &s, e);
         if (code != SK_OK)
             break;
-        meta__bind_text(s, 1, used[i].id);
-        sqlite3_bind_int64(s, 2, used[i].at_ns);
+        meta__bind_text(s, 1, list[i].id);
+        sqlite3_bind_int64(s, 2, list[i].at_ns);
         code = meta__finish(m, s, e);
     }
+    return code;
+}
+
+sk_code meta__write_used(meta *m, err *e)
+{
+    uint32_t count;
+    stamp *used = take_used(m, &count);
+    sk_code code =
+        meta__write_stamps(m, "UPDATE keys SET last_used_ns = ?2 WHERE id = ?1", used, count, e);
     base_free(used);
     return code;
 }

@@ -84,6 +84,13 @@ sk_code meta__origins_join(const span *origins, uint32_t count, char out[META_OR
 /* Writes back when keys were last used, then reads all anew. With `lock` held. */
 sk_code meta__reload(meta *m, err *e) must_use;
 sk_code meta__write_used(meta *m, err *e) must_use; /* with `lock` held */
+/* When something was last used, by id. With `lock` held; `sql` takes ?1 = id, ?2 = the time. */
+typedef struct stamp {
+    char id[40];
+    int64_t at_ns;
+} stamp;
+sk_code meta__write_stamps(meta *m, const char *sql, const stamp *list, uint32_t count,
+                           err *e) must_use;
 void meta__cache_done(meta_cache *c);
 /* Under cache_lock. */
 const environment *meta__cached_environment(const meta_cache *c, uint32_t id);

@@ -109,19 +109,14 @@ sk_code meta__reload_sessions(meta *m, err *e)
     return code;
 }
 
-typedef struct seen {
-    char id[24];
-    int64_t at_ns;
-} seen;
-
 /* As take_used of cache.c: the database is not touched under cache_lock. */
-static seen *take_seen(meta *m, uint32_t *ret_count)
+static stamp *take_seen(meta *m, uint32_t *ret_count)
 {
     uint32_t count = 0;
     lock_take(&m->cache_lock);
     for (uint32_t i = 0; i < m->session_count; i++)
         count += m->sessions[i].is_used;
-    seen *list = count ? base_alloc(count * sizeof *list) : NULL;
+    stamp *list = count ? base_alloc(count * sizeof *list) : NULL;
     *ret_count = list ? count : 0;
     for (uint32_t i = 0, at = 0; list && i < m->session_count; i++) {
         session_entry *s = &m->sessions[i];
@@ -138,17 +133,9 @@ static seen *take_seen(meta *m, uint32_t *ret_count)
 sk_code meta__write_seen(meta *m, err *e)
 {
     uint32_t count;
-    seen *list = take_seen(m, &count);
-    sk_code code = SK_OK;
-    for (uint32_t i = 0; i < count && code == SK_OK; i++) {
-        sqlite3_stmt *s;
-        code = meta__prepare(m, "UPDATE sessions SET last_seen_ns = ?2 WHERE id = ?1", &s, e);
-        if (code != SK_OK)
-            break;
-        meta__bind_text(s, 1, list[i].id);
-        sqlite3_bind_int64(s, 2, list[i].at_ns);
-        code = meta__finish(m, s, e);
-    }
+    stamp *list = take_seen(m, &count);
+    sk_code code = meta__write_stamps(m, "UPDATE sessions SET last_seen_ns = ?2 WHERE id = ?1",
+                                      list, count, e);
     base_free(list);
     return code;
 }

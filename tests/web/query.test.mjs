@@ -6,7 +6,7 @@ import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
 
 let server, browser, text;
 before(async () => {
-  text = await build("pages/query/text.ts");
+  text = await build("api/query_text.ts");
   server = await startSkep();
   browser = await openBrowser();
   await skep(["demo", "--seed", "1", "--past", "20m", "--past-only", "--quiet"], server); // a slow network between checkout and inventory

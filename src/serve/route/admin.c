@@ -147,16 +147,10 @@ void route_keys_list(exchange *take_x)
         return;
     }
     buf out;
-    buf_init(&out, ROUTE_REPLY_MAX);
-    json_writer w = {.out = &out};
-    jw_object(&w);
-    jw_key_text(&w, "keys");
-    jw_array(&w);
+    json_writer w = route_list_begin(&out, "keys");
     for (uint32_t i = 0; i < count; i++)
         print_key(&w, &keys[i], NULL);
-    jw_array_end(&w);
-    jw_object_end(&w);
-    route_reply(take_x, 200, &out);
+    route_list_end(take_x, &w);
 }
 
 typedef struct admin_body {
@@ -362,17 +356,11 @@ void route_environments_list(exchange *take_x)
         return;
     }
     buf out;
-    buf_init(&out, ROUTE_REPLY_MAX);
-    json_writer w = {.out = &out};
-    jw_object(&w);
-    jw_key_text(&w, "environments");
-    jw_array(&w);
+    json_writer w = route_list_begin(&out, "environments");
     for (uint32_t i = 0; i < count; i++)
         if (who->is_any_environment || list[i].id == who->environment)
             print_environment(&w, s, &list[i]);
-    jw_array_end(&w);
-    jw_object_end(&w);
-    route_reply(take_x, 200, &out);
+    route_list_end(take_x, &w);
 }
 
 static sk_code check_may_administer(const exchange *x, err *e)

@@ -148,6 +148,23 @@ void route_reply(exchange *take_x, int status, buf *take_json)
     exchange_fail(take_x, &e);
 }
 
+json_writer route_list_begin(buf *out, const char *name)
+{
+    buf_init(out, ROUTE_REPLY_MAX);
+    json_writer w = {.out = out};
+    jw_object(&w);
+    jw_key_text(&w, name);
+    jw_array(&w);
+    return w;
+}
+
+void route_list_end(exchange *take_x, json_writer *w)
+{
+    jw_array_end(w);
+    jw_object_end(w);
+    route_reply(take_x, 200, w->out);
+}
+
 void jw_value(json_writer *w, value v)
 {
     if (!v.is_set) {

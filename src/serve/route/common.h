@@ -34,6 +34,9 @@ sk_code route_object_of(span text, arena *mem,
 
 void route_fail(exchange *take_x, sk_code code, err *e); /* e->code is set to `code` */
 void route_reply(exchange *take_x, int status, buf *take_json);
+/* A reply {"name": [items…]}: begin, write the items, end, which answers. `out` is the caller's. */
+json_writer route_list_begin(buf *out, const char *name);
+void route_list_end(exchange *take_x, json_writer *w);
 void jw_value(json_writer *w, value v);   /* an event's value; histograms as null */
 void jw_time(json_writer *w, int64_t ns); /* RFC 3339 */
 

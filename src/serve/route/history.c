@@ -129,14 +129,8 @@ void route_history_list(exchange *take_x)
         return;
     }
     buf out;
-    buf_init(&out, ROUTE_REPLY_MAX);
-    json_writer w = {.out = &out};
-    jw_object(&w);
-    jw_key_text(&w, "history");
-    jw_array(&w);
+    json_writer w = route_list_begin(&out, "history");
     for (uint32_t i = 0; i < count; i++)
         print_entry(&w, &list[i]);
-    jw_array_end(&w);
-    jw_object_end(&w);
-    route_reply(take_x, 200, &out);
+    route_list_end(take_x, &w);
 }

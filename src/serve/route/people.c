@@ -290,16 +290,10 @@ void route_sessions_list(exchange *take_x)
         return;
     }
     buf out;
-    buf_init(&out, ROUTE_REPLY_MAX);
-    json_writer w = {.out = &out};
-    jw_object(&w);
-    jw_key_text(&w, "sessions");
-    jw_array(&w);
+    json_writer w = route_list_begin(&out, "sessions");
     for (uint32_t i = 0; i < count; i++)
         print_session(&w, &list[i], who->session.id);
-    jw_array_end(&w);
-    jw_object_end(&w);
-    route_reply(take_x, 200, &out);
+    route_list_end(take_x, &w);
 }
 
 /* One's own, or anyone's for an administrator; of others' not even that they exist is said. */
@@ -386,16 +380,10 @@ void route_users_list(exchange *take_x)
         return;
     }
     buf out;
-    buf_init(&out, ROUTE_REPLY_MAX);
-    json_writer w = {.out = &out};
-    jw_object(&w);
-    jw_key_text(&w, "users");
-    jw_array(&w);
+    json_writer w = route_list_begin(&out, "users");
     for (uint32_t i = 0; i < count; i++)
         print_user(&w, &list[i]);
-    jw_array_end(&w);
-    jw_object_end(&w);
-    route_reply(take_x, 200, &out);
+    route_list_end(take_x, &w);
 }
 
 static void reply_user(exchange *take_x, int status, sk_code code, const user_info *u,

@@ -186,19 +186,13 @@ void route_results_list(exchange *take_x)
         return;
     }
     buf out;
-    buf_init(&out, ROUTE_REPLY_MAX);
-    json_writer w = {.out = &out};
-    jw_object(&w);
-    jw_key_text(&w, "results");
-    jw_array(&w);
+    json_writer w = route_list_begin(&out, "results");
     for (uint32_t i = 0; i < count; i++) {
         jw_object(&w);
         print_about(&w, &list[i], env.slug);
         jw_object_end(&w);
     }
-    jw_array_end(&w);
-    jw_object_end(&w);
-    route_reply(take_x, 200, &out);
+    route_list_end(take_x, &w);
 }
 
 void route_results_delete(exchange *take_x)

@@ -133,16 +133,10 @@ void route_saved_list(exchange *take_x)
         return;
     }
     buf out;
-    buf_init(&out, ROUTE_REPLY_MAX);
-    json_writer w = {.out = &out};
-    jw_object(&w);
-    jw_key_text(&w, "saved");
-    jw_array(&w);
+    json_writer w = route_list_begin(&out, "saved");
     for (uint32_t i = 0; i < count; i++)
         print_query(&w, &list[i], env.slug);
-    jw_array_end(&w);
-    jw_object_end(&w);
-    route_reply(take_x, 200, &out);
+    route_list_end(take_x, &w);
 }
 
 void route_saved_get(exchange *take_x)

@@ -11,7 +11,7 @@ import { Icon } from "../../kit/icons";
 import { Empty, Panel } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
-import { printValue } from "../query/text";
+import { printValue } from "../../api/query_text";
 import { changes, isComparable, pains, type Pain } from "./pain";
 
 function key(what: string): string { return JSON.stringify([what, environment.value, from.value, to.value, tick.value]); }

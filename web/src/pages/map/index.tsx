@@ -10,7 +10,7 @@ import { showCount, showMs, showRate, showShare } from "../../kit/format";
 import { Empty, Panel } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
-import { printValue } from "../query/text";
+import { printValue } from "../../api/query_text";
 import { Drawing, METRICS, type Metric } from "./drawing";
 import { within } from "./layout";
 import "./map.css";

@@ -5,7 +5,7 @@ import type { Calculation, Field, Fields, Filter, Having, Order, QuerySpec, Scal
 import { Combobox, type Option } from "../../kit/combobox";
 import { showCount } from "../../kit/format";
 import { Icon } from "../../kit/icons";
-import { COMPARES, EXISTS, FILTER_OPS, LISTS, OPS, parse, printCalculation, printValue, type Query, TextError } from "./text";
+import { COMPARES, EXISTS, FILTER_OPS, LISTS, OPS, parse, printCalculation, printValue, type Query, TextError } from "../../api/query_text";
 
 function Clause(props: { title: string; keyName?: string; children: ComponentChildren; onAdd?: () => void; addLabel?: string }) {
   return (

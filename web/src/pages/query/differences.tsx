@@ -7,8 +7,8 @@ import type { Range } from "../../app/time";
 import { ABSENT, showCount, showIn, showMs, showNumber, showShare, showValue, unitOf } from "../../kit/format";
 import { Empty, Failure, Waiting } from "../../kit/states";
 import { useData } from "../../kit/use_data";
-import { equals, type Parts } from "./index";
-import { printFilter } from "./text";
+import type { Parts } from "./index";
+import { equals, printFilter } from "../../api/query_text";
 
 export interface Selection { field?: string; rectangle?: { t0: number; t1: number; v0: number | null; v1: number }; group?: Record<string, Scalar> }
 

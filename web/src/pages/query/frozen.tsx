@@ -8,7 +8,7 @@ import { useData } from "../../kit/use_data";
 import { Said, sayReader, type Selection } from "./differences";
 import type { Parts } from "./index";
 import { Results } from "./results";
-import { parse, print, type Query } from "./text";
+import { parse, print, type Query } from "../../api/query_text";
 
 interface View { query: Query; selection: Selection | null }
 

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { useFields } from "../../api/fields";
 import { askWithProgress } from "../../api/query";
-import type { Filter, QueryResult, QuerySpec, Scalar } from "../../api/types";
+import type { Filter, QueryResult, QuerySpec } from "../../api/types";
 import { environment, isEmpty } from "../../app/environment";
 import { href, param, setParams } from "../../app/location";
 import { maySave } from "../../app/session";
@@ -19,7 +19,7 @@ import { HistoryTab, useNote } from "./history_tab";
 import { RawTab } from "./raw_tab";
 import { Results } from "./results";
 import { SaveDialog, ShareDialog } from "./share";
-import { parse, print, TextError, type Query } from "./text";
+import { parse, print, TextError, type Query } from "../../api/query_text";
 import { TracesTab } from "./traces_tab";
 import "./query.css";
 
@@ -126,8 +126,4 @@ function Asking() {
       {dialog === "save" && query && <SaveDialog text={print(query)} onClose={() => setDialog(null)} />}
     </>
   );
-}
-
-export function equals(column: string, value: Scalar): Filter {
-  return value === null ? { column, op: "does-not-exist" } : { column, op: "=", value };
 }

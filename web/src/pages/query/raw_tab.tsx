@@ -10,8 +10,8 @@ import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
 import { filtersOf, rangeOf, sayReader, type Selection } from "./differences";
 import type { Parts } from "./index";
-import { save, toCsv } from "./series";
-import { printWhere } from "./text";
+import { save, toCsv } from "../../api/series";
+import { printWhere } from "../../api/query_text";
 
 const AT_MOST = 200;
 const COMMON = ["service.name", "name", "duration_ms", "body"];

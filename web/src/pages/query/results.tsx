@@ -13,10 +13,10 @@ import { Icon } from "../../kit/icons";
 import { MarkerList, useMarkers } from "../../kit/markers";
 import { Empty } from "../../kit/states";
 import { Table, type Column } from "../../kit/table";
-import { equals, type Parts } from "./index";
+import type { Parts } from "./index";
 import type { Selection } from "./differences";
-import { print } from "./text";
-import { columnOf, groupOf, save, seriesOf, toCsv, type Group } from "./series";
+import { equals, print } from "../../api/query_text";
+import { columnOf, groupOf, save, seriesOf, toCsv, type Group } from "../../api/series";
 
 const LINES_MAX = 10;
 

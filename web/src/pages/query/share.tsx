@@ -11,7 +11,7 @@ import { Failure } from "../../kit/states";
 import { copy, toast } from "../../kit/toast";
 import { bodyOfDifferences, type Selection } from "./differences";
 import type { Parts } from "./index";
-import { print } from "./text";
+import { print } from "../../api/query_text";
 
 // What the address says of how the question is seen.
 export function viewNow(range: { from: string; to: string } = { from: from.value, to: to.value }): View {

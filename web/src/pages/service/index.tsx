@@ -11,8 +11,8 @@ import { Empty, Panel } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
 import { EdgeTable } from "../map";
-import { seriesOf } from "../query/series";
-import { printValue } from "../query/text";
+import { seriesOf } from "../../api/series";
+import { printValue } from "../../api/query_text";
 import "./service.css";
 
 interface Overview { range: Range; all: QueryResult; failed: QueryResult }

@@ -1,5 +1,5 @@
 // Answers as charts draw them: rows of a series become one line a group, heatmap cells of all groups one grid.
-import type { Calculation, Heat, QueryData, Row, Scalar } from "../../api/types";
+import type { Calculation, Heat, QueryData, Row, Scalar } from "./types";
 
 export interface Group { key: string; label: string; values: Scalar[] }
 

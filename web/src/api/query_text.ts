@@ -1,5 +1,5 @@
 // Query text to a spec and back (docs/query-text.md), without times: those are the page's. The builder and the text box are two views of this tree.
-import type { Calculation, Filter, Having, Order, QuerySpec, Scalar } from "../../api/types";
+import type { Calculation, Filter, Having, Order, QuerySpec, Scalar } from "./types";
 
 export interface Query { dataset: string | null; spec: QuerySpec }
 
@@ -186,13 +186,9 @@ export function parse(text: string): Query {
   return { dataset, spec };
 }
 
-/* The WHERE part alone, as the trace and log pages take it. */
-export function parseWhere(text: string): { filters: Filter[]; filter_combination?: "OR" } {
-  if (!text.trim()) return { filters: [] };
-  const r = new Reader(text), spec: QuerySpec = {};
-  readFilters(r, spec);
-  if (r.token.kind !== "end") r.fail("AND or OR is expected here");
-  return { filters: spec.filters!, ...(spec.filter_combination ? { filter_combination: "OR" as const } : {}) };
+// The filter that a value of a field passes; without a value, that the field is not there.
+export function equals(column: string, value: Scalar): Filter {
+  return value === null ? { column, op: "does-not-exist" } : { column, op: "=", value };
 }
 
 /* ---- writing ---- */
