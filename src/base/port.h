@@ -25,4 +25,13 @@
 
 #define COUNT_OF(a)       (sizeof(a) / sizeof((a)[0]))
 
+/* How many bits are set. The compiler's own is a call of the library where the processor is not known to count. */
+static inline uint32_t bit_count(uint64_t x)
+{
+    x -= x >> 1 & 0x5555555555555555u;
+    x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+    x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    return (uint32_t)(x * 0x0101010101010101u >> 56);
+}
+
 #endif

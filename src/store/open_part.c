@@ -307,7 +307,7 @@ static uint32_t count_present(const vector *v)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < VECTOR_WORDS; i++)
-        count += (uint32_t)__builtin_popcountll(v->present[i]);
+        count += bit_count(v->present[i]);
     return count;
 }
 

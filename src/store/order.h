@@ -54,7 +54,7 @@ static inline bool order_is_loose(const row_order *o, uint32_t row)
 static inline uint32_t order_rank(const row_order *o, uint32_t row)
 {
     uint64_t before = o->loose[row / 64] & ((1ull << (row & 63)) - 1);
-    return o->loose_rank[row / 64] + (uint32_t)__builtin_popcountll(before);
+    return o->loose_rank[row / 64] + bit_count(before);
 }
 
 /* ORDER_TRACES (order_traces.c): traces by first time, then id; in each the spans, then the rows without a span id, by time. */

@@ -207,7 +207,7 @@ static sk_code mark_loose(sorter *s, err *e)
     }
     for (uint32_t i = 0, rank = 0; i < words; i++) {
         s->out->loose_rank[i] = rank;
-        rank += (uint32_t)__builtin_popcountll(s->out->loose[i]);
+        rank += bit_count(s->out->loose[i]);
     }
     return SK_OK;
 }

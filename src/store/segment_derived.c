@@ -86,7 +86,7 @@ static uint32_t fill_presence(const derived_table *t, const uint16_t *entries, v
         for (uint32_t i = 0; i < 64; i += 8)
             bits |= bits_of(has + i) << i;
         out->present[base / 64] = bits;
-        count += (uint32_t)__builtin_popcountll(bits);
+        count += bit_count(bits);
     }
     return count;
 }

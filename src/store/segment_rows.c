@@ -24,9 +24,9 @@ static uint32_t rank_of(const uint64_t *present, uint32_t row)
 {
     uint32_t count = 0;
     for (uint32_t w = 0; w < row / 64; w++)
-        count += (uint32_t)__builtin_popcountll(present[w]);
+        count += bit_count(present[w]);
     if (row & 63)
-        count += (uint32_t)__builtin_popcountll(present[row / 64] & ((1ull << (row & 63)) - 1));
+        count += bit_count(present[row / 64] & ((1ull << (row & 63)) - 1));
     return count;
 }
 

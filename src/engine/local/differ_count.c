@@ -156,7 +156,7 @@ static uint64_t weigh(const differ_worker *w, const uint64_t *rows, uint64_t *re
 {
     uint64_t sum = 0, count = 0;
     for (uint32_t word = 0; word < VECTOR_WORDS; word++) {
-        count += (uint64_t)__builtin_popcountll(rows[word]);
+        count += bit_count(rows[word]);
         for (uint64_t left = w->has_weights ? rows[word] : 0; left; left &= left - 1)
             sum += w->weights[word * 64 + (uint32_t)__builtin_ctzll(left)];
     }
@@ -291,7 +291,7 @@ sk_code differ__count_block(differ_run *r, differ_worker *w, uint32_t number, ui
     for (uint32_t side = 0; side < DIFFER_SIDES; side++) {
         w->block_rows[side] = 0;
         for (uint32_t i = 0; i < VECTOR_WORDS; i++)
-            w->block_rows[side] += (uint32_t)__builtin_popcountll(w->sides[side][i]);
+            w->block_rows[side] += bit_count(w->sides[side][i]);
     }
     w->is_whole =
         !w->has_weights && w->block_rows[0] + w->block_rows[1] == w->scans[SCAN_ALL].row_count;

@@ -233,10 +233,10 @@ typedef enum id_source { IDS_KEPT, IDS_WINDOW, IDS_BLOCK } id_source;
 static sk_code open_ids(const differ_source *from, span_rows *rows, bool is_kept, uint32_t first,
                         uint32_t end, id_source *ret, err *e)
 {
-    differ_span ignored;
+    span_identity ignored;
     *ret = is_kept ? IDS_KEPT : IDS_BLOCK;
     if (is_kept || rows->time || rows->windows == WINDOWS_MAX ||
-        structure_ids(from->worker, first, &ignored.id, &ignored.parent_id, &ignored.time_ns))
+        structure_span(from->worker, first, &ignored))
         return SK_OK;
     rows->windows++;
     *ret = IDS_WINDOW;
@@ -246,8 +246,14 @@ static sk_code open_ids(const differ_source *from, span_rows *rows, bool is_kept
 static sk_code block_ids(const differ_source *from, span_rows *rows, uint32_t row, differ_span *ret,
                          err *e)
 {
-    if (!rows->time && structure_ids(from->worker, row, &ret->id, &ret->parent_id, &ret->time_ns))
+    span_identity known;
+    if (structure_span(from->worker, row, &known)) {
+        ret->id = known.id;
+        ret->parent_id = known.parent_id;
+        ret->time_ns = known.time_ns;
+        ret->duration_ns = known.duration_ns;
         return SK_OK;
+    }
     sk_code code = read_ids(from, rows, e);
     if (code != SK_OK)
         return code;
@@ -262,8 +268,10 @@ static sk_code spread_facts(differ_worker *w, const differ_source *from,
                             const struct block_facts *facts, uint32_t first, uint32_t end, err *e)
 {
     span_rows *rows = w->rows;
+    span_identity ignored;
     differ__spread_facts(w, facts, first, end);
-    if (rows->has_durations || differ__is_edge(facts, first))
+    if (rows->has_durations || differ__is_edge(facts, first) ||
+        structure_span(from->worker, first, &ignored))
         return SK_OK;
     rows->has_durations = true;
     return read_durations(from, rows->durations, rows->count, e);

@@ -111,7 +111,7 @@ static void add_totals(differ_worker *w)
     for (uint32_t side = 0; side < DIFFER_SIDES; side++)
         for (uint32_t word = 0; word < VECTOR_WORDS; word++) {
             uint64_t rows = w->sides[side][word];
-            uint64_t count = (uint64_t)__builtin_popcountll(rows);
+            uint64_t count = bit_count(rows);
             w->totals.rows[side] += count;
             if (!w->has_weights) {
                 w->totals.weight[side] += count;
@@ -159,7 +159,7 @@ static sk_code count_block(differ_run *r, differ_worker *w, uint32_t number, uin
     if (code == SK_OK && r->pass == PASS_SIDES) {
         for (uint32_t side = 0; side < DIFFER_SIDES; side++)
             for (uint32_t i = 0; i < VECTOR_WORDS; i++)
-                w->seen[side] += (uint64_t)__builtin_popcountll(w->sides[side][i]);
+                w->seen[side] += bit_count(w->sides[side][i]);
         return SK_OK;
     }
     memcpy(w->met, w->sides, sizeof w->met);

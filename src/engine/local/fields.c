@@ -187,7 +187,7 @@ static uint64_t weigh(const field_worker *w, const uint64_t *rows)
     uint64_t sum = 0;
     for (uint32_t word = 0; word < VECTOR_WORDS; word++) {
         if (!w->has_weights) {
-            sum += (uint64_t)__builtin_popcountll(rows[word]);
+            sum += bit_count(rows[word]);
             continue;
         }
         for (uint64_t left = rows[word]; left; left &= left - 1)

@@ -421,7 +421,7 @@ static void list_rows(scan_worker *w)
 {
     uint32_t count = 0;
     for (uint32_t word = 0; word < VECTOR_WORDS; word++)
-        count += (uint32_t)__builtin_popcountll(w->selected[word]);
+        count += bit_count(w->selected[word]);
     w->all = count == w->row_count;
     w->count = count;
     if (w->all && count <= w->rows_in_order)

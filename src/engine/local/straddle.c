@@ -19,6 +19,8 @@ typedef struct cache_entry {
     uint32_t environment, part_count, hash_count;
     uint64_t *parts; /* ids */
     uint32_t *hashes;
+    uint32_t time_count;
+    straddle_time *times; /* part: of `parts`; NULL: not kept */
     uint64_t last_used;
 } cache_entry;
 
@@ -40,6 +42,7 @@ static void free_entry(cache_entry *x)
 {
     base_free(x->parts);
     base_free(x->hashes);
+    base_free(x->times);
     *x = (cache_entry){0};
 }
 
@@ -359,6 +362,83 @@ static void keep(straddle_cache *c, uint32_t environment, const scan *s, const s
     made.last_used = ++c->clock;
     *oldest = made;
     lock_drop(&c->guard);
+}
+
+/* Parts of the scan by their number in the kept list. False: rows are open, whose traces nobody kept. */
+static bool number_sealed(const scan *s, uint32_t *parts, uint32_t *ret_count)
+{
+    *ret_count = 0;
+    for (uint32_t i = 0; i < s->part_count; i++) {
+        const part_info *info = &s->parts[i].info;
+        if (info->family != FAMILY_TRACE)
+            continue;
+        if (info->is_open)
+            return false;
+        parts[(*ret_count)++] = i;
+    }
+    return true;
+}
+
+static cache_entry *entry_of(straddle_cache *c, uint32_t environment, const scan *s)
+{
+    for (uint32_t i = 0; i < CACHE_ENTRIES; i++)
+        if (is_of(&c->entries[i], environment, s))
+            return &c->entries[i];
+    return NULL;
+}
+
+bool straddle_recall_times(local *l, uint32_t environment, const scan *s, straddle_time **ret,
+                           uint32_t *ret_count)
+{
+    straddle_cache *c = l->straddles;
+    uint32_t part_count;
+    uint32_t *parts = agg_alloc(s->budget, (s->part_count + 1ul) * sizeof *parts);
+    bool found = false;
+    *ret = NULL;
+    if (parts && number_sealed(s, parts, &part_count)) {
+        lock_take(&c->guard);
+        const cache_entry *x = entry_of(c, environment, s);
+        found = x && x->times;
+        if (found)
+            *ret = agg_alloc(s->budget, (x->time_count + 1ul) * sizeof **ret);
+        if (*ret) {
+            *ret_count = x->time_count;
+            memcpy(*ret, x->times, x->time_count * sizeof **ret);
+        }
+        lock_drop(&c->guard);
+    }
+    for (uint32_t i = 0; *ret && i < *ret_count; i++)
+        (*ret)[i].part = parts[(*ret)[i].part];
+    agg_free(s->budget, parts, (s->part_count + 1ul) * sizeof *parts);
+    return found;
+}
+
+void straddle_keep_times(local *l, uint32_t environment, const scan *s, const straddle_time *times,
+                         uint32_t count)
+{
+    straddle_cache *c = l->straddles;
+    uint32_t part_count, at = 0;
+    size_t bytes = count * sizeof *times;
+    uint32_t *parts = base_alloc((s->part_count + 1ul) * sizeof *parts);
+    straddle_time *made = bytes <= CACHE_BYTES ? base_alloc(bytes + 1) : NULL;
+    if (parts && made && number_sealed(s, parts, &part_count)) {
+        memcpy(made, times, bytes);
+        for (uint32_t i = 0; i < count; i++) {
+            while (parts[at] != made[i].part)
+                at++;
+            made[i].part = at;
+        }
+        lock_take(&c->guard);
+        cache_entry *x = entry_of(c, environment, s);
+        if (x && !x->times) {
+            x->time_count = count;
+            x->times = made;
+            made = NULL;
+        }
+        lock_drop(&c->guard);
+    }
+    base_free(made);
+    base_free(parts);
 }
 
 /* ---- open sets ---- */

@@ -6,6 +6,7 @@
 #ifndef ENGINE_LOCAL_STRADDLE_H
 #define ENGINE_LOCAL_STRADDLE_H
 
+#include "engine/local/derive.h"
 #include "engine/local/local_private.h"
 #include "engine/local/scan.h"
 
@@ -37,6 +38,26 @@ sk_code straddle_find(local *l, uint32_t environment, scan_worker *w, const run_
 /* The blocks of a sealed part that may hold rows of a trace in the set: a bit each, set in `out` (zeroed). */
 sk_code straddle_mark(const straddle_set *s, const scan_part *p, const run_control *c,
                       uint64_t *out, err *e) must_use;
+
+typedef struct span_identity {
+    uint64_t id, parent_id;
+    int64_t time_ns, duration_ns; /* -1: none */
+} span_identity;
+
+/* A straddling span, and its self time and gap, for which its whole trace was looked at. */
+typedef struct straddle_time {
+    uint32_t part, row; /* part: of the scan */
+    int64_t self_ns, gap_ns;
+    span_identity span;
+} straddle_time;
+
+/* Those that were kept for the parts of the scan, in the order in which they were given, within its budget. False: none are, or rows
+ * are open. NULL in *ret: the budget has failed. */
+bool straddle_recall_times(local *l, uint32_t environment, const scan *s, straddle_time **ret,
+                           uint32_t *ret_count) must_use;
+/* Keeps them beside the hashes, where there is room and no row is open. In order of parts. */
+void straddle_keep_times(local *l, uint32_t environment, const scan *s, const straddle_time *times,
+                         uint32_t count);
 
 /* What is kept: of the few environments asked last. */
 typedef struct straddle_cache straddle_cache;

@@ -205,6 +205,7 @@ void structure_close(structure *take_s)
         block_flags_leave(s->engine->flags);
     agg_free(s->budget, s->spans, s->span_capacity * sizeof *s->spans);
     agg_free(s->budget, s->span_values, s->span_value_capacity * sizeof *s->span_values);
+    agg_free(s->budget, s->times, s->time_capacity * sizeof *s->times);
     agg_free(s->budget, s->text_list, (s->gathered_texts.count + 1ul) * sizeof *s->text_list);
     any_set_done(&s->any);
     straddle_set_done(&s->straddling);

@@ -91,7 +91,9 @@ typedef struct structure {
     size_t span_capacity, span_value_capacity;
     gathered_span *spans;
     gathered_value *span_values; /* value_count each */
-    uint32_t *first_span;        /* per part, and the end */
+    size_t time_capacity;
+    straddle_time *times; /* of each span, when times are kept */
+    uint32_t *first_span; /* per part, and the end */
     any_set any;
     scan_damage damage; /* of gathering */
     bool has_flags;
@@ -157,9 +159,8 @@ void structure_worker_free(structure_worker *take_w);
 bool structure_prepare_field(structure *s, agg_budget *budget, uint32_t part, uint32_t field,
                              scan_field *ret) must_use; /* false: the budget has failed */
 sk_code structure_read(scan_worker *w, uint32_t number, vector *out, err *e) must_use;
-/* What says who a row of the block at hand is, where it is at hand: a derived column was read. False: it is not. */
-bool structure_ids(const scan_worker *w, uint32_t row, uint64_t *ret_id, uint64_t *ret_parent_id,
-                   int64_t *ret_time_ns) must_use;
+/* Who a row of the block at hand is, where that is at hand: a derived column was read. False: it is not. */
+bool structure_span(const scan_worker *w, uint32_t row, span_identity *ret) must_use;
 /* Narrows w->selected by the filters on other rows. */
 sk_code structure_narrow(scan_worker *w, err *e) must_use;
 

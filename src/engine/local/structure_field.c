@@ -116,7 +116,7 @@ static void end(vector *v)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < VECTOR_WORDS; i++)
-        count += (uint32_t)__builtin_popcountll(v->present[i]);
+        count += bit_count(v->present[i]);
     v->all_present = count == v->row_count;
     if (count == 0)
         v->kind = VECTOR_ABSENT;
@@ -253,22 +253,28 @@ sk_code structure_read(scan_worker *w, uint32_t number, vector *out, err *e)
     return SK_OK;
 }
 
-bool structure_ids(const scan_worker *w, uint32_t row, uint64_t *ret_id, uint64_t *ret_parent_id,
-                   int64_t *ret_time_ns)
+bool structure_span(const scan_worker *w, uint32_t row, span_identity *ret)
 {
     const structure_worker *own = w->structure;
-    if (!own || own->part != w->part || own->block != w->block || !own->near[1])
+    if (!own || own->part != w->part || own->block != w->block)
         return false;
+    if (own->structure->times && own->gathered[row] != DERIVE_NONE) {
+        *ret = own->structure->times[own->gathered[row]].span;
+        return true;
+    }
     const span_block *b = own->near[1], *of = b;
+    if (!b)
+        return false;
     uint32_t parent = b->parents[row];
     if (parent != DERIVE_NONE) {
         of = near_block(own, parent);
         if (!of)
             return false;
     }
-    *ret_id = b->ids[row];
-    *ret_parent_id = parent == DERIVE_NONE ? b->parent_ids[row] : of->ids[parent - of->first_row];
-    *ret_time_ns = b->times[row];
+    ret->id = b->ids[row];
+    ret->parent_id = parent == DERIVE_NONE ? b->parent_ids[row] : of->ids[parent - of->first_row];
+    ret->time_ns = b->times[row];
+    ret->duration_ns = b->durations[row];
     return true;
 }
 

@@ -155,6 +155,14 @@ static void note_types(structure *s, const gathered_value *values)
             s->values[i].types |= 1u << (values[i].type1 - 1);
 }
 
+static void note_identity(const gathered_span *of, straddle_time *ret)
+{
+    const derive_span *x = &of->span;
+    *ret = (straddle_time){.part = of->part,
+                           .row = of->row,
+                           .span = {x->id, x->parent_id, x->time_ns, x->duration_ns}};
+}
+
 /* The workers' spans, in order of part and row. */
 static sk_code join_spans(gatherer *g, err *e)
 {
@@ -170,7 +178,9 @@ static sk_code join_spans(gatherer *g, err *e)
     if (total >= UINT32_MAX ||
         !straddle_reserve(s->budget, &s->spans, &s->span_capacity, total, sizeof *s->spans) ||
         !straddle_reserve(s->budget, &s->span_values, &s->span_value_capacity,
-                          total * s->value_count, sizeof *s->span_values))
+                          total * s->value_count, sizeof *s->span_values) ||
+        !straddle_reserve(s->budget, &s->times, &s->time_capacity, s->keeps_times ? total : 0,
+                          sizeof *s->times))
         return structure__budget_error(s, e);
     uint32_t next_part = 0;
     for (uint32_t i = 0; i < g->block_count; i++) {
@@ -182,6 +192,8 @@ static sk_code join_spans(gatherer *g, err *e)
             const gathered_value *values = from->values + (size_t)n * s->value_count;
             s->spans[s->span_count] = from->spans[n];
             s->spans[s->span_count].span.place = s->span_count;
+            if (s->keeps_times)
+                note_identity(&s->spans[s->span_count], &s->times[s->span_count]);
             if (s->value_count) {
                 memcpy(s->span_values + (size_t)s->span_count * s->value_count, values,
                        s->value_count * sizeof *values);
@@ -345,6 +357,47 @@ static sk_code judge_all(gatherer *g, err *e)
     return code;
 }
 
+/* ---- what is kept of it ---- */
+
+/* Self times and gaps alone, of the same sealed parts: as they were found before. False: they must be found. */
+static bool recall(structure *s, sk_code *ret, err *e)
+{
+    uint32_t count, next_part = 0;
+    if (!s->keeps_times ||
+        !straddle_recall_times(s->engine, s->environment, &s->inner, &s->times, &count))
+        return false;
+    s->time_capacity = s->times ? count + 1ul : 0;
+    bool has_room = s->times && straddle_reserve(s->budget, &s->spans, &s->span_capacity, count,
+                                                 sizeof *s->spans);
+    *ret = has_room ? SK_OK : structure__budget_error(s, e);
+    s->span_count = has_room ? count : 0;
+    for (uint32_t i = 0; i < s->span_count; i++) {
+        const straddle_time *from = &s->times[i];
+        for (; next_part <= from->part; next_part++)
+            s->first_span[next_part] = i;
+        gathered_span *to = &s->spans[i];
+        *to = (gathered_span){.part = from->part, .row = from->row};
+        to->result =
+            (derive_result){.self_ns = from->self_ns, .gap_ns = from->gap_ns, .depth = DERIVE_NONE};
+        memset(to->result.chosen, 0xff, sizeof to->result.chosen);
+    }
+    for (; next_part <= s->inner.part_count; next_part++)
+        s->first_span[next_part] = s->span_count;
+    return true;
+}
+
+static void keep(structure *s)
+{
+    if (!s->keeps_times)
+        return;
+    for (uint32_t i = 0; i < s->span_count; i++) {
+        s->times[i].self_ns = s->spans[i].result.self_ns;
+        s->times[i].gap_ns = s->spans[i].result.gap_ns;
+    }
+    if (!s->damage.blocks)
+        straddle_keep_times(s->engine, s->environment, &s->inner, s->times, s->span_count);
+}
+
 static bool make_workers(gatherer *g)
 {
     g->worker_count = pool_workers(g->s->engine->pool);
@@ -378,10 +431,13 @@ sk_code structure__gather(structure *s, err *e)
     if (code == SK_OK)
         code = straddle_find(s->engine, s->environment, &g.workers[0].w->scan, s->control,
                              &s->straddling, e);
-    if (code == SK_OK)
+    bool is_known = code == SK_OK && recall(s, &code, e);
+    if (code == SK_OK && !is_known)
         code = read_all(&g, e);
-    if (code == SK_OK)
+    if (code == SK_OK && !is_known)
         code = judge_all(&g, e);
+    if (code == SK_OK && !is_known)
+        keep(s);
     free_workers(&g);
     return code;
 }

@@ -97,7 +97,7 @@ bool presence_decode(decoder *d, reader *r, uint32_t row_count, uint32_t value_c
         return false;
     uint32_t count = 0;
     for (uint32_t i = 0; i < words; i++)
-        count += (uint32_t)__builtin_popcountll(present[i]);
+        count += bit_count(present[i]);
     return count == value_count &&
            ((row_count & 63) == 0 || present[words - 1] >> (row_count & 63) == 0);
 }
