@@ -5,6 +5,7 @@
  * differ_sides.c    which side rows and traces are of
  * differ_count.c    values of all fields, by block and column
  * differ_codes.c    columns that follow from another's codes
+ * differ_totals.c   what is kept of how often values stand in a block
  * differ_values.c   a field's different values, and the answer
  * differ_spans.c    a block's spans, and which way each trace goes
  * differ_columns.c  whole traces of a block to cells, column by column
@@ -69,6 +70,25 @@ typedef struct code_counts {
     uint32_t *touched;              /* entries with rows */
     uint32_t (*rows)[DIFFER_SIDES]; /* per entry */
 } code_counts;
+
+/* How often each value stands in a column of the block at hand. */
+typedef enum total_kind { TOTAL_CODES, TOTAL_NUMBERS, TOTAL_BUCKETS } total_kind;
+
+typedef struct totals {
+    total_kind kind;
+    uint32_t count, present; /* different values; rows that have one */
+    const uint64_t *keys;    /* codes, differ__number_key or differ_bucket */
+    const uint16_t *rows;
+} totals;
+
+/* Of one column, and where its entries are. */
+typedef struct column_total {
+    uint32_t column;
+    total_kind kind;
+    uint32_t first, count, present;
+} column_total;
+
+typedef struct totals_room totals_room;
 
 #define DIFFER_NUMBER_SLOTS 4096u
 
@@ -170,8 +190,11 @@ typedef struct differ_worker {
     column_counts *columns;
     uint32_t block_rows[DIFFER_SIDES]; /* of the block at hand */
     uint32_t code_column_count;
-    code_counts *codes; /* by column number: of those from which others follow */
-    bool is_whole;      /* both sides are the whole block, and no row weighs more than 1 */
+    code_counts *codes;       /* by column number: of those from which others follow */
+    bool is_whole;            /* both sides are the whole block, and no row weighs more than 1 */
+    const void *block_totals; /* held; NULL: nothing is kept of the block */
+    bool makes_totals;
+    totals_room *totals_room;
     number_slot numbers[DIFFER_NUMBER_SLOTS];
     uint64_t met[DIFFER_SIDES][VECTOR_WORDS]; /* sides, before any sampling */
     item_list traces[DIFFER_SIDES], runs;     /* hashes, one a run of rows */
@@ -288,11 +311,28 @@ void differ__forget_codes(differ_worker *w); /* before each block */
 sk_code differ__follow(differ_run *r, differ_worker *w, uint32_t number, uint32_t field,
                        bool counts, bool *ret, err *e) must_use;
 
+/* ---- differ_totals.c ---- */
+void differ__open_totals(differ_run *r, differ_worker *w); /* of the block at hand */
+/* Keeps what was made, if the block was counted. */
+void differ__close_totals(differ_run *r, differ_worker *w, bool is_counted);
+void differ__free_totals(differ_worker *w);
+/* Of a column, as it was kept. False: it was not. */
+bool differ__known_total(const differ_worker *w, uint32_t number, totals *ret) must_use;
+/* The same, or made of the column, to be kept. False: it has too many different values, or nothing is kept of the block. */
+bool differ__total(differ_worker *w, uint32_t number, const vector *v, totals *ret) must_use;
+
 /* ---- differ_values.c: false: the budget has failed ---- */
 bool differ__count_text(differ_run *r, field_counts *f, span text,
                         const uint64_t *weights) must_use;
 bool differ__count_number(differ_run *r, differ_worker *w, field_counts *f, double v, uint32_t side,
                           uint64_t weight) must_use;
+uint64_t differ__number_key(double v);
+/* All of a block's for the baseline. */
+bool differ__count_total(differ_run *r, differ_worker *w, field_counts *f,
+                         const totals *t) must_use;
+/* Those rows are of the selection, not of the baseline. */
+bool differ__move_numbers(differ_run *r, differ_worker *w, field_counts *f, const vector *v,
+                          const uint64_t *rows) must_use;
 /* Of those rows of one side. */
 bool differ__count_numbers(differ_run *r, differ_worker *w, field_counts *f, const vector *v,
                            const uint64_t *rows, uint32_t side) must_use;

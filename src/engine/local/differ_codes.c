@@ -42,11 +42,18 @@ static bool make_room(differ_run *r, differ_worker *w, code_counts *c, uint32_t 
     return c->touched && c->rows;
 }
 
-static void count_entries(const differ_worker *w, code_counts *c, const vector *v)
+static void count_entries(differ_worker *w, code_counts *c, uint32_t number, const vector *v)
 {
     uint32_t(*rows)[DIFFER_SIDES] = c->rows;
-    bool at_once = w->is_whole && v->all_present;
-    for (uint32_t row = 0; at_once && row < v->row_count; row++)
+    totals t;
+    bool has_total = differ__total(w, number, v, &t),
+         at_once = has_total || (w->is_whole && v->all_present);
+    if (has_total) {
+        rows[0][DIFFER_BASELINE] = v->row_count - t.present;
+        for (uint32_t i = 0; i < t.count; i++)
+            rows[t.keys[i] + 1][DIFFER_BASELINE] = t.rows[i];
+    }
+    for (uint32_t row = 0; at_once && !has_total && row < v->row_count; row++)
         rows[v->codes[row] + 1][DIFFER_BASELINE]++;
     for (uint32_t side = 0; side < DIFFER_SIDES; side++)
         for (uint32_t word = 0; word < VECTOR_WORDS; word++) {
@@ -81,7 +88,7 @@ static code_counts *count_codes(differ_run *r, differ_worker *w, uint32_t number
     }
     for (uint32_t i = 0; i < c->touched_count; i++)
         memset(c->rows[c->touched[i]], 0, sizeof *c->rows);
-    count_entries(w, c, v);
+    count_entries(w, c, number, v);
     c->touched_count = 0;
     for (uint32_t i = 0; i < c->entry_count; i++) {
         c->touched[c->touched_count] = i;

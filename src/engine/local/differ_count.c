@@ -111,20 +111,25 @@ static bool count_bools(differ_run *r, const differ_worker *w, field_counts *f, 
            (!weights[1][side] || differ__count_text(r, f, SPAN("true"), weights[1]));
 }
 
-/* Rows of both sides make up the block, each counts once: all are counted for the baseline, then the selected are moved. */
-static void count_whole(const differ_worker *w, column_counts *c, const vector *v)
+/* Those rows are of the selection, not of the baseline. */
+static void move_codes(column_counts *c, const vector *v, const uint64_t *rows)
 {
-    uint64_t *out = c->weights;
-    c->is_touched = true;
-    for (uint32_t row = 0; row < v->row_count; row++)
-        out[(size_t)v->codes[row] * DIFFER_SIDES + DIFFER_BASELINE]++;
     for (uint32_t word = 0; word < VECTOR_WORDS; word++)
-        for (uint64_t left = w->sides[DIFFER_SELECTION][word]; left; left &= left - 1) {
-            uint64_t *at =
-                out + (size_t)v->codes[word * 64 + (uint32_t)__builtin_ctzll(left)] * DIFFER_SIDES;
+        for (uint64_t left = rows[word]; left; left &= left - 1) {
+            uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(left);
+            uint64_t *at = c->weights + (size_t)v->codes[row] * DIFFER_SIDES;
             at[DIFFER_BASELINE]--;
             at[DIFFER_SELECTION]++;
         }
+}
+
+/* Rows of both sides make up the block, each counts once: all are counted for the baseline, then the selected are moved. */
+static void count_whole(const differ_worker *w, column_counts *c, const vector *v)
+{
+    c->is_touched = true;
+    for (uint32_t row = 0; row < v->row_count; row++)
+        c->weights[(size_t)v->codes[row] * DIFFER_SIDES + DIFFER_BASELINE]++;
+    move_codes(c, v, w->sides[DIFFER_SELECTION]);
 }
 
 static void count_codes(const differ_worker *w, column_counts *c, const vector *v,
@@ -229,6 +234,42 @@ static bool count_vector(differ_run *r, differ_worker *w, uint32_t number, uint3
     return true;
 }
 
+/* The same by how often each value stands in the block. `v`: NULL when no row is selected. */
+static bool count_by_total(differ_run *r, differ_worker *w, uint32_t number, uint32_t field,
+                           const vector *v, const totals *t)
+{
+    field_counts *f = &w->fields[field];
+    column_counts *c = NULL;
+    uint64_t rows[VECTOR_WORDS], selected = 0;
+    if (t->kind == TOTAL_CODES) {
+        c = differ__column(r, w, number);
+        if (!c)
+            return false;
+        c->is_touched = true;
+        for (uint32_t i = 0; i < t->count; i++)
+            c->weights[t->keys[i] * DIFFER_SIDES + DIFFER_BASELINE] += t->rows[i];
+    } else if (!differ__count_total(r, w, f, t)) {
+        return false;
+    }
+    if (v) {
+        scan_present(v, rows);
+        for (uint32_t i = 0; i < VECTOR_WORDS; i++) {
+            rows[i] &= w->sides[DIFFER_SELECTION][i];
+            selected += bit_count(rows[i]);
+        }
+    }
+    f->rows[DIFFER_SELECTION] += selected;
+    f->weight[DIFFER_SELECTION] += selected;
+    f->rows[DIFFER_BASELINE] += t->present - selected;
+    f->weight[DIFFER_BASELINE] += t->present - selected;
+    if (!selected)
+        return true;
+    if (!c)
+        return differ__move_numbers(r, w, f, v, rows);
+    move_codes(c, v, rows);
+    return true;
+}
+
 static sk_code move_to_part(differ_run *r, differ_worker *w, uint32_t number, err *e)
 {
     if (w->part == number)
@@ -261,13 +302,24 @@ static sk_code count_columns(differ_run *r, differ_worker *w, uint32_t number, u
             return code;
         if (is_done)
             continue;
+        totals t;
+        if (!w->block_rows[DIFFER_SELECTION] && differ__known_total(w, PART_COLUMNS + c, &t)) {
+            if (counts && !count_by_total(r, w, PART_COLUMNS + c, fields[c], NULL, &t))
+                return finish_budget_error(&r->budget, e);
+            continue;
+        }
         code = scan_read(all, PART_COLUMNS + c, &v, e);
         if (code != SK_OK)
             return code;
         if (v->kind == VECTOR_CODES &&
             v->dictionary->count > part_dictionary(p->part, PART_COLUMNS + c)->count)
             return err_set(e, SK_CORRUPT, "a dictionary could not be read");
-        if (counts && !count_vector(r, w, PART_COLUMNS + c, fields[c], v))
+        if (!counts)
+            continue;
+        bool is_counted = differ__total(w, PART_COLUMNS + c, v, &t)
+                              ? count_by_total(r, w, PART_COLUMNS + c, fields[c], v, &t)
+                              : count_vector(r, w, PART_COLUMNS + c, fields[c], v);
+        if (!is_counted)
             return finish_budget_error(&r->budget, e);
     }
     for (uint32_t d = 0; d < r->derived_count; d++) {
@@ -295,12 +347,16 @@ sk_code differ__count_block(differ_run *r, differ_worker *w, uint32_t number, ui
     }
     w->is_whole =
         !w->has_weights && w->block_rows[0] + w->block_rows[1] == w->scans[SCAN_ALL].row_count;
-    if (code == SK_OK)
-        differ__forget_codes(w);
+    if (code != SK_OK)
+        return code;
+    differ__forget_codes(w);
+    differ__open_totals(r, w);
     /* All columns are read before anything is counted, so that a damaged one leaves the whole block out. */
+    code = count_columns(r, w, number, block, false, e);
     if (code == SK_OK)
-        code = count_columns(r, w, number, block, false, e);
-    return code == SK_OK ? count_columns(r, w, number, block, true, e) : code;
+        code = count_columns(r, w, number, block, true, e);
+    differ__close_totals(r, w, code == SK_OK);
+    return code;
 }
 
 /* Codes of the part become texts. */
@@ -349,6 +405,7 @@ void differ__free_counts(differ_run *r, differ_worker *w)
         agg_free(&r->budget, w->columns, (columns + 1) * sizeof *w->columns);
     }
     differ__close_codes(r, w);
+    differ__free_totals(w);
     for (uint32_t f = 0; w->fields && f < r->field_count; f++) {
         differ__free_values(r, &w->fields[f]);
     }

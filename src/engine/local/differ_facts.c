@@ -198,7 +198,7 @@ static void keep(span_times *times, uint64_t part_id, uint32_t block, const fact
     size_t row_bytes = row_count * sizeof *room->rows,
            like_bytes = room->like_count * sizeof *room->likes,
            edge_bytes = edge_count * sizeof *room->edges;
-    block_facts *f = span_times_room(times, part_id, block, row_count,
+    block_facts *f = span_times_room(times, KEPT_FACTS, part_id, block, row_count,
                                      sizeof *f + edge_bytes + row_bytes + like_bytes);
     if (!f)
         return;
@@ -238,7 +238,7 @@ void differ__keep_facts(differ_run *r, differ_worker *w, const differ_source *fr
 const struct block_facts *differ__hold_facts(differ_run *r, const differ_source *from)
 {
     const scan_worker *w = from->worker;
-    return span_times_hold(r->engine->times, w->at->info.id, w->block, w->row_count);
+    return span_times_hold(r->engine->times, KEPT_FACTS, w->at->info.id, w->block, w->row_count);
 }
 
 void differ__let_go_facts(differ_run *r, const struct block_facts *f)

@@ -42,7 +42,7 @@ bool differ__count_text(differ_run *r, field_counts *f, span text, const uint64_
 
 /* ---- numbers ---- */
 
-static uint64_t number_key(double v)
+uint64_t differ__number_key(double v)
 {
     uint64_t bits;
     if (isnan(v))
@@ -88,7 +88,7 @@ static bool put_in_buckets(differ_run *r, field_counts *f)
 /* Neighbouring rows often have the same numbers: entries are remembered by their keys. */
 static value_entry *number_entry(differ_run *r, differ_worker *w, field_counts *f, double v)
 {
-    uint64_t key = number_key(v);
+    uint64_t key = differ__number_key(v);
     number_slot *slot = &w->numbers[(key ^ key >> 40) & (DIFFER_NUMBER_SLOTS - 1)];
     if (unlikely(slot->of != f || slot->key != key)) {
         value_entry *to = entry_of(r, &f->numbers, key);
@@ -184,17 +184,38 @@ static bool count_all_for_baseline(differ_run *r, differ_worker *w, field_counts
     return true;
 }
 
-bool differ__count_whole_numbers(differ_run *r, differ_worker *w, field_counts *f, const vector *v)
+bool differ__move_numbers(differ_run *r, differ_worker *w, field_counts *f, const vector *v,
+                          const uint64_t *rows)
 {
-    const uint64_t *selected = w->sides[DIFFER_SELECTION];
-    if (!count_all_for_baseline(r, w, f, v))
-        return false;
     for (uint32_t word = 0; word < VECTOR_WORDS; word++)
-        for (uint64_t left = selected[word]; left; left &= left - 1) {
+        for (uint64_t left = rows[word]; left; left &= left - 1) {
             double number = number_at(v, word * 64 + (uint32_t)__builtin_ctzll(left));
             if (!differ__count_number(r, w, f, number, DIFFER_BASELINE, (uint64_t)-1) ||
                 !differ__count_number(r, w, f, number, DIFFER_SELECTION, 1))
                 return false;
+        }
+    return true;
+}
+
+bool differ__count_whole_numbers(differ_run *r, differ_worker *w, field_counts *f, const vector *v)
+{
+    return count_all_for_baseline(r, w, f, v) &&
+           differ__move_numbers(r, w, f, v, w->sides[DIFFER_SELECTION]);
+}
+
+bool differ__count_total(differ_run *r, differ_worker *w, field_counts *f, const totals *t)
+{
+    if (t->kind == TOTAL_BUCKETS && !put_in_buckets(r, f))
+        return false;
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->kind == TOTAL_NUMBERS) {
+            if (!differ__count_number(r, w, f, number_of(t->keys[i]), DIFFER_BASELINE, t->rows[i]))
+                return false;
+        } else {
+            uint64_t *to = weights_of(r, f->buckets, (uint32_t)t->keys[i]);
+            if (!to)
+                return false;
+            to[DIFFER_BASELINE] += t->rows[i];
         }
     return true;
 }

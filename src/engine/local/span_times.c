@@ -16,7 +16,7 @@ typedef struct times_entry {
     struct times_entry *next;
     uint64_t part_id, last_used;
     uint32_t block, row_count, users;
-    bool is_other; /* not times */
+    kept_kind kind;
     bool is_narrow;
     size_t bytes;
     int64_t ns[]; /* or uint32_t: self times, then gaps */
@@ -25,7 +25,7 @@ typedef struct times_entry {
 struct span_times {
     lock guard;
     memory *memory;
-    uint64_t clock, swept, found[2];
+    uint64_t clock, swept, found[KEPT_KINDS];
     size_t bytes, bytes_max;
     times_entry *chains[4096];
 };
@@ -76,33 +76,34 @@ void span_times_begin(span_times *t)
     lock_drop(&t->guard);
 }
 
-uint64_t span_times_found(span_times *t, bool is_other)
+uint64_t span_times_found(span_times *t, kept_kind kind)
 {
     lock_take(&t->guard);
-    uint64_t found = t->found[is_other];
+    uint64_t found = t->found[kind];
     lock_drop(&t->guard);
     return found;
 }
 
-static times_entry **place_of(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
-                              bool is_other)
+static times_entry **place_of(span_times *t, kept_kind kind, uint64_t part_id, uint32_t block,
+                              uint32_t row_count)
 {
-    times_entry **at = &t->chains[hash_mix(part_id * 31 + block) % COUNT_OF(t->chains)];
+    times_entry **at = &t->chains[hash_mix(part_id * 31 + block * KEPT_KINDS + (uint32_t)kind) %
+                                  COUNT_OF(t->chains)];
     while (*at && ((*at)->part_id != part_id || (*at)->block != block ||
-                   (*at)->row_count != row_count || (*at)->is_other != is_other))
+                   (*at)->row_count != row_count || (*at)->kind != kind))
         at = &(*at)->next;
     return at;
 }
 
-static times_entry *hold_entry(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
-                               bool is_other)
+static times_entry *hold_entry(span_times *t, kept_kind kind, uint64_t part_id, uint32_t block,
+                               uint32_t row_count)
 {
     lock_take(&t->guard);
-    times_entry *x = *place_of(t, part_id, block, row_count, is_other);
+    times_entry *x = *place_of(t, kind, part_id, block, row_count);
     if (x) {
         x->users++;
         x->last_used = t->clock;
-        t->found[is_other]++;
+        t->found[kind]++;
     }
     lock_drop(&t->guard);
     return x;
@@ -131,7 +132,7 @@ static void widen(const times_entry *x, uint32_t first, int64_t *ret)
 bool span_times_get(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
                     int64_t *ret_self_ns, int64_t *ret_gap_ns)
 {
-    times_entry *x = hold_entry(t, part_id, block, row_count, false);
+    times_entry *x = hold_entry(t, KEPT_TIMES, part_id, block, row_count);
     if (!x)
         return false;
     widen(x, 0, ret_self_ns);
@@ -145,9 +146,10 @@ static times_entry *entry_of(const void *ns)
     return (times_entry *)((uintptr_t)ns - offsetof(times_entry, ns));
 }
 
-const void *span_times_hold(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count)
+const void *span_times_hold(span_times *t, kept_kind kind, uint64_t part_id, uint32_t block,
+                            uint32_t row_count)
 {
-    times_entry *x = hold_entry(t, part_id, block, row_count, true);
+    times_entry *x = hold_entry(t, kind, part_id, block, row_count);
     return x ? x->ns : NULL;
 }
 
@@ -212,12 +214,12 @@ bool span_times_fits(span_times *t, size_t bytes)
 }
 
 /* Its bytes are counted from here on. NULL: there is no room, or it is kept. */
-static times_entry *new_entry(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
-                              bool is_other, size_t bytes)
+static times_entry *new_entry(span_times *t, kept_kind kind, uint64_t part_id, uint32_t block,
+                              uint32_t row_count, size_t bytes)
 {
     bytes += sizeof(times_entry);
     lock_take(&t->guard);
-    bool fits = !*place_of(t, part_id, block, row_count, is_other) && has_room(t, bytes);
+    bool fits = !*place_of(t, kind, part_id, block, row_count) && has_room(t, bytes);
     t->bytes += fits ? bytes : 0;
     uint64_t now = t->clock;
     lock_drop(&t->guard);
@@ -227,7 +229,7 @@ static times_entry *new_entry(span_times *t, uint64_t part_id, uint32_t block, u
                            .last_used = now,
                            .block = block,
                            .row_count = row_count,
-                           .is_other = is_other,
+                           .kind = kind,
                            .bytes = bytes};
     } else if (fits) {
         lock_take(&t->guard);
@@ -241,8 +243,7 @@ static times_entry *new_entry(span_times *t, uint64_t part_id, uint32_t block, u
 static void keep(span_times *t, times_entry *take_x)
 {
     lock_take(&t->guard);
-    times_entry **at =
-        place_of(t, take_x->part_id, take_x->block, take_x->row_count, take_x->is_other);
+    times_entry **at = place_of(t, take_x->kind, take_x->part_id, take_x->block, take_x->row_count);
     bool is_first = !*at;
     if (is_first)
         *at = take_x;
@@ -258,7 +259,7 @@ void span_times_put(span_times *t, uint64_t part_id, uint32_t block, uint32_t ro
 {
     bool narrows = is_narrow(self_ns, row_count) && is_narrow(gap_ns, row_count);
     size_t each = narrows ? sizeof(uint32_t) : sizeof(int64_t);
-    times_entry *x = new_entry(t, part_id, block, row_count, false, 2 * row_count * each);
+    times_entry *x = new_entry(t, KEPT_TIMES, part_id, block, row_count, 2 * row_count * each);
     if (!x)
         return;
     x->is_narrow = narrows;
@@ -267,10 +268,10 @@ void span_times_put(span_times *t, uint64_t part_id, uint32_t block, uint32_t ro
     keep(t, x);
 }
 
-void *span_times_room(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
-                      size_t bytes)
+void *span_times_room(span_times *t, kept_kind kind, uint64_t part_id, uint32_t block,
+                      uint32_t row_count, size_t bytes)
 {
-    times_entry *x = new_entry(t, part_id, block, row_count, true, bytes);
+    times_entry *x = new_entry(t, kind, part_id, block, row_count, bytes);
     return x ? x->ns : NULL;
 }
 
