@@ -153,7 +153,8 @@ void differ__open_totals(differ_run *r, differ_worker *w)
     if (w->block_totals || !span_times_fits(kept, all->row_count))
         return;
     if (!w->totals_room)
-        w->totals_room = base_alloc_zero(1, sizeof *w->totals_room); /* the query does not fail for it */
+        w->totals_room =
+            base_alloc_zero(1, sizeof *w->totals_room); /* the query does not fail for it */
     if (!w->totals_room)
         return;
     w->totals_room->column_count = w->totals_room->entry_count = 0;
