@@ -51,7 +51,7 @@ async function bundle() {
     absWorkingDir: HERE, bundle: true, target: ["es2021"], outdir: "files", entryNames: "[name]-[hash]", chunkNames: "chunk-[hash]", assetNames: "[name]-[hash]",
     minify: !isPlain, write: false, metafile: true, jsx: "automatic", jsxImportSource: "preact", legalComments: "none", charset: "utf8", logLevel: "warning",
   };
-  const app = await build({ ...common, entryPoints: { app: "src/main.tsx" }, splitting: true, format: "esm", plugins: [oneStyle] });
+  const app = await build({ ...common, entryPoints: { app: "src/main.tsx" }, inject: ["src/shared.ts"], splitting: true, format: "esm", plugins: [oneStyle] });
   const style = await build({ ...common, entryPoints: { style: "style" }, plugins: [oneStyle] });
   const theme = await build({ ...common, entryPoints: { theme: "src/theme.ts" }, format: "iife" }); // blocks the first paint, so it stands alone
   const files = [...app.outputFiles, ...style.outputFiles, ...theme.outputFiles];

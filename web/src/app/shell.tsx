@@ -87,7 +87,7 @@ function PageHere({ path }: { path: string }) {
   useEffect(() => {
     document.title = at ? (at.path ? `${at.title} · skep` : "skep") : "Not found · skep";
     setFailed(false);
-    at?.load().then(m => setLoaded({ path: at.path, view: m.default }), () => setFailed(true));
+    at?.load().then(view => setLoaded({ path: at.path, view }), () => setFailed(true));
   }, [at]);
   if (!at) return <Empty title={`There is no page “${page.value}”.`}><a href={href("")}>Home</a></Empty>;
   if (failed) return <Empty title="The page could not be loaded: the server cannot be reached, or was replaced by a newer one."><button class="button" onClick={() => location.reload()}>Load it again</button></Empty>;
