@@ -4,9 +4,10 @@ import { after, before, test } from "node:test";
 import { build } from "./module.mjs";
 import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
 
-let server, browser, text;
+let server, browser, text, narrow;
 before(async () => {
   text = await build("api/query_text.ts");
+  narrow = await build("pages/query/narrow.ts");
   server = await startSkep();
   browser = await openBrowser();
   await skep(["demo", "--seed", "1", "--past", "20m", "--past-only", "--quiet"], server); // a slow network between checkout and inventory
@@ -40,6 +41,74 @@ test("text and tree are one, both ways", () => {
 test("a text that cannot be read says where and what is expected", () => {
   for (const [written, offset, words] of [["COUNT WHERE a = b", 16, /quotes/], ["P99", 0, /needs a field/], ["COUNT WHERE a = 1 AND b = 2 OR c = 3", 28, /mixed/], ["COUNT SINCE 2h", 6, /top of the page/], ["COUNT LIMIT x", 12, /number/], ["COUNT GROUP x", 12, /BY/], ['COUNT WHERE a = "x', 16, /missing/]])
     assert.throws(() => text.parse(written), e => e.offset === offset && words.test(e.message), written);
+});
+
+test("a filter is added to an OR question only where that says what is meant", () => {
+  const add = (where, added) => { const spec = narrow.narrowed(text.parse(`COUNT ${where}`).spec, text.parse(`COUNT WHERE ${added}`).spec.filters); return spec && text.print({ dataset: null, spec }); };
+  assert.equal(add("", "b = 2"), "COUNT WHERE b = 2");
+  assert.equal(add("WHERE a = 1 AND c exists", "b = 2"), "COUNT WHERE a = 1 AND c exists AND b = 2");
+  assert.equal(add("WHERE a = 1 OR a = 2 OR a in (2, 3)", "b != 2"), "COUNT WHERE a in (1, 2, 3) AND b != 2");
+  assert.equal(add("WHERE a = 1 OR b = 2", "c = 3"), null);
+  assert.equal(add("WHERE a = 1 OR a > 2", "c = 3"), null);
+});
+
+test("text is asked when the typing pauses, stays as it was typed, and is one step back", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at({ q: "COUNT" }));
+  await page.waitForSelector(".chart .u-over");
+  await page.click("text=Text");
+  await page.fill("#query-text", "count group by name");
+  await page.waitForURL(u => u.searchParams.get("q") === "COUNT GROUP BY name");
+  await page.waitForSelector("td >> text=checkout.Checkout/PlaceOrder");
+  assert.equal(await page.inputValue("#query-text"), "count group by name");
+  await page.keyboard.press("End");
+  await page.keyboard.type(" limit");
+  await page.waitForSelector("text=a number is expected here");
+  await page.keyboard.type(" 2");
+  await page.waitForURL(u => u.searchParams.get("q") === "COUNT GROUP BY name LIMIT 2");
+  await page.goBack();
+  await page.waitForURL(u => u.searchParams.get("q") === "COUNT");
+  await page.waitForFunction(() => document.querySelector("#query-text").value === "COUNT");
+  await page.goForward();
+  await page.waitForFunction(() => document.querySelector("#query-text").value === "COUNT GROUP BY name LIMIT 2");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("after a slow answer the text waits to be asked", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.route("**/skep/v1/query", async r => {
+    const reply = await r.fetch(), body = (await reply.text()).replace(/"elapsed_ms":[0-9.]+/g, '"elapsed_ms":5000');
+    await r.fulfill({ response: reply, body });
+  });
+  await page.goto(at({ q: "COUNT" }));
+  await page.waitForSelector(".chart .u-over");
+  await page.click("text=Text");
+  await page.fill("#query-text", "COUNT LIMIT 3");
+  await page.waitForSelector("text=Shift+Enter asks this");
+  assert.match(page.url(), /q=COUNT(&|$)/);
+  await page.keyboard.press("Shift+Enter");
+  await page.waitForURL(u => u.searchParams.get("q") === "COUNT LIMIT 3");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("an OR question refuses a filter and a selection in words, and takes what it can say", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at({ q: 'COUNT WHERE service.name = "checkout" OR duration_ms > 5 GROUP BY service.name' }));
+  const address = page.url();
+  await page.locator("tr", { hasText: "checkout" }).first().locator("text=only").click();
+  await page.waitForSelector("text=The filters are joined by OR");
+  assert.equal(page.url(), address);
+  for (const tab of ["traces", "raw"]) {
+    await page.goto(at({ q: 'COUNT WHERE service.name = "checkout" OR duration_ms > 5', sel: JSON.stringify({ group: { name: "x" } }), tab }));
+    await page.waitForSelector("text=The selection cannot be shown in this question");
+  }
+  await page.goto(at({ q: 'COUNT WHERE service.name = "checkout" OR service.name = "cart" GROUP BY service.name' }));
+  await page.locator("tr", { hasText: "cart" }).first().locator("text=only").click();
+  await page.waitForURL(u => u.searchParams.get("q") === 'COUNT WHERE service.name in ("checkout", "cart") AND service.name = "cart" GROUP BY service.name');
+  assert.deepEqual(faults, []);
+  await context.close();
 });
 
 test("slow spike: heatmap, drag, differences name the culprit, filter, group", async () => {

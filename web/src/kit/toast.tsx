@@ -7,7 +7,7 @@ let last = 0;
 export function toast(text: string): void {
   const id = ++last;
   shown.value = [...shown.value, { id, text }];
-  setTimeout(() => { shown.value = shown.value.filter(t => t.id !== id); }, 4000);
+  setTimeout(() => { shown.value = shown.value.filter(t => t.id !== id); }, Math.max(4000, 60 * text.length)); // as long as it takes to read
 }
 
 export async function copy(text: string, what: string): Promise<void> {

@@ -42,7 +42,7 @@ export function bodyOfDifferences(parts: Parts, selection: Selection): Record<st
   };
 }
 
-export function Differences(props: { parts: Parts; selection: Selection | null; onFilter: (f: Filter) => void; onGroup: (field: string) => void }) {
+export function Differences(props: { parts: Parts; selection: Selection | null; onFilters: (f: Filter[]) => void; onGroup: (field: string) => void }) {
   const { parts, selection } = props;
   const baseline = param("base") ?? "rest";
   const key = selection ? JSON.stringify([environment.value, parts.query, parts.start, parts.end, selection, baseline]) : null;
@@ -63,7 +63,7 @@ export function Differences(props: { parts: Parts; selection: Selection | null; 
   );
 }
 
-export function Said({ answer, onFilter, onGroup }: { answer: Answer; onFilter: (f: Filter) => void; onGroup: (field: string) => void }) {
+export function Said({ answer, onFilters, onGroup }: { answer: Answer; onFilters: (f: Filter[]) => void; onGroup: (field: string) => void }) {
   const { rows } = answer;
   const fields = answer.fields.filter(f => f.score > 0 && !f.follows_from_selection), following = answer.fields.filter(f => f.follows_from_selection);
   if (rows.selection === 0 || rows.baseline === 0) return <Empty title={rows.selection === 0 ? "The selection holds no event." : "There is nothing to hold the selection against: it is all there is."} />;
@@ -72,7 +72,7 @@ export function Said({ answer, onFilter, onGroup }: { answer: Answer; onFilter: 
       <p class="difference-sentence">{answer.sentence ?? "No field tells the selection from the rest."}</p>
       <p class="muted">{showCount(rows.selection)} selected, {showCount(rows.baseline)} others{answer.is_sampled && ", from a sample"}. {rows.selection < 50 && "Fewer than 50: take it as a hint. "}Read in {showMs(answer.meta.elapsed_ms)}.</p>
       {!!answer.suspects?.length && <Suspects list={answer.suspects.slice(0, 6)} />}
-      <div class="difference-grid">{fields.slice(0, 24).map(f => <FieldCard key={f.name} field={f} rows={rows} onFilter={onFilter} onGroup={onGroup} />)}</div>
+      <div class="difference-grid">{fields.slice(0, 24).map(f => <FieldCard key={f.name} field={f} rows={rows} onFilters={onFilters} onGroup={onGroup} />)}</div>
       {fields.length === 0 && <Empty title="No field differs more than chance would make it." />}
       {!!answer.words?.length && (
         <section class="panel"><header><h2>Words of log lines</h2></header><div class="body table-box"><table class="table"><thead><tr><th scope="col">Word</th><th scope="col">Service</th><th scope="col" class="number">of selected traces</th><th scope="col" class="number">of others</th></tr></thead>
@@ -120,7 +120,7 @@ function labelOf(v: DifferenceValue, unit: ReturnType<typeof unitOf>): string {
   return typeof v.value === "number" ? showIn(unit, v.value) : showValue(v.value);
 }
 
-function FieldCard({ field, rows, onFilter, onGroup }: { field: DifferenceField; rows: { selection: number; baseline: number }; onFilter: (f: Filter) => void; onGroup: (field: string) => void }) {
+function FieldCard({ field, rows, onFilters, onGroup }: { field: DifferenceField; rows: { selection: number; baseline: number }; onFilters: (f: Filter[]) => void; onGroup: (field: string) => void }) {
   const unit = unitOf(field.name), values = field.values ?? field.ranges ?? [];
   const shares = values.map(v => ({ v, selected: v.selection / Math.max(1, rows.selection), others: v.baseline / Math.max(1, rows.baseline) }));
   const most = Math.max(...shares.flatMap(s => [s.selected, s.others]), 1e-9);
@@ -140,8 +140,8 @@ function FieldCard({ field, rows, onFilter, onGroup }: { field: DifferenceField;
         ))}</ul>
         {shares.length > 10 && <p class="muted">and {shares.length - 10} more ranges</p>}
         <div class="row wrap">
-          {best && <><button class="button small" onClick={() => onFilter(equals(field.name, best.v.value!))}>Only {showValue(best.v.value).slice(0, 24)}</button>
-            <button class="button small" onClick={() => onFilter({ column: field.name, op: "!=", value: best.v.value! })}>Not</button></>}
+          {best && <><button class="button small" onClick={() => onFilters([equals(field.name, best.v.value!)])}>Only {showValue(best.v.value).slice(0, 24)}</button>
+            <button class="button small" onClick={() => onFilters([{ column: field.name, op: "!=", value: best.v.value! }])}>Not</button></>}
           <button class="button small" onClick={() => onGroup(field.name)}>Group by</button>
         </div>
         {!!field.alike?.length && <p class="muted">The same cut: {field.alike.join(", ")}</p>}

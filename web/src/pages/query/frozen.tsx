@@ -1,12 +1,15 @@
 // A stored result: `query?r=ID`. What is shown is the answer that the server kept; whatever changes the question asks it anew.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { readResult, showActor, type StoredResult } from "../../api/saved";
+import type { Filter } from "../../api/types";
 import { href, setParams, type Params } from "../../app/location";
 import { from, showTime, to } from "../../app/time";
 import { Failure, Waiting } from "../../kit/states";
+import { toast } from "../../kit/toast";
 import { useData } from "../../kit/use_data";
 import { Said, sayReader, type Selection } from "./differences";
 import type { Parts } from "./index";
+import { EITHER, narrowed } from "./narrow";
 import { Results } from "./results";
 import { parse, print, type Query } from "../../api/query_text";
 
@@ -47,7 +50,8 @@ function Shown({ stored, view: { query, selection: first } }: { stored: StoredRe
   const askWith = (spec: Partial<Query["spec"]>) => ask({ q: print({ ...query, spec: { ...query.spec, ...spec } }) });
   useEffect(() => setParams({ chart: state.chart, y: state.y }, { replace: true }), []);
   useEffect(() => { if (from.value + to.value !== range) ask({ from: from.value, to: to.value }); }, [from.value, to.value]);
-  const filters = query.spec.filters ?? [], groups = query.spec.breakdowns ?? [];
+  const narrow = (added: Filter[]) => { const spec = narrowed(query.spec, added); if (spec) askWith(spec); else toast(EITHER); };
+  const groups = query.spec.breakdowns ?? [];
   return (
     <>
       <div class="notice">
@@ -56,9 +60,9 @@ function Shown({ stored, view: { query, selection: first } }: { stored: StoredRe
         <div class="row"><button class="button small" onClick={() => ask({ sel: state.sel, tab: stored.kind === "differences" ? "differences" : null })}>Ask again now</button></div>
       </div>
       {stored.kind === "differences"
-        ? <div class="stack"><Said answer={stored.answer} onFilter={f => askWith({ filters: [...filters, f], filter_combination: undefined })} onGroup={name => askWith({ breakdowns: [...groups.filter(g => g !== name), name] })} /></div>
+        ? <div class="stack"><Said answer={stored.answer} onFilters={narrow} onGroup={name => askWith({ breakdowns: [...groups.filter(g => g !== name), name] })} /></div>
         : <Results parts={{ query, result: stored.answer, start, end } satisfies Parts} selection={selection} onZoom={(a, b) => ask({ from: new Date(a * 1000).toISOString(), to: new Date(b * 1000).toISOString() })}
-          onSelect={(s, open) => (open ? ask({ sel: JSON.stringify(s), tab: "differences" }) : setSelection(s))} onFilters={added => askWith({ filters: [...filters, ...added], filter_combination: undefined })} />}
+          onSelect={(s, open) => (open ? ask({ sel: JSON.stringify(s), tab: "differences" }) : setSelection(s))} onFilters={narrow} />}
     </>
   );
 }

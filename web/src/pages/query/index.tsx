@@ -1,5 +1,5 @@
 // Query: ask anything of any signal and see it at once. The question is `q` in the address; builder and text box are two views of it.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useFields } from "../../api/fields";
 import { askWithProgress } from "../../api/query";
 import type { Filter, QueryResult, QuerySpec } from "../../api/types";
@@ -10,12 +10,14 @@ import { useShortcuts } from "../../app/shortcuts";
 import { from, resolveRange, tick, to } from "../../app/time";
 import { showCount, showMs } from "../../kit/format";
 import { Empty, Failure, Waiting } from "../../kit/states";
+import { toast } from "../../kit/toast";
 import { useData } from "../../kit/use_data";
 import { Builder } from "./builder";
 import { Differences, type Selection } from "./differences";
 import { Examples } from "./examples";
 import { Frozen } from "./frozen";
 import { HistoryTab, useNote } from "./history_tab";
+import { EITHER, narrowed } from "./narrow";
 import { RawTab } from "./raw_tab";
 import { Results } from "./results";
 import { SaveDialog, ShareDialog } from "./share";
@@ -31,18 +33,30 @@ function runnable(spec: QuerySpec): QuerySpec {
   return { ...spec, filters: filters?.length ? filters : undefined, filter_combination: (filters?.length ?? 0) > 1 ? spec.filter_combination : undefined, breakdowns: breakdowns?.length ? breakdowns : undefined };
 }
 
-function TextView({ text, onChange }: { text: string; onChange: (q: Query) => void }) {
-  const [draft, setDraft] = useState(text);
-  useEffect(() => setDraft(text), [text]);
+const PAUSE_MS = 250, QUICK_MS = 1000;
+
+// The question as text. What can be read is asked when the typing pauses; a session of typing is one step of the history. After a slow answer the next
+// question waits for Shift+Enter, or for the box to be left.
+function TextView({ text, isSlow, onChange }: { text: string; isSlow: boolean; onChange: (q: Query, replace: boolean) => void }) {
+  const [draft, setDraft] = useState(text), isGoingOn = useRef(false), sent = useRef("");
   let error: TextError | null = null, query: Query | null = null;
   try { query = parse(draft); } catch (e) { if (e instanceof TextError) error = e; else throw e; }
-  const commit = () => { if (query && print(query) !== text) onChange(query); };
+  const printed = query && print(query), isNew = printed !== null && printed !== text;
+  const commit = () => { if (isNew) { sent.current = printed; onChange(query!, isGoingOn.current); isGoingOn.current = true; } };
+  const leave = () => { commit(); isGoingOn.current = false; };
+  useEffect(() => { if (text !== sent.current) { setDraft(text); sent.current = ""; isGoingOn.current = false; } }, [text]); // what was typed here is left as it stands
+  useEffect(() => {
+    if (!isNew || isSlow) return undefined;
+    const timer = setTimeout(commit, PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [draft, isSlow]);
   return (
     <div class="query-text">
       <label class="visually-hidden" for="query-text">The question as text</label>
-      <textarea id="query-text" class="input mono" rows={2} spellcheck={false} value={draft} aria-invalid={!!error} aria-describedby={error ? "query-text-error" : undefined} onInput={e => setDraft(e.currentTarget.value)} onBlur={commit}
-        onKeyDown={e => { if (e.key === "Enter" && (e.shiftKey || e.ctrlKey || e.metaKey)) { commit(); e.preventDefault(); } }} />
+      <textarea id="query-text" class="input mono" rows={2} spellcheck={false} value={draft} aria-invalid={!!error} aria-describedby={error ? "query-text-error" : undefined} onInput={e => setDraft(e.currentTarget.value)} onBlur={leave}
+        onKeyDown={e => { if (e.key === "Enter" && (e.shiftKey || e.ctrlKey || e.metaKey)) { leave(); e.preventDefault(); } }} />
       {error && <p id="query-text-error" class="error-text mono query-caret" role="alert">{draft.slice(Math.max(0, error.offset - 20), error.offset)}<u>{draft.slice(error.offset, error.end) || " "}</u> <span>{error.message}</span></p>}
+      {isNew && isSlow && <p class="muted">The last answer took its time: Shift+Enter asks this.</p>}
     </div>
   );
 }
@@ -81,8 +95,8 @@ function Asking() {
   });
   const [dialog, setDialog] = useState<"share" | "save" | null>(null);
   useNote(query ? print({ dataset: query.dataset, spec: runnable(query.spec) }) : "", data);
-  const change = (q: Query) => setParams({ q: print(q), sel: null, tab: tab === "differences" ? null : tab });
-  const addFilters = (added: Filter[]) => change({ ...query!, spec: { ...query!.spec, filters: [...(query!.spec.filters ?? []), ...added], filter_combination: undefined } });
+  const change = (q: Query, replace = false) => setParams({ q: print(q), sel: null, tab: tab === "differences" ? null : tab }, { replace });
+  const addFilters = (added: Filter[]) => { const spec = narrowed(runnable(query!.spec), added); if (spec) change({ ...query!, spec }); else toast(EITHER); };
   const select = (s: Selection | null, open = false) => setParams({ sel: s ? JSON.stringify(s) : null, tab: open ? "differences" : tab === "differences" && !s ? null : tab === "results" ? null : tab }, { replace: !open });
   useShortcuts([
     { keys: "q", about: "Write the question as text", run: () => { setView("text"); setTimeout(() => document.getElementById("query-text")?.focus()); } },
@@ -103,7 +117,7 @@ function Asking() {
         {query && maySave.value && <button class="button small" onClick={() => setDialog("save")}>Save</button>}
         <button class="button small" disabled={!data.value} onClick={() => setDialog("share")}>Share</button>
       </div>
-      {view === "text" || !query ? <TextView text={text} onChange={change} /> : <Builder query={query} fields={fields.value} onChange={change} />}
+      {view === "text" || !query ? <TextView text={text} isSlow={(data.value?.result.meta.elapsed_ms ?? 0) > QUICK_MS} onChange={change} /> : <Builder query={query} fields={fields.value} onChange={change} />}
       {textError && view === "builder" && <p class="error-text" role="alert">The address holds a question that cannot be read: {textError.message}.</p>}
       {!param("q") && fields.value && <Examples fields={fields.value} />}
       <section class="panel" aria-busy={data.isLoading} aria-label="Answer">
@@ -116,7 +130,7 @@ function Asking() {
         <div class={"body" + (data.isLoading && data.value ? " is-stale" : "")} id="answer" role="tabpanel" aria-labelledby={`tab-${tab}`}>
           {data.error && <Failure error={data.error} retry={data.retry} stale={data.value !== null} />}
           {data.value && tab === "results" && <Results parts={data.value} selection={selection} onSelect={select} onFilters={addFilters} />}
-          {data.value && tab === "differences" && <Differences parts={data.value} selection={selection} onFilter={f => addFilters([f])} onGroup={name => change({ ...query!, spec: { ...query!.spec, breakdowns: [...(query!.spec.breakdowns ?? []).filter(b => b !== name), name] } })} />}
+          {data.value && tab === "differences" && <Differences parts={data.value} selection={selection} onFilters={addFilters} onGroup={name => change({ ...query!, spec: { ...query!.spec, breakdowns: [...(query!.spec.breakdowns ?? []).filter(b => b !== name), name] } })} />}
           {data.value && tab === "raw" && <RawTab parts={data.value} selection={selection} />}
           {tab === "history" && <HistoryTab />}
           {data.value && tab === "traces" && <TracesTab parts={data.value} selection={selection} />}

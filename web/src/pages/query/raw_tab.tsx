@@ -10,6 +10,7 @@ import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
 import { filtersOf, rangeOf, sayReader, type Selection } from "./differences";
 import type { Parts } from "./index";
+import { EITHER, narrowed } from "./narrow";
 import { save, toCsv } from "../../api/series";
 import { printWhere } from "../../api/query_text";
 
@@ -25,16 +26,17 @@ function columnsOf(parts: Parts, rows: readonly EventRow[]): string[] {
 }
 
 export function RawTab({ parts, selection }: { parts: Parts; selection: Selection | null }) {
-  const { query: { spec, dataset } } = parts, isEither = spec.filter_combination === "OR" && (spec.filters?.length ?? 0) > 1;
+  const { query: { spec, dataset } } = parts, within = narrowed(spec, filtersOf(selection));
   const [isWhole, setWhole] = useState(false);
-  const where = printWhere([...(spec.filters ?? []), ...(isEither ? [] : filtersOf(selection))], spec.filter_combination), range = rangeOf(parts, selection);
-  const data = useData(JSON.stringify([environment.value, dataset, where, range]), l => askRows({ where, from: dataset, range, limit: AT_MOST }, l.signal));
+  const where = within && printWhere(within.filters ?? [], within.filter_combination), range = rangeOf(parts, selection);
+  const data = useData(where === null ? null : JSON.stringify([environment.value, dataset, where, range]), l => askRows({ where: where!, from: dataset, range, limit: AT_MOST }, l.signal));
   const rows = data.value?.rows ?? [], all = [...new Set(rows.flatMap(r => Object.keys(r)))].sort();
   const shown = isWhole ? all.filter(n => !OWN.has(n) && n !== "trace.trace_id") : columnsOf(parts, rows);
+  if (!within) return <Empty title="The selection cannot be shown in this question."><span>{EITHER}</span></Empty>;
   return (
     <div class="stack" aria-busy={data.isLoading}>
       <Waiting data={data} />
-      {selection && !isEither && <p>Events where <b class="selection-text">{sayReader(selection)}</b></p>}
+      {selection && <p>Events where <b class="selection-text">{sayReader(selection)}</b></p>}
       {data.error && <Failure error={data.error} retry={data.retry} stale={data.value !== null} />}
       {data.value && (rows.length === 0 ? <Empty title="No event in this range passes the filters." /> : (
         <>

@@ -7,19 +7,21 @@ import { Empty, Failure, Waiting } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
 import type { Parts } from "./index";
+import { EITHER, narrowed } from "./narrow";
 import { filtersOf, rangeOf, sayReader, type Selection } from "./differences";
 
 export function TracesTab({ parts, selection }: { parts: Parts; selection: Selection | null }) {
-  const { spec } = parts.query, isEither = spec.filter_combination === "OR" && (spec.filters?.length ?? 0) > 1;
+  const { spec } = parts.query, within = narrowed(spec, filtersOf(selection));
   const range = rangeOf(parts, selection);
-  const filters = [...(spec.filters ?? []), ...(isEither ? [] : filtersOf(selection)), ...(isEither ? [] : [{ column: "trace.trace_id", op: "exists" }])];
-  const data = useData(JSON.stringify([environment.value, parts.query.dataset, filters, range]), l => ask({ dataset: parts.query.dataset, range, spec: {
-    calculations: [{ op: "MAX", column: "duration_ms" }, { op: "COUNT" }], breakdowns: ["trace.trace_id"], filters, filter_combination: spec.filter_combination,
+  const asked = within && (narrowed(within, [{ column: "trace.trace_id", op: "exists" }]) ?? within); // events without a trace are left out below, too
+  const data = useData(asked && JSON.stringify([environment.value, parts.query.dataset, asked.filters, range]), l => ask({ dataset: parts.query.dataset, range, spec: {
+    calculations: [{ op: "MAX", column: "duration_ms" }, { op: "COUNT" }], breakdowns: ["trace.trace_id"], filters: asked!.filters, filter_combination: asked!.filter_combination,
     orders: [{ op: "MAX", column: "duration_ms", order: "descending" }], limit: 200 } }, l.signal));
+  if (!within) return <Empty title="The selection cannot be shown in this question."><span>{EITHER}</span></Empty>;
   return (
     <div class="stack" aria-busy={data.isLoading}>
       <Waiting data={data} />
-      {selection && !isEither && <p>Traces with events where <b class="selection-text">{sayReader(selection)}</b></p>}
+      {selection && <p>Traces with events where <b class="selection-text">{sayReader(selection)}</b></p>}
       {data.error && <Failure error={data.error} retry={data.retry} />}
       {data.value && (data.value.data.results.length === 0 ? <Empty title="None of these events belongs to a trace." /> : (
         <Table caption="Traces, slowest event first" rows={data.value.data.results.map(r => r.data).filter(r => r["trace.trace_id"])} rowKey={r => String(r["trace.trace_id"])} columns={[
