@@ -139,6 +139,66 @@ test("slow spike: heatmap, drag, differences name the culprit, filter, group", a
   await context.close();
 });
 
+test("a time on a line: what is different about it than in the rest, just before, yesterday", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  const bodies = [];
+  page.on("request", r => { if (r.url().endsWith("/differences")) bodies.push(JSON.parse(r.postData())); });
+  await page.goto(at({ q: "COUNT GROUP BY service.name" }));
+  await page.waitForSelector(".chart .u-over");
+  await settled(page);
+  const box = await page.locator(".chart .u-over").boundingBox();
+  await page.mouse.move(box.x + box.width * 0.7, box.y + 40);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.9, box.y + 60, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForURL(u => u.searchParams.get("sel")?.includes("window"));
+  assert.deepEqual(await axe(page), []);
+  await page.keyboard.press("d");
+  await page.waitForSelector(".difference-sentence");
+  await settled(page);
+  const { start, end } = bodies[0].selection;
+  assert.ok(end - start > 120 && end - start < 400 && (start - bodies[0].query.start_time) % 10 === 0 && (end - start) % 10 === 0, `${end - start} s of whole buckets`);
+  assert.equal(bodies[0].baseline, undefined);
+  const against = page.getByLabel("held against");
+  assert.equal(await against.locator("option").count(), 4);
+  for (const [choice, back] of [["previous", end - start], ["day", 86400], ["week", 604800]]) {
+    const [asked] = await Promise.all([page.waitForRequest("**/differences"), against.selectOption(choice)]);
+    const { selection, baseline } = JSON.parse(asked.postData());
+    assert.deepEqual([selection, baseline], [{ start, end }, { start: start - back, end: end - back }]);
+    await page.waitForSelector(choice === "previous" ? ".difference-sentence" : "text=There is nothing to hold the selection against");
+  }
+  assert.deepEqual(await axe(page), []);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("a group is held against its own time before and against another group; a time is chosen by keyboard", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  const bodies = [];
+  page.on("request", r => { if (r.url().endsWith("/differences")) bodies.push(JSON.parse(r.postData())); });
+  await page.goto(at({ q: "COUNT GROUP BY service.name" }));
+  await page.locator("tr", { hasText: "checkout" }).first().getByRole("button", { name: "differences" }).click();
+  await page.waitForSelector(".difference-sentence");
+  await page.getByLabel("held against").selectOption('{"service.name":"cart"}');
+  await page.waitForSelector("text=/service.name.*checkout.*100/");
+  await page.getByLabel("held against").selectOption("day");
+  await page.waitForSelector("text=There is nothing to hold the selection against");
+  const { query: { start_time: start, end_time: end }, selection, baseline } = bodies.at(-1), group = { "service.name": "checkout" };
+  assert.deepEqual([selection, baseline], [{ start, end, group }, { start: start - 86400, end: end - 86400, group }]);
+  assert.deepEqual(bodies.at(-2).baseline, { start, end, group: { "service.name": "cart" } });
+  await page.goto(at({ q: "COUNT" }));
+  await page.waitForSelector(".chart .u-over");
+  await page.keyboard.press("d");
+  await page.waitForSelector("text=Nothing is selected yet");
+  await page.locator(".chart-box").focus();
+  for (const key of ["ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft"]) await page.keyboard.press(key);
+  await page.waitForURL(u => { const w = JSON.parse(u.searchParams.get("sel") ?? "{}").window; return w && w.t1 - w.t0 === 30; });
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".difference-sentence");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("the same by keyboard alone", async () => {
   const { page, faults, context } = await openPage(browser, server.url);
   await page.goto(at({ q: "HEATMAP(duration_ms)" }));

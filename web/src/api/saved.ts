@@ -4,7 +4,7 @@ import { call } from "./client";
 import type { Differences, QueryResult } from "./types";
 
 // How a page shows a question. The server keeps it as it is: what is read back may be of another version.
-export interface View { q?: string; from?: string; to?: string; chart?: string | null; y?: string | null; sel?: string | null }
+export interface View { q?: string; from?: string; to?: string; chart?: string | null; y?: string | null; sel?: string | null; base?: string | null }
 
 interface StoredOf<K extends string, A> {
   id: string; kind: K; environment: string; by: string; created: string; state: View; answer: A;

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { onThemeChange } from "../app/theme";
-import { clockOf, showTime, zone } from "../app/time";
+import { clockOf, showTime, zone, type Range } from "../app/time";
 import { token } from "./color";
 import { ABSENT, showIn, type Unit } from "./format";
 import { Table } from "./table";
@@ -28,7 +28,10 @@ export interface ChartProps {
   focus?: string | null; // only this line in full colour
   markers?: Marker[];
   unfinishedFrom?: number | null; // from then on the last bucket is not whole yet
-  onZoom?: (start: number, end: number) => void;
+  onZoom?: (start: number, end: number) => void; // what a drag does …
+  onSelect?: (range: Range | null) => void; // … unless it selects: whole buckets
+  selected?: Range | null;
+  onOpen?: () => void; // Enter, with a selection
 }
 
 function resolved(color: string): string {
@@ -58,13 +61,32 @@ export function summary(line: Line, unit: Unit): string {
   return `${line.name}: from ${showIn(unit, Math.min(...present))} to ${showIn(unit, Math.max(...present))}, last ${showIn(unit, last)}`;
 }
 
-function markersPlugin(markers: () => Marker[], unfinishedFrom: () => number | null | undefined): uPlot.Plugin {
+// The buckets that two moments lie in.
+function buckets(times: readonly number[], a: number, b: number): Range {
+  const step = (times[1] ?? times[0]! + 1) - times[0]!, at = (t: number) => times[0]! + step * Math.floor((t - times[0]!) / step);
+  return { start: Math.max(times[0]!, at(a)), end: Math.min(times[times.length - 1]!, at(b)) + step };
+}
+
+function markersPlugin(props: () => ChartProps): uPlot.Plugin {
   return {
     hooks: {
       draw: u => {
         const { ctx, bbox } = u;
         ctx.save();
-        const from = unfinishedFrom();
+        const { unfinishedFrom: from, selected, markers = [] } = props();
+        if (selected) {
+          const x = u.valToPos(selected.start, "x", true), width = u.valToPos(selected.end, "x", true) - x;
+          ctx.fillStyle = ctx.strokeStyle = token("--selection");
+          ctx.lineWidth = 2;
+          ctx.beginPath();
+          ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+          ctx.clip();
+          ctx.strokeRect(x, bbox.top + 1, width, bbox.height - 2);
+          ctx.globalAlpha = 0.15;
+          ctx.fillRect(x, bbox.top, width, bbox.height);
+          ctx.restore();
+          ctx.save();
+        }
         if (from != null && from < (u.scales.x!.max ?? 0)) {
           const x = Math.max(bbox.left, u.valToPos(from, "x", true));
           ctx.strokeStyle = token("--line-strong");
@@ -79,7 +101,7 @@ function markersPlugin(markers: () => Marker[], unfinishedFrom: () => number | n
         }
         ctx.strokeStyle = token("--critical");
         ctx.fillStyle = token("--critical");
-        for (const m of markers()) {
+        for (const m of markers) {
           if (m.time < (u.scales.x!.min ?? 0) || m.time > (u.scales.x!.max ?? 0)) continue;
           const x = Math.round(u.valToPos(m.time, "x", true));
           ctx.beginPath();
@@ -122,7 +144,7 @@ function ChartTable(props: ChartProps) {
 }
 
 export function Chart(props: ChartProps) {
-  const box = useRef<HTMLDivElement>(null), plot = useRef<uPlot | null>(null), latest = useRef(props);
+  const box = useRef<HTMLDivElement>(null), plot = useRef<uPlot | null>(null), latest = useRef(props), anchor = useRef<number | null>(null);
   latest.current = props;
   const [hover, setHover] = useState<Hover | null>(null);
   const [width, setWidth] = useState(0);
@@ -144,7 +166,7 @@ export function Chart(props: ChartProps) {
     const bars = uPlot.paths.bars!({ size: [0.8, 64], align: 1 });
     const u = new uPlot({
       width, height, legend: { show: false }, padding: [8, 8, 0, 0],
-      cursor: { drag: { x: !!latest.current.onZoom, y: false, setScale: false }, points: { size: 6 }, y: false },
+      cursor: { drag: { x: !!(latest.current.onZoom ?? latest.current.onSelect), y: false, setScale: false }, points: { size: 6 }, y: false },
       scales: { x: { time: false }, y: { distr: props.isLog ? 3 : 1, range: (_u, low, high) => (props.isLog ? [low > 0 ? low : 0.001, high > 0 ? high : 1] : [Math.min(0, low ?? 0), high > 0 ? high * 1.05 : latest.current.unit === "share" ? 0.05 : 1]) } },
       axes: [
         { ...axis, size: 28, values: (_u, splits) => splits.map((s, i) => tickText(s, splits.length > 1 ? splits[1]! - splits[0]! : 60, splits[i - 1])), space: 80,
@@ -156,11 +178,12 @@ export function Chart(props: ChartProps) {
         ...(kind === "bars" ? { paths: bars, fill: resolved(l.color) } : kind === "stacked" ? { fill: resolved(l.color) + "b0", width: i === 0 ? 1 : 1 } : {}),
       }))],
       bands: kind === "stacked" ? props.lines.slice(1).map((_, i) => ({ series: [i + 2, i + 1] as [number, number] })) : [],
-      plugins: [markersPlugin(() => latest.current.markers ?? [], () => latest.current.unfinishedFrom)],
+      plugins: [markersPlugin(() => latest.current)],
       hooks: {
         setCursor: [u2 => { const i = u2.cursor.idx; setHover(i == null || (u2.cursor.left ?? -1) < 0 ? null : { index: i, left: (u2.cursor.left ?? 0) + u2.bbox.left / devicePixelRatio }); }],
         setSelect: [u2 => {
-          if (u2.select.width > 4) latest.current.onZoom?.(u2.posToVal(u2.select.left, "x"), u2.posToVal(u2.select.left + u2.select.width, "x"));
+          const { left, width: dragged } = u2.select, { onSelect, onZoom, times } = latest.current, a = u2.posToVal(left, "x"), b = u2.posToVal(left + dragged, "x");
+          if (dragged > 4) { if (onSelect) onSelect(buckets(times, a, b)); else onZoom?.(a, b); }
           u2.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         }],
       },
@@ -170,18 +193,23 @@ export function Chart(props: ChartProps) {
   }, [shape, height, width > 0]);
   useEffect(() => { plot.current?.setData(data); }, [data]);
   useEffect(() => { if (width) plot.current?.setSize({ width, height }); }, [width, height]);
-  useEffect(() => { plot.current?.redraw(false); }, [props.markers, props.unfinishedFrom]);
+  useEffect(() => { plot.current?.redraw(false); }, [props.markers, props.unfinishedFrom, props.selected?.start, props.selected?.end]);
   useEffect(() => {
     const u = plot.current;
     if (!u) return;
     props.lines.forEach((l, i) => { u.series[i + 1]!.alpha = props.focus && props.focus !== l.name ? 0.15 : 1; });
     u.redraw(false);
   }, [props.focus, props.lines]);
-  const move = (by: number) => {
+  const move = (by: number, isSelecting: boolean) => {
     const u = plot.current;
     if (!u || props.times.length === 0) return;
     const at = Math.max(0, Math.min(props.times.length - 1, (hover?.index ?? (by > 0 ? -1 : props.times.length)) + by));
     u.setCursor({ left: u.valToPos(props.times[at]!, "x"), top: 10 });
+    if (isSelecting && props.onSelect) {
+      anchor.current ??= hover?.index ?? at;
+      const [a, b] = [anchor.current, at].sort((x, y) => x - y);
+      props.onSelect(buckets(props.times, props.times[a!]!, props.times[b!]!));
+    } else anchor.current = null;
   };
   const said = hover ? `${showTime(props.times[hover.index]! * 1000, { ms: false })}: ${props.lines.slice(0, 5).map(l => `${l.name} ${showIn(props.unit, l.points[hover.index] ?? null)}`).join(", ")}` : "";
   return (
@@ -189,10 +217,12 @@ export function Chart(props: ChartProps) {
       <figcaption class="visually-hidden">{props.label}. {props.lines.slice(0, 5).map(l => summary(l, props.unit)).join(". ")}</figcaption>
       <button class="button quiet small chart-switch" aria-pressed={isTable} title="Chart or table (v)" onClick={() => setTable(!isTable)}>{isTable ? "Chart" : "Table"}</button>
       {isTable ? <ChartTable {...props} /> : (
-        <div class="chart-box" ref={box} tabIndex={0} role="group" aria-label={`${props.label}: arrow keys move through time`} style={{ minHeight: `${height}px` }}
+        <div class="chart-box" ref={box} tabIndex={0} role="group" aria-label={`${props.label}: arrow keys move through time${props.onSelect ? ", with Shift they select, Enter compares" : ""}`} style={{ minHeight: `${height}px` }}
           onKeyDown={e => {
-            if (e.key === "ArrowRight") { move(e.shiftKey ? 10 : 1); e.preventDefault(); }
-            if (e.key === "ArrowLeft") { move(e.shiftKey ? -10 : -1); e.preventDefault(); }
+            if (e.key === "ArrowRight") { move(e.shiftKey && !props.onSelect ? 10 : 1, e.shiftKey); e.preventDefault(); }
+            if (e.key === "ArrowLeft") { move(e.shiftKey && !props.onSelect ? -10 : -1, e.shiftKey); e.preventDefault(); }
+            if (e.key === "Enter" && props.selected) { props.onOpen?.(); e.preventDefault(); }
+            if (e.key === "Escape" && props.selected) { props.onSelect?.(null); e.stopPropagation(); }
             if (e.key === "v") { setTable(true); e.stopPropagation(); }
           }} onBlur={() => setHover(null)}>
           {hover && hover.index < props.times.length && <HoverCard hover={hover} props={props} width={width} />}

@@ -3,59 +3,35 @@ import { call } from "../../api/client";
 import type { DifferenceField, Differences as Answer, DifferenceValue, Filter, Scalar, Suspect } from "../../api/types";
 import { environment } from "../../app/environment";
 import { href, param, setParams } from "../../app/location";
-import type { Range } from "../../app/time";
 import { ABSENT, showCount, showIn, showMs, showNumber, showShare, showValue, unitOf } from "../../kit/format";
 import { Empty, Failure, Waiting } from "../../kit/states";
 import { useData } from "../../kit/use_data";
 import type { Parts } from "./index";
+import { bodyOfDifferences, EARLIER, sayGroup, sayReader, type Selection } from "./selection";
 import { equals, printFilter } from "../../api/query_text";
 
-export interface Selection { field?: string; rectangle?: { t0: number; t1: number; v0: number | null; v1: number }; group?: Record<string, Scalar> }
-
-// A selection as filters, and the time it covers.
-export function filtersOf(s: Selection | null): Filter[] {
-  if (!s) return [];
-  if (s.group) return Object.entries(s.group).map(([f, v]) => equals(f, v));
-  return [...(s.rectangle!.v0 === null ? [] : [{ column: s.field!, op: ">=", value: s.rectangle!.v0 }]), { column: s.field!, op: "<", value: s.rectangle!.v1 }];
-}
-export function rangeOf(parts: Parts, s: Selection | null): Range {
-  return s?.rectangle ? { start: Math.floor(s.rectangle.t0), end: Math.ceil(s.rectangle.t1) } : { start: parts.start, end: parts.end };
-}
-
-function sideOf(s: Selection): Record<string, unknown> {
-  if (s.group) return { group: s.group };
-  const r = s.rectangle!;
-  return { start: r.t0, end: r.t1, range: { field: s.field, ...(r.v0 === null ? {} : { min: r.v0 }), max: r.v1 } };
-}
-
-export function sayReader(s: Selection): string {
-  if (s.group) return Object.entries(s.group).map(([f, v]) => printFilter(equals(f, v))).join(" AND ");
-  const unit = unitOf(s.field!);
-  return `${s.field} from ${s.rectangle!.v0 === null ? "below" : showIn(unit, s.rectangle!.v0)} to ${showIn(unit, s.rectangle!.v1)}`;
-}
-
-export function bodyOfDifferences(parts: Parts, selection: Selection): Record<string, unknown> {
-  return {
-    environment: environment.value, dataset: parts.query.dataset ?? "__all__",
-    query: { filters: parts.query.spec.filters, filter_combination: parts.query.spec.filter_combination, start_time: parts.start, end_time: parts.end },
-    selection: sideOf(selection), ...(param("base") === "previous" ? { baseline: { kind: "previous" } } : {}),
-  };
-}
+const GROUPS_MAX = 50;
 
 export function Differences(props: { parts: Parts; selection: Selection | null; onFilters: (f: Filter[]) => void; onGroup: (field: string) => void }) {
   const { parts, selection } = props;
-  const baseline = param("base") ?? "rest";
+  const baseline = param("base") ?? "";
   const key = selection ? JSON.stringify([environment.value, parts.query, parts.start, parts.end, selection, baseline]) : null;
   const data = useData<Answer>(key, l => call<Answer>("skep/v1/differences", { signal: l.signal, body: bodyOfDifferences(parts, selection!) }));
   if (!selection)
-    return <Empty title="Nothing is selected yet."><span>Drag over the slow part of a heatmap, or press “differences” in a row of the table: every field of the events inside is then held against all the others.</span></Empty>;
+    return <Empty title="Nothing is selected yet."><span>Drag over the slow part of a heatmap or over a time on a line, or press “differences” in a row of the table: every field of the events inside is then held against all the others.</span></Empty>;
+  // Other groups of the answer; the one in the address stays also when the answer no longer holds it. A selected time holds all groups.
+  const rows = selection.window ? [] : parts.result.data.results.slice(0, GROUPS_MAX).map(r => JSON.stringify(Object.fromEntries((parts.query.spec.breakdowns ?? []).map(b => [b, r.data[b] ?? null]))));
+  const groups = [...new Set([...(baseline.startsWith("{") ? [baseline] : []), ...rows])].filter(g => g !== "{}" && g !== JSON.stringify(selection.group));
   return (
     <div class="stack" aria-busy={data.isLoading}>
       <Waiting data={data} />
       <div class="row wrap">
         <span>Selected: <b class="selection-text">{sayReader(selection)}</b></span>
-        {selection.rectangle && <label class="row">held against <select class="input" value={baseline} onChange={e => setParams({ base: e.currentTarget.value === "previous" ? "previous" : null }, { replace: true })}>
-          <option value="rest">the rest of the question</option><option value="previous">as long a time just before</option></select></label>}
+        <label class="row">held against <select class="input" value={baseline} onChange={e => setParams({ base: e.currentTarget.value }, { replace: true })}>
+          <option value="">the rest of the question</option><option value="previous">as long a time just before</option>
+          {Object.entries(EARLIER).map(([base, [, text]]) => <option key={base} value={base}>{text}</option>)}
+          {groups.map(g => <option key={g} value={g}>{sayGroup(JSON.parse(g) as Record<string, Scalar>)}</option>)}
+        </select></label>
       </div>
       {data.error && <Failure error={data.error} retry={data.retry} stale={data.value !== null} />}
       {data.value && <div class={data.isLoading ? "is-stale stack" : "stack"}><Said answer={data.value} {...props} /></div>}
@@ -66,7 +42,7 @@ export function Differences(props: { parts: Parts; selection: Selection | null; 
 export function Said({ answer, onFilters, onGroup }: { answer: Answer; onFilters: (f: Filter[]) => void; onGroup: (field: string) => void }) {
   const { rows } = answer;
   const fields = answer.fields.filter(f => f.score > 0 && !f.follows_from_selection), following = answer.fields.filter(f => f.follows_from_selection);
-  if (rows.selection === 0 || rows.baseline === 0) return <Empty title={rows.selection === 0 ? "The selection holds no event." : "There is nothing to hold the selection against: it is all there is."} />;
+  if (rows.selection === 0 || rows.baseline === 0) return <Empty title={rows.selection === 0 ? "The selection holds no event." : "There is nothing to hold the selection against: no other event is there."} />;
   return (
     <>
       <p class="difference-sentence">{answer.sentence ?? "No field tells the selection from the rest."}</p>

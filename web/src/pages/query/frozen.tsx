@@ -7,10 +7,11 @@ import { from, showTime, to } from "../../app/time";
 import { Failure, Waiting } from "../../kit/states";
 import { toast } from "../../kit/toast";
 import { useData } from "../../kit/use_data";
-import { Said, sayReader, type Selection } from "./differences";
+import { Said } from "./differences";
 import type { Parts } from "./index";
 import { EITHER, narrowed } from "./narrow";
 import { Results } from "./results";
+import { sayReader, type Selection } from "./selection";
 import { parse, print, type Query } from "../../api/query_text";
 
 interface View { query: Query; selection: Selection | null }
@@ -57,12 +58,12 @@ function Shown({ stored, view: { query, selection: first } }: { stored: StoredRe
       <div class="notice">
         <strong class="mono query-said">{print(query)}{stored.kind === "differences" && selection && `, ${sayReader(selection)}`}</strong>
         <span>{stored.environment}, {showTime(start * 1000, { ms: false })} to {showTime(end * 1000, { ms: false })}, asked by {showActor(stored.by)} at {showTime(Date.parse(stored.created), { ms: false })}. The answer stays as it was.</span>
-        <div class="row"><button class="button small" onClick={() => ask({ sel: state.sel, tab: stored.kind === "differences" ? "differences" : null })}>Ask again now</button></div>
+        <div class="row"><button class="button small" onClick={() => ask({ sel: state.sel, base: state.base, tab: stored.kind === "differences" ? "differences" : null })}>Ask again now</button></div>
       </div>
       {stored.kind === "differences"
         ? <div class="stack"><Said answer={stored.answer} onFilters={narrow} onGroup={name => askWith({ breakdowns: [...groups.filter(g => g !== name), name] })} /></div>
         : <Results parts={{ query, result: stored.answer, start, end } satisfies Parts} selection={selection} onZoom={(a, b) => ask({ from: new Date(a * 1000).toISOString(), to: new Date(b * 1000).toISOString() })}
-          onSelect={(s, open) => (open ? ask({ sel: JSON.stringify(s), tab: "differences" }) : setSelection(s))} onFilters={narrow} />}
+          onSelect={(s, open, base) => (open ? ask({ sel: JSON.stringify(s), tab: "differences", base }) : setSelection(s))} onFilters={narrow} />}
     </>
   );
 }

@@ -13,13 +13,14 @@ import { Empty, Failure, Waiting } from "../../kit/states";
 import { toast } from "../../kit/toast";
 import { useData } from "../../kit/use_data";
 import { Builder } from "./builder";
-import { Differences, type Selection } from "./differences";
+import { Differences } from "./differences";
 import { Examples } from "./examples";
 import { Frozen } from "./frozen";
 import { HistoryTab, useNote } from "./history_tab";
 import { EITHER, narrowed } from "./narrow";
 import { RawTab } from "./raw_tab";
 import { Results } from "./results";
+import { readSelection, type OnSelect } from "./selection";
 import { SaveDialog, ShareDialog } from "./share";
 import { parse, print, TextError, type Query } from "../../api/query_text";
 import { TracesTab } from "./traces_tab";
@@ -63,15 +64,6 @@ function TextView({ text, isSlow, onChange }: { text: string; isSlow: boolean; o
 
 export interface Parts { query: Query; result: QueryResult; start: number; end: number }
 
-function readSelection(): Selection | null {
-  try {
-    const text = param("sel");
-    return text ? (JSON.parse(text) as Selection) : null;
-  } catch {
-    return null;
-  }
-}
-
 const TABS = [["results", "Results"], ["differences", "Differences"], ["traces", "Traces"], ["raw", "Raw rows"], ["history", "History"]] as const;
 
 // Whatever sets a question leaves the stored result for it.
@@ -95,16 +87,17 @@ function Asking() {
   });
   const [dialog, setDialog] = useState<"share" | "save" | null>(null);
   useNote(query ? print({ dataset: query.dataset, spec: runnable(query.spec) }) : "", data);
-  const change = (q: Query, replace = false) => setParams({ q: print(q), sel: null, tab: tab === "differences" ? null : tab }, { replace });
+  const change = (q: Query, replace = false) => setParams({ q: print(q), sel: null, base: null, tab: tab === "differences" ? null : tab }, { replace });
   const addFilters = (added: Filter[]) => { const spec = narrowed(runnable(query!.spec), added); if (spec) change({ ...query!, spec }); else toast(EITHER); };
-  const select = (s: Selection | null, open = false) => setParams({ sel: s ? JSON.stringify(s) : null, tab: open ? "differences" : tab === "differences" && !s ? null : tab === "results" ? null : tab }, { replace: !open });
+  const select: OnSelect = (s, open = false, base = null) => setParams({ sel: s ? JSON.stringify(s) : null, ...(open ? { base } : {}), tab: open ? "differences" : tab === "differences" && !s ? null : tab === "results" ? null : tab }, { replace: !open });
   useShortcuts([
     { keys: "q", about: "Write the question as text", run: () => { setView("text"); setTimeout(() => document.getElementById("query-text")?.focus()); } },
     ...[["w", "where", "Add a filter"], ["b", "group", "Group by a field"], ["s", "select", "Add a calculation"]].map(([keys, clause, about]) => ({ keys: keys!, about: about!, run: () => { setView("builder"); setTimeout(() => document.querySelector<HTMLElement>(`[data-clause="${clause}"]`)?.click()); } })),
+    { keys: "d", about: "Say what is different about the selection", run: () => (selection ? select(selection, true, param("base")) : toast("Nothing is selected yet: drag over a chart, or press “differences” in a row of the table.")) },
     { keys: "Mod+z", about: "Undo the last change of the question", run: () => history.back() },
     { keys: "Mod+Shift+Z", about: "Redo", run: () => history.forward() },
     ...TABS.map(([name, title], i) => ({ keys: String(i + 1), about: `Show ${title.toLowerCase()}`, run: () => setParams({ tab: name === "results" ? null : name }, { replace: true }) })),
-  ], [tab]);
+  ], [tab, param("sel")]);
   if (isEmpty.value) return <><div class="page-head"><h1>Query</h1></div><Empty title="Nothing was ever received in this environment."><span><a href={href("")}>Set up a program</a>, or <a href={href("doctor")}>see what was refused and why</a>.</span></Empty></>;
   return (
     <>

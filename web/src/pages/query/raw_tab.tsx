@@ -8,9 +8,9 @@ import { ABSENT, showCount, showValue } from "../../kit/format";
 import { Empty, Failure, Waiting } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
-import { filtersOf, rangeOf, sayReader, type Selection } from "./differences";
 import type { Parts } from "./index";
 import { EITHER, narrowed } from "./narrow";
+import { filtersOf, rangeOf, sayReader, type Selection } from "./selection";
 import { save, toCsv } from "../../api/series";
 import { printWhere } from "../../api/query_text";
 

@@ -14,7 +14,7 @@ import { MarkerList, useMarkers } from "../../kit/markers";
 import { Empty } from "../../kit/states";
 import { Table, type Column } from "../../kit/table";
 import type { Parts } from "./index";
-import type { Selection } from "./differences";
+import type { OnSelect, Selection } from "./selection";
 import { equals, print } from "../../api/query_text";
 import { columnOf, groupOf, save, seriesOf, toCsv, type Group } from "../../api/series";
 
@@ -24,10 +24,10 @@ function unitFor(op: string, column: string | undefined): Unit {
   return column && !["COUNT", "COUNT_DISTINCT", "CONCURRENCY"].includes(op) ? unitOf(column) : "number";
 }
 
-export function Results(props: { parts: Parts; selection: Selection | null; onSelect: (s: Selection | null, open?: boolean) => void; onFilters: (f: Filter[]) => void; onZoom?: (start: number, end: number) => void }) {
+export function Results(props: { parts: Parts; selection: Selection | null; onSelect: OnSelect; onFilters: (f: Filter[]) => void; onZoom?: (start: number, end: number) => void }) {
   const { query, result, start, end } = props.parts, spec = query.spec;
   const zoom = props.onZoom ?? setRangeSeconds, { list: moments, marks } = useMarkers({ start: Math.floor(start), end: Math.ceil(end) });
-  const [focus, setFocus] = useState<string | null>(null);
+  const [focus, setFocus] = useState<string | null>(null), [dragged, setDragged] = useState("");
   const calculations = spec.calculations?.length ? spec.calculations : [{ op: "COUNT" }], breakdowns = spec.breakdowns ?? [];
   const columns = calculations.map(columnOf), isLog = param("y") === "log", kind = (param("chart") ?? "lines") as "lines" | "stacked" | "bars";
   const groups = useMemo(() => result.data.results.map(r => ({ ...groupOf(r.data, breakdowns), row: r.data })), [result]);
@@ -40,6 +40,7 @@ export function Results(props: { parts: Parts; selection: Selection | null; onSe
       <div class="row wrap">{(spec.filters ?? []).map((f, i) => <button key={i} class="button small" onClick={() => setParams({ q: withoutFilter(props.parts, i) })}>Without {f.column}</button>)}
         <button class="button small" onClick={() => setParams({ from: "1d", to: null })}>Look at the last day</button><button class="button small" onClick={() => setParams({ from: "7d", to: null })}>the last 7 days</button></div>
     </Empty>;
+  const span = props.selection?.window, at = columns.includes(dragged) ? dragged : columns.find((_, i) => calculations[i]!.op !== "HEATMAP"); // under which chart stands what can be done with it
   const lastTime = series.times[series.times.length - 1];
   const unfinished = lastTime !== undefined && lastTime + series.step > end - 1 ? lastTime : null;
   const tableColumns: Column<(typeof groups)[number]>[] = [
@@ -69,7 +70,9 @@ export function Results(props: { parts: Parts; selection: Selection | null; onSe
         const of = series.lines.get(column)!, unit = unitFor(c.op, c.column);
         const lines = groups.slice(0, LINES_MAX).filter(g => of.has(g.key)).map(g => ({ name: g.label, color: colorOf(g), points: of.get(g.key)! }));
         const before = earlier ? groups.slice(0, LINES_MAX).filter(g => earlier.lines.get(column)?.has(g.key)).map(g => ({ name: g.label + " (before)", color: colorOf(g), points: aligned(series.times, earlier.times, earlier.lines.get(column)!.get(g.key)!), isDashed: true })) : [];
-        return <div key={column}><h3>{column}</h3><Chart label={column} times={series.times} lines={[...lines, ...before]} unit={unit} kind={before.length ? "lines" : kind} isLog={isLog} focus={focus} unfinishedFrom={unfinished} markers={marks} onZoom={zoom} /></div>;
+        return <div key={column}><h3>{column}</h3><Chart label={column} times={series.times} lines={[...lines, ...before]} unit={unit} kind={before.length ? "lines" : kind} isLog={isLog} focus={focus} unfinishedFrom={unfinished} markers={marks}
+          selected={span && { start: span.t0, end: span.t1 }} onSelect={r => { setDragged(column); props.onSelect(r && { window: { t0: r.start, t1: r.end } }); }} onOpen={() => props.onSelect(props.selection, true)} />
+          {span && column === at && <Act times={span} selection={props.selection} onSelect={props.onSelect} onZoom={zoom} />}</div>;
       })}
       <MarkerList list={moments} />
       <Table caption="Groups" rows={groups} columns={tableColumns} rowKey={g => g.key} onHover={g => setFocus(g?.label ?? null)} />
@@ -113,7 +116,7 @@ function PageLink({ page, value }: { page: "trace" | "service"; value: string })
   return <a class={page === "trace" ? "mono" : ""} href={href(page, page === "trace" ? { id: value } : { name: value })}>{value}</a>;
 }
 
-function HeatPanel(props: { column: string; field: string; heats: (Heat | null)[]; times: number[]; step: number; isLinear: boolean; selection: Selection | null; onSelect: (s: Selection | null, open?: boolean) => void; onZoom: (start: number, end: number) => void }) {
+function HeatPanel(props: { column: string; field: string; heats: (Heat | null)[]; times: number[]; step: number; isLinear: boolean; selection: Selection | null; onSelect: OnSelect; onZoom: (start: number, end: number) => void }) {
   const grid = useMemo(() => makeGrid(props.times, props.step, props.heats, !props.isLinear), [props.heats, props.isLinear]);
   if (!grid) return null;
   const selected = props.selection?.rectangle && props.selection.field === props.field ? props.selection.rectangle : null;
@@ -123,14 +126,19 @@ function HeatPanel(props: { column: string; field: string; heats: (Heat | null)[
         <button class="button quiet small" aria-pressed={!props.isLinear} onClick={() => setParams({ y: props.isLinear ? null : "linear" }, { replace: true })}>log values</button></div>
       <Heatmap label={props.column} grid={grid} unit={unitOf(props.field)} selection={selected && { ...selected, v0: selected.v0 ?? -Infinity }} onSelect={r => props.onSelect(r ? { field: props.field, rectangle: { ...r, v0: r.v0 === -Infinity ? null : r.v0 } } : null)}
         onCompare={r => props.onSelect({ field: props.field, rectangle: { ...r, v0: r.v0 === -Infinity ? null : r.v0 } }, true)} />
-      {selected && (
-        <div class="row wrap">
-          <button class="button primary small" onClick={() => props.onSelect(props.selection, true)}>What is different about these?</button>
-          <button class="button small" onClick={() => props.onZoom(selected.t0, selected.t1)}>Zoom</button>
-          <button class="button small" onClick={() => setParams({ tab: "traces" })}>Traces</button>
-          <button class="button quiet small" onClick={() => props.onSelect(null)}><Icon name="close" /> Clear</button>
-        </div>
-      )}
+      {selected && <Act times={selected} selection={props.selection} onSelect={props.onSelect} onZoom={props.onZoom} />}
+    </div>
+  );
+}
+
+function Act({ times, selection, onSelect, onZoom }: { times: { t0: number; t1: number }; selection: Selection | null; onSelect: OnSelect; onZoom: (start: number, end: number) => void }) {
+  return (
+    <div class="row wrap" role="group" aria-label="The selection">
+      <button class="button primary small" title="d" onClick={() => onSelect(selection, true)}>What is different about these?</button>
+      <button class="button small" onClick={() => onSelect(selection, true, "previous")}>… than just before?</button>
+      <button class="button small" onClick={() => onZoom(times.t0, times.t1)}>Zoom</button>
+      <button class="button small" onClick={() => setParams({ tab: "traces" })}>Traces</button>
+      <button class="button quiet small" onClick={() => onSelect(null)}><Icon name="close" /> Clear</button>
     </div>
   );
 }

@@ -9,8 +9,8 @@ import { from, isRelative, showAgo, to } from "../../app/time";
 import { Dialog } from "../../kit/dialog";
 import { Failure } from "../../kit/states";
 import { copy, toast } from "../../kit/toast";
-import { bodyOfDifferences, type Selection } from "./differences";
 import type { Parts } from "./index";
+import { bodyOfDifferences, type Selection } from "./selection";
 import { print } from "../../api/query_text";
 
 // What the address says of how the question is seen.
@@ -24,7 +24,7 @@ function failureOf(e: unknown): ApiError {
 
 async function store(parts: Parts, selection: Selection | null): Promise<string> {
   const isDifference = param("tab") === "differences" && selection !== null, iso = (s: number) => new Date(s * 1000).toISOString();
-  const state = { ...viewNow({ from: iso(parts.start), to: iso(parts.end) }), q: print(parts.query), sel: selection && JSON.stringify(selection) };
+  const state = { ...viewNow({ from: iso(parts.start), to: iso(parts.end) }), q: print(parts.query), sel: selection && JSON.stringify(selection), base: param("base") };
   const question = isDifference ? bodyOfDifferences(parts, selection) : bodyOf({ spec: parts.query.spec, dataset: parts.query.dataset, range: parts, withSeries: true });
   const { id } = await keepResult(isDifference ? "differences" : "query", question, state);
   return new URL(href("query", { r: id, from: null, to: null }), location.href).href;

@@ -8,7 +8,7 @@ import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
 import type { Parts } from "./index";
 import { EITHER, narrowed } from "./narrow";
-import { filtersOf, rangeOf, sayReader, type Selection } from "./differences";
+import { filtersOf, rangeOf, sayReader, type Selection } from "./selection";
 
 export function TracesTab({ parts, selection }: { parts: Parts; selection: Selection | null }) {
   const { spec } = parts.query, within = narrowed(spec, filtersOf(selection));
