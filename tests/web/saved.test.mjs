@@ -88,6 +88,35 @@ test("markers stand under the chart and go with m", async () => {
   await context.close();
 });
 
+test("a moment is marked in the page, what changed since is one click away, and it is deleted", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at({ q: "COUNT" }));
+  const list = page.getByRole("list", { name: "Markers" });
+  await page.getByRole("button", { name: "Mark a moment" }).click();
+  await page.fill("dialog input[placeholder='v2.31 deployed']", "<b>v9</b> out");
+  const when = page.getByLabel("When");
+  await when.fill("soon");
+  await page.waitForSelector("text=This is not a time");
+  assert.deepEqual(await axe(page), []);
+  await when.fill("8m");
+  await page.getByLabel("Link (optional)").fill("https://ci.example/9");
+  await page.locator("dialog").getByRole("button", { name: "Mark", exact: true }).click();
+  const item = list.locator("li", { hasText: "deploy: <b>v9</b> out" });
+  await item.waitFor();
+  assert.deepEqual(await axe(page), []);
+  const [asked] = await Promise.all([page.waitForRequest("**/skep/v1/differences"), item.getByRole("button", { name: "before / after" }).click()]);
+  const { query, selection, baseline } = JSON.parse(asked.postData());
+  assert.ok(Math.abs(selection.start - (Date.now() / 1000 - 480)) < 60 && selection.end === query.end_time);
+  assert.equal(baseline, undefined); // more of the question lies before than after
+  await page.waitForSelector(".difference-sentence");
+  await page.goBack();
+  page.once("dialog", d => d.accept());
+  await item.getByRole("button", { name: "Delete marker deploy: <b>v9</b> out" }).click();
+  await item.waitFor({ state: "detached" });
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 for (const theme of ["light", "dark"])
   test(`a frozen link shows the same numbers when the events are gone (${theme})`, async () => {
     if (theme === "dark") await skep(["demo", "--seed", "2", "--past", "20m", "--past-only", "--quiet"], server);

@@ -31,6 +31,8 @@ export const deleteSaved = (q: SavedQuery) => call("skep/v1/saved/" + q.id, { me
 
 export const readMarkers = async (start: number, end: number, signal: AbortSignal) =>
   (await call<{ markers: Moment[] }>("skep/v1/markers", { params: { ...here(), start, end, limit: 200 }, signal })).markers;
+export const addMarker = (m: Pick<Moment, "message" | "type" | "url"> & { start_time: number }) => call<Moment>("skep/v1/markers", { body: { ...here(), ...m } });
+export const deleteMarker = (m: Moment) => call("skep/v1/markers/" + m.id, { method: "DELETE", params: here() });
 
 // "user:ann", a key's id, "local"
 export function showActor(by: string): string {
