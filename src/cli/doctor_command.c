@@ -69,6 +69,32 @@ static void print_finding(cli *c, const node *f)
     }
     term_text(&c->out, node_text(node_get(f, "text")));
     term_print(&c->out, "\n");
+    term_color_on(&c->out, COLOR_GREEN);
+    print_field(c, "do", node_text(node_get(f, "fix")));
+    term_color_off(&c->out);
+}
+
+/* One line per sender: how far its newest request came. */
+static void print_way(cli *c, const node *way)
+{
+    static const struct {
+        const char *state, *unicode, *ascii;
+        term_color color;
+    } ticks[] = {{"ok", "\xe2\x9c\x93", "+", COLOR_GREEN},
+                 {"bad", "\xe2\x9c\x97", "x", COLOR_RED},
+                 {"wait", "\xc2\xb7", ".", COLOR_DIM}};
+    term_text(&c->out, node_text(node_get(way, "sender")));
+    term_print(&c->out, ":");
+    for (const node *h = node_first(node_get(way, "hops")); h; h = h->next)
+        for (size_t i = 0; i < COUNT_OF(ticks); i++) {
+            if (!span_is(node_text(node_get(h, "state")), ticks[i].state))
+                continue;
+            term_color_on(&c->out, ticks[i].color);
+            term_print(&c->out, " %s ", c->out.has_unicode ? ticks[i].unicode : ticks[i].ascii);
+            term_color_off(&c->out);
+            term_text(&c->out, node_text(node_get(h, "hop")));
+        }
+    term_print(&c->out, "\n");
 }
 
 static int run(cli *c, void *own)
@@ -93,6 +119,8 @@ static int run(cli *c, void *own)
         }
         for (const node *f = node_first(findings); f; f = f->next)
             print_finding(c, f);
+        for (const node *way = node_first(node_get(reply, "ways")); way; way = way->next)
+            print_way(c, way);
         if (is_well)
             term_print(&c->out, "%s the server answers, nothing was refused, nothing looks odd\n",
                        c->out.has_unicode ? "\xe2\x9c\x93" : "ok:");

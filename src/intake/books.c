@@ -19,7 +19,9 @@ bool books_init(intake *i)
     i->refusals.items = base_alloc_zero(INTAKE_REFUSALS_KEPT, sizeof(refusal));
     i->senders.ids = base_alloc_zero(SENDERS_KEPT, sizeof(uint64_t));
     i->senders.items = base_alloc_zero(SENDERS_KEPT, sizeof(sender));
-    return i->refusals.ids && i->refusals.items && i->senders.ids && i->senders.items;
+    i->senders.odd = base_alloc_zero(1, sizeof(oddity_book));
+    return i->refusals.ids && i->refusals.items && i->senders.ids && i->senders.items &&
+           i->senders.odd;
 }
 
 void books_done(intake *i)
@@ -28,6 +30,7 @@ void books_done(intake *i)
     base_free(i->refusals.items);
     base_free(i->senders.ids);
     base_free(i->senders.items);
+    base_free(i->senders.odd);
     lock_done(&i->refusals.lock);
     lock_done(&i->senders.lock);
 }
@@ -147,7 +150,7 @@ uint32_t intake_reason_counts(intake *i, arena *mem, reason_count **ret)
 }
 
 /* ---- senders ---- */
-static void copy_text(char *out, size_t size, span text)
+void books__copy_text(char *out, size_t size, span text)
 {
     size_t len = text.len < size - 1 ? text.len : size - 1;
     if (len)
@@ -171,15 +174,14 @@ static sender *sender_slot(sender_book *book, uint32_t environment_id, span data
         book->ids[at] = id;
         sender *s = &book->items[at];
         *s = (sender){.environment = environment_id, .first_ns = now_ns};
-        copy_text(s->dataset, sizeof s->dataset, dataset);
-        copy_text(s->key_id, sizeof s->key_id, span_text(key_id));
+        books__copy_text(s->dataset, sizeof s->dataset, dataset);
+        books__copy_text(s->key_id, sizeof s->key_id, span_text(key_id));
     }
     book->items[at].last_ns = now_ns;
     return &book->items[at];
 }
 
-void intake_accepted(intake *i, uint32_t environment_id, const char *key_id, const char *source,
-                     const char *user_agent, const batch *b)
+void intake_accepted(intake *i, const arrival *from, const batch *b)
 {
     sender_book *book = &i->senders;
     int64_t now_ns = clock_wall_ns();
@@ -188,12 +190,15 @@ void intake_accepted(intake *i, uint32_t environment_id, const char *key_id, con
         uint32_t first = row;
         while (row < b->row_count && b->dataset[row] == b->dataset[first])
             row++;
-        sender *s = sender_slot(book, environment_id, batch_text(b, b->dataset[first]),
-                                key_id ? key_id : "", now_ns);
-        copy_text(s->source, sizeof s->source, span_text(source));
-        copy_text(s->user_agent, sizeof s->user_agent, span_text(user_agent));
+        sender *s = sender_slot(book, from->environment, batch_text(b, b->dataset[first]),
+                                from->key_id ? from->key_id : "", now_ns);
+        books__copy_text(s->source, sizeof s->source, span_text(from->source));
+        books__copy_text(s->user_agent, sizeof s->user_agent, span_text(from->user_agent));
+        books__copy_text(s->origin, sizeof s->origin, span_text(from->origin));
         s->events[b->family] += row - first;
+        oddities_of_rows(book->odd, s, from->environment, b, first, row, now_ns);
     }
+    oddities_of_fields(book->odd, from->environment, b);
     lock_drop(&book->lock);
 }
 
@@ -218,4 +223,16 @@ uint32_t intake_senders(intake *i, arena *mem, sender **ret)
     qsort(list, count, sizeof *list, newest_sender_first);
     *ret = list;
     return count;
+}
+
+uint32_t intake_type_conflicts(intake *i, arena *mem, type_conflict **ret)
+{
+    sender_book *book = &i->senders;
+    lock_take(&book->lock);
+    uint32_t count = book->odd->conflict_count;
+    *ret = ARENA_ARRAY(mem, type_conflict, count + 1);
+    if (*ret && count)
+        memcpy(*ret, book->odd->conflicts, count * sizeof **ret);
+    lock_drop(&book->lock);
+    return *ret ? count : 0;
 }

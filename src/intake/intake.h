@@ -92,12 +92,27 @@ uint32_t intake_reason_counts(intake *i, arena *mem, reason_count **ret);
 typedef struct sender {
     uint32_t environment;
     char dataset[96], key_id[40], source[64], user_agent[96];
+    char origin[96]; /* of the page, when a browser sent it */
     int64_t first_ns, last_ns;
+    int64_t
+        ahead_ns; /* the newest event of its last request, against our clock: below 0 is the past */
+    uint64_t spans_seen, spans_twice; /* of those looked at */
     uint64_t events[FAMILY_COUNT];
 } sender;
-void intake_accepted(intake *i, uint32_t environment, const char *key_id, const char *source,
-                     const char *user_agent, const batch *b);
+
+typedef struct arrival { /* where a batch came from; texts may be NULL */
+    uint32_t environment;
+    const char *key_id, *source, *user_agent, *origin;
+} arrival;
+void intake_accepted(intake *i, const arrival *from, const batch *b);
 uint32_t intake_senders(intake *i, arena *mem, sender **ret);
+
+/* Fields that came as text and as number since the start, the first few. */
+typedef struct type_conflict {
+    uint32_t environment;
+    char field[96];
+} type_conflict;
+uint32_t intake_type_conflicts(intake *i, arena *mem, type_conflict **ret);
 
 typedef struct intake_stats {
     uint64_t requests, repeats, events[FAMILY_COUNT], refused_rows, moved_times, truncated_strings;

@@ -61,12 +61,37 @@ typedef struct refusal_book {
     uint32_t reason_count;
 } refusal_book;
 
+/* ---- oddities.c: what is odd about what was accepted ---- */
+#define SPAN_IDS_KEPT  16384u
+#define FIELDS_KEPT    4096u
+#define CONFLICTS_KEPT 32u
+
+typedef struct field_types {
+    uint64_t id;   /* hash of environment and name */
+    uint8_t types; /* bit per field_type */
+} field_types;
+
+typedef struct oddity_book {
+    uint64_t spans[SPAN_IDS_KEPT]; /* hashes; each at its own place, where the newest stays */
+    field_types fields[FIELDS_KEPT];
+    type_conflict conflicts[CONFLICTS_KEPT];
+    uint32_t conflict_count;
+} oddity_book;
+
+/* Both with the senders' lock held. Rows [first, end) are of one dataset. */
+void oddities_of_rows(oddity_book *book, sender *s, uint32_t environment_id, const batch *b,
+                      uint32_t first, uint32_t end, int64_t now_ns);
+void oddities_of_fields(oddity_book *book, uint32_t environment_id, const batch *b);
+
 typedef struct sender_book {
     lock lock;
     uint64_t *ids;
     sender *items;
     uint32_t count;
+    oddity_book *odd;
 } sender_book;
+
+void books__copy_text(char *out, size_t size, span text); /* cut to fit, whole characters */
 
 bool books_init(intake *i);
 void books_done(intake *i);

@@ -64,6 +64,19 @@ static void list_methods(exchange *x, const char *header)
     exchange_set_header(x, header, span_of(text, used));
 }
 
+/* The browser tells the page nothing but that it failed. */
+static void note_foreign_page(exchange *x)
+{
+    err e = {0};
+    const serve_options *o = &x->core->options;
+    err_set(&e, SK_FORBIDDEN,
+            "a page of %.*s asked for %.*s, which pages of this server alone may ask for",
+            SPAN_FMT(span_first(exchange_header(x, "origin"), 60)),
+            SPAN_FMT(span_first(x->url.path, 60)));
+    if (o->refused)
+        o->refused(o->services, x, "foreign_page", &e);
+}
+
 bool exchange__preflight(exchange *take_x)
 {
     exchange *x = take_x;
@@ -74,7 +87,10 @@ bool exchange__preflight(exchange *take_x)
     if (x->method != HTTP_METHOD_OPTIONS)
         return false;
     span asked = exchange_header(x, "access-control-request-headers");
-    if (x->match.cors == CORS_ANY && exchange_header(x, "access-control-request-method").at) {
+    bool is_asked = exchange_header(x, "access-control-request-method").at != NULL;
+    if (is_asked && x->match.cors == CORS_NONE)
+        note_foreign_page(x);
+    if (is_asked && x->match.cors == CORS_ANY) {
         list_methods(x, "access-control-allow-methods");
         if (is_token_list(asked))
             exchange_set_header(x, "access-control-allow-headers", asked);

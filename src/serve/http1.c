@@ -113,9 +113,18 @@ static void refuse_and_close(http1 *h, const char *reason, const err *why)
         h->host.kick(h->host.ctx);
 }
 
+#define TLS_HANDSHAKE 0x16 /* the first byte of a client's hello */
+static const char tls_hello[] = "a TLS handshake";
+
 static void refuse_input(http1 *h, const char *what)
 {
     err e = {0};
+    if (what == tls_hello) {
+        err_set(&e, SK_BAD_INPUT,
+                "TLS came to a port that speaks plain HTTP: write http:// in the URL");
+        refuse_and_close(h, "tls_to_plain_port", &e);
+        return;
+    }
     err_set(&e, SK_BAD_INPUT, "malformed HTTP/1 request: %s", what);
     refuse_and_close(h, "bad_request", &e);
 }
@@ -127,6 +136,8 @@ static const char *check_byte(http1 *h, uint8_t c, bool *ret_end)
 {
     uint8_t last = h->last_byte;
     h->last_byte = c;
+    if (c == TLS_HANDSHAKE && h->line_bytes == 0 && h->line_count == 0)
+        return tls_hello;
     if (last == '\r') {
         if (c != '\n')
             return "a CR without LF";

@@ -166,7 +166,10 @@ void route_find(const route *rows, size_t row_count, http_method method, bool is
                 const span *segments, uint32_t segment_count, route_match *ret)
 {
     *ret = (route_match){.code = SK_NOT_FOUND};
-    if (find_exact(rows, row_count, method, is_grpc, segments, segment_count, ret))
+    /* A page lives at "/", but who posts there has a base for an endpoint: he is told of paths, not of methods. */
+    bool is_bare_post = segment_count == 0 && !is_grpc &&
+                        (method == HTTP_METHOD_POST || method == HTTP_METHOD_OPTIONS);
+    if (!is_bare_post && find_exact(rows, row_count, method, is_grpc, segments, segment_count, ret))
         return;
     if (is_grpc) {
         ret->code = SK_UNIMPLEMENTED;

@@ -1,9 +1,73 @@
-"""What the doctor says of what was accepted, as `skep doctor --json` gives it."""
+"""What the doctor says, as `skep doctor --json` gives it: for each recording of a client that was set up wrong, that pain first."""
+import base64
 import json
+import socket
 import time
 
-from skep import Server
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from skep import ROOT, Reply, Server
 from wires import Http, traces
+
+RECORDS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "tests/data/doctor").glob("*.json"))}
+
+
+def moved_protobuf(text, by_ns):
+    """The recorded bytes, with all times as they would be now."""
+    request = ExportTraceServiceRequest.FromString(base64.b64decode(text))
+    for resource in request.resource_spans:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                span.start_time_unix_nano = max(1, span.start_time_unix_nano + by_ns)
+                span.end_time_unix_nano = max(1, span.end_time_unix_nano + by_ns)
+    return request.SerializeToString()
+
+
+def moved_json(value, by_ns):
+    if isinstance(value, list):
+        return [moved_json(item, by_ns) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: str(int(item) + by_ns) if name.lower().endswith("timeunixnano") else moved_json(item, by_ns) for name, item in value.items()}
+
+
+def replay(server, record):
+    keys = {f"KEY.{env}.{kind}": server.keys[env][kind] for env in ("dev", "demo") for kind in ("ingest", "full")}
+    if origin := record.get("browser_key_of"):
+        made = server.call("POST", "/skep/v1/keys", {"name": "page", "kind": "browser", "origins": [origin]}, key=server.keys["dev"]["full"])
+        keys["KEY.browser"] = json.loads(made[1])["secret"]
+    by_ns = time.time_ns() - record["recorded_ns"] + record.get("clock_s", 0) * 10**9
+    for request in record["requests"]:
+        if "raw_base64" in request:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as s:
+                s.sendall(base64.b64decode(request["raw_base64"]))
+                s.recv(4096)
+            continue
+        body = None
+        if "protobuf_base64" in request:
+            body = moved_protobuf(request["protobuf_base64"], by_ns)
+        elif "json" in request:
+            body = json.dumps(moved_json(request["json"], by_ns)).encode()
+        headers = {name: keys.get(value, value) for name, value in request["headers"].items()}
+        try:
+            server.call(request["method"], request["path"], body, headers)
+        except Reply:
+            pass
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_recorded_mistake_is_named_first(name):
+    record = RECORDS[name]
+    with Server() as server:
+        replay(server, record)
+        reply = json.loads(server.cli("doctor", "--json").stdout)
+        first = reply["first"]
+        assert first["kind"] == record["expect"]["kind"], reply
+        assert record["expect"]["fix"] in first["fix"], first
+        told = server.cli("doctor").stdout
+        assert first["fix"] in told and first["text"] in told
+        assert not [way for way in reply["ways"] if len(way["hops"]) != 6]
 
 
 def send(server, service, count):

@@ -72,9 +72,9 @@ static void senders_are_known_by_dataset_and_key(void **state)
     sender *list;
     place_open(&p, MIB);
     batch *b = some_batch(7, 0);
-    intake_accepted(p.intake, p.dev, "hcxik_a", "10.0.0.1:5", "otel", b);
-    intake_accepted(p.intake, p.dev, "hcxik_a", "10.0.0.1:6", "otel", b);
-    intake_accepted(p.intake, p.dev, NULL, "127.0.0.1:7", "", b);
+    intake_accepted(p.intake, &(arrival){p.dev, "hcxik_a", "10.0.0.1:5", "otel", ""}, b);
+    intake_accepted(p.intake, &(arrival){p.dev, "hcxik_a", "10.0.0.1:6", "otel", ""}, b);
+    intake_accepted(p.intake, &(arrival){p.dev, NULL, "127.0.0.1:7", "", ""}, b);
     assert_int_equal(intake_senders(p.intake, mem, &list), 2);
     uint32_t keyed = list[0].key_id[0] ? 0 : 1;
     assert_string_equal(list[keyed].dataset, "shop");
@@ -83,10 +83,37 @@ static void senders_are_known_by_dataset_and_key(void **state)
     for (uint32_t i = 0; i < 3000; i++) {
         char key[40];
         snprintf(key, sizeof key, "hcxik_%u", i);
-        intake_accepted(p.intake, p.dev, key, "", "", b);
+        intake_accepted(p.intake, &(arrival){p.dev, key, "", "", ""}, b);
     }
     assert_int_equal(intake_senders(p.intake, mem, &list), SENDERS_KEPT);
     batch_free(b);
+    arena_free(mem);
+    place_close(&p);
+}
+
+static void conflicting_types_are_bounded(void **state)
+{
+    place p;
+    arena *mem = arena_new(MIB);
+    type_conflict *list;
+    place_open(&p, MIB);
+    assert_int_equal(intake_type_conflicts(p.intake, mem, &list), 0);
+    for (uint32_t i = 0; i < 4 * CONFLICTS_KEPT; i++) {
+        batch *b = batch_new(FAMILY_LOG, MIB);
+        char name[32];
+        snprintf(name, sizeof name, "field.%u", i / 2); /* each first a number, then text */
+        batch_begin_row(b, 1, 1, batch_string(b, SPAN("shop")));
+        if (i % 2)
+            batch_put_string(b, batch_column(b, span_text(name), FIELD_STRING, NULL), SPAN("7"));
+        else
+            batch_put_int(b, batch_column(b, span_text(name), FIELD_INT, NULL), 7);
+        assert_true(batch_freeze(b));
+        intake_accepted(p.intake, &(arrival){.environment = 3 + i / 2}, b);
+        batch_free(b);
+    }
+    assert_int_equal(intake_type_conflicts(p.intake, mem, &list), CONFLICTS_KEPT);
+    assert_string_equal(list[1].field, "field.1");
+    assert_int_equal(list[1].environment, 4);
     arena_free(mem);
     place_close(&p);
 }
@@ -118,4 +145,5 @@ static void the_ring_keeps_the_newest(void **state)
 }
 
 TEST_GROUP(intake_books, TEST(refusals_are_coalesced), TEST(refusals_and_reasons_are_bounded),
-           TEST(senders_are_known_by_dataset_and_key), TEST(the_ring_keeps_the_newest));
+           TEST(senders_are_known_by_dataset_and_key), TEST(conflicting_types_are_bounded),
+           TEST(the_ring_keeps_the_newest));

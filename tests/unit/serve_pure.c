@@ -54,7 +54,7 @@ static const find_row find_rows[] = {
     {"rest", "/ui/a/b%20c/d.js", HTTP_METHOD_GET, false, SK_OK, "assets", "a/b c/d.js"},
     {"rest, empty", "/ui", HTTP_METHOD_GET, false, SK_OK, "assets", ""},
     {"root", "/", HTTP_METHOD_GET, false, SK_OK, "root", NULL},
-    {"root, post", "/", HTTP_METHOD_POST, false, SK_METHOD, NULL, NULL},
+    {"root, post", "/", HTTP_METHOD_POST, false, SK_NOT_FOUND, NULL, NULL},
     {"method", "/v1/traces", HTTP_METHOD_GET, false, SK_METHOD, NULL, NULL},
     {"singular", "/v1/trace", HTTP_METHOD_POST, false, SK_NOT_FOUND, "traces", NULL},
     {"no version", "/traces", HTTP_METHOD_POST, false, SK_NOT_FOUND, "traces", NULL},

@@ -56,6 +56,8 @@ test("each mistake in what is pasted is named with its line and one fix", async 
   assert.deepEqual(kinds(twice + twice), ["2 processor_twice"]);
   assert.deepEqual(kinds("p.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))"), ["1 console_only"]);
   assert.deepEqual(kinds('"span_id": "0x00f067aa0ba902b7",\n"span_id": "0x00f067aa0ba902b7",'), ["1 console_only", "2 processor_twice"]);
+  const printed = JSON.parse(readFileSync(join(ROOT, "tests/data/doctor/console-only.json"), "utf8")).printed; // of a real SDK
+  assert.match(kinds(printed)[0], /console_only/);
   assert.deepEqual(kinds(`${H}=x-honeycomb-team=abc`), ["1 no_service_name"]);
   assert.deepEqual(keysIn(`${H}=x-honeycomb-team=abc,x=y`), [{ line: 1, key: "abc" }]);
   assert.equal(distance("kitten", "sitting"), 3);

@@ -199,14 +199,21 @@ static sk_code submit(pending *p, span body, err *e)
     exchange *x = p->x;
     const services *s = exchange_services(x);
     const caller *who = exchange_caller(x);
-    char user_agent[96], source[64];
+    char user_agent[96], source[64], origin[96];
     span address = span_text(exchange_peer(x)->text);
     while (address.len > 0 && address.at[address.len - 1] != ':')
         address.len--; /* the port changes with every connection */
     snprintf(source, sizeof source, "%.*s", (int)(address.len ? address.len - 1 : 0),
              (const char *)address.at);
     snprintf(user_agent, sizeof user_agent, "%.*s", SPAN_FMT(exchange_header(x, "user-agent")));
-    intake_accepted(s->intake, who->environment, who->key_id, source, user_agent, p->output.batch);
+    snprintf(origin, sizeof origin, "%.*s", SPAN_FMT(exchange_header(x, "origin")));
+    intake_accepted(s->intake,
+                    &(arrival){.environment = who->environment,
+                               .key_id = who->key_id,
+                               .source = source,
+                               .user_agent = user_agent,
+                               .origin = origin},
+                    p->output.batch);
     submission in = {
         .environment = who->environment,
         .body_hash = identity_of(p->row, body, exchange_header(x, "x-honeycomb-dataset")),

@@ -76,4 +76,6 @@ export interface Refusal {
   time: string; first_time: string; count: number; status: number; reason: string; text: string; advice: string; path: string; source: string; service?: string;
   user_agent?: string; key_fingerprint?: string; environment?: string | null;
 }
-export interface Doctor { environment: string; refusals: Refusal[]; findings: { kind: string; subject: string; text: string }[] }
+export interface Finding { kind: string; subject: string; text: string; fix: string }
+export interface Way { sender: string; source: string; user_agent: string; hops: { hop: string; state: "ok" | "bad" | "wait"; fix?: string }[] }
+export interface Doctor { environment: string; first: Finding | null; refusals: Refusal[]; findings: Finding[]; ways: Way[] }

@@ -43,7 +43,7 @@ function Ladder({ seen }: { seen: Seen }) {
         fix={last || refusedAt ? null : `Point the program at ${location.origin}, as seen from where it runs: a container's localhost is the container.`} />
       <Check state={isBlocked ? "bad" : last ? "ok" : "wait"} title="Accepted" evidence={`${plural(senders.length, "sender")} accepted, ${plural(refusals.reduce((n, r) => n + r.count, 0), "request")} refused`} fix={isBlocked ? refusals[0]!.advice : null} />
       <Check state={rows ? "ok" : "wait"} title="Stored" evidence={rows ? `${showCount(rows)} events kept${senders.length ? `; since the start ${showCount(sum("trace"))} of traces, ${showCount(sum("log"))} of logs, ${showCount(sum("metric"))} of metrics` : ""}` : "nothing yet"} />
-      <Check state={!rows ? "wait" : unnamed.length ? "bad" : "ok"} title="Usable" evidence={unnamed.length ? `${plural(unnamed.length, "sender")} without a service name` : rows ? "every sender names its service" : "nothing to judge yet"} fix={unnamed[0]?.text} />
+      <Check state={!rows ? "wait" : unnamed.length ? "bad" : "ok"} title="Usable" evidence={unnamed.length ? `${plural(unnamed.length, "sender")} without a service name` : rows ? "every sender names its service" : "nothing to judge yet"} fix={unnamed[0]?.fix} />
     </ol>
   );
 }
@@ -94,7 +94,7 @@ export default function Doctor() {
             <section class="panel"><header><h2>From the wire to the answer</h2></header><div class="body"><Ladder seen={seen} />
               <div class="snippet"><pre>{endpoint}</pre><button class="button small" onClick={() => copy(endpoint, "Endpoint")}><Icon name="copy" /> Copy</button></div></div></section>
             <section class="panel"><header><h2>Refused requests</h2></header><div class="body">{seen.doctor.refusals.length ? <Refusals list={seen.doctor.refusals} /> : <p class="muted">None since the server started.</p>}</div></section>
-            {findings.length > 0 && <section class="panel"><header><h2>What looks odd</h2></header><ul class="body plain stack">{findings.map((f, i) => <li key={i} class="notice is-warn"><strong>{f.subject}</strong><span>{f.text}</span></li>)}</ul></section>}
+            {findings.length > 0 && <section class="panel"><header><h2>What looks odd</h2></header><ul class="body plain stack">{findings.map((f, i) => <li key={i} class="notice is-warn"><strong>{f.subject}</strong><span>{f.text} {f.fix}</span></li>)}</ul></section>}
             <section class="panel"><header><h2>Who sends</h2></header><div class="body">{seen.at?.senders.length ? (
               <ul class="plain senders">{seen.at.senders.map(s => <li key={s.dataset + s.source + s.key_id} class="row wrap"><a href={href("service", { name: s.dataset })}>{s.dataset}</a><span class="text-2">{s.source}, {s.user_agent || "no user agent"}, {showAgo(Date.parse(s.last))}</span>
                 <span class="muted">{[[s.trace, "traces"], [s.log, "logs"], [s.metric, "metrics"]].filter(([n]) => n).map(([n, what]) => `${showCount(n as number)} of ${what}`).join(", ")}</span></li>)}</ul>
