@@ -13,14 +13,18 @@ export interface Me {
 }
 
 export const me = signal<Me | null>(null);
+export const meFailure = signal<ApiError | null>(null); // why that is not known
 export const mayAdminister = computed(() => me.value?.permissions.includes("administer") ?? false);
 export const maySave = computed(() => me.value?.permissions.includes("save") ?? false);
 
 export async function loadMe(): Promise<void> {
   try {
     me.value = await call<Me>("skep/v1/me");
+    meFailure.value = null;
   } catch (e) {
-    if (e instanceof ApiError && e.status === 401) me.value = null;
+    if (!(e instanceof ApiError)) return;
+    if (e.status === 401) me.value = null;
+    else meFailure.value = e;
   }
 }
 

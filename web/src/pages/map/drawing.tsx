@@ -61,10 +61,11 @@ export function Drawing(props: {
         {nodes.map(n => {
           const p = at(n.name), r = radius(n), share = n.count ? n.errors / n.count : 0, around = 2 * Math.PI * (r + 3), isSelected = props.selected === n.name;
           const shown = n.name.length > 26 ? n.name.slice(0, 25) + "…" : n.name;
+          const said = metric === "p95" ? showMs(n.p95_ms) : metric === "rate" ? showRate(n.count / seconds) : share > 0 ? showShare(share) : "";
           const isFaded = props.selected !== null && !isSelected && !edges.some(e => (e.from === props.selected && e.to === n.name) || (e.to === props.selected && e.from === n.name));
           return (
             <g key={n.name} transform={`translate(${p.x} ${p.y})`} class={`map-node${isSelected ? " is-selected" : ""}${isFaded ? " is-faded" : ""}${n.kind === "service" ? "" : " is-inferred"}`} tabIndex={0} role="button" data-node={n.name} aria-pressed={isSelected}
-              aria-label={`${shown === n.name ? "" : shown + " "}${n.name}, ${n.kind}: ${showRate(n.count / seconds)}, ${showShare(share)} errors, P95 ${showMs(n.p95_ms)}`} onClick={() => props.onSelect(n.name)} onDblClick={() => props.onOpen(n.name)} onFocus={() => props.onSelect(n.name)}
+              aria-label={`${shown}${said && " " + said}, ${shown === n.name ? "" : n.name + ", "}${n.kind}: ${showRate(n.count / seconds)}, ${showShare(share)} errors, P95 ${showMs(n.p95_ms)}`} onClick={() => props.onSelect(n.name)} onDblClick={() => props.onOpen(n.name)} onFocus={() => props.onSelect(n.name)}
               onKeyDown={e => {
                 if (e.key === "Enter") props.onOpen(n.name);
                 if (!e.key.startsWith("Arrow")) return;
@@ -76,7 +77,7 @@ export function Drawing(props: {
               {share > 0 && <circle r={r + 3} class="map-ring" stroke-dasharray={`${Math.max(2, around * share)} ${around}`} transform="rotate(-90)" />}
               {ICONS[n.kind] && <path d={ICONS[n.kind]} class="map-icon" />}
               <text x={0} y={r + 15} text-anchor="middle" class="map-name" aria-hidden="true">{shown}</text>
-              {metric !== "errors" || share > 0 ? <text x={0} y={r + 28} text-anchor="middle" aria-hidden="true" class={"map-said" + (metric === "errors" ? " is-error" : "")}>{metric === "errors" ? showShare(share) : metric === "p95" ? showMs(n.p95_ms) : showRate(n.count / seconds)}</text> : null}
+              {said && <text x={0} y={r + 28} text-anchor="middle" aria-hidden="true" class={"map-said" + (metric === "errors" ? " is-error" : "")}>{said}</text>}
             </g>
           );
         })}

@@ -1,5 +1,6 @@
 // Who may look at this server: one's own account, and for administrators everyone's.
-import { mayAdminister, me } from "../../app/session";
+import { loadMe, mayAdminister, me, meFailure } from "../../app/session";
+import { Failure } from "../../kit/states";
 import { Password, Sessions } from "./account";
 import { Users } from "./users";
 import "./people.css";
@@ -16,11 +17,12 @@ function Locked() {
 }
 
 export default function People() {
-  const who = me.value;
-  if (!who) return null;
+  const who = me.value, failed = meFailure.value;
+  const head = <div class="page-head"><h1>People</h1><p>Who may log in, and where they are</p></div>;
+  if (!who) return failed && <>{head}<Failure error={failed} retry={() => void loadMe()} /></>;
   return (
     <>
-      <div class="page-head"><h1>People</h1><p>Who may log in, and where they are</p></div>
+      {head}
       {mayAdminister.value && <Users />}
       {who.kind === "user" || mayAdminister.value ? <Sessions /> : <Locked />}
       {who.kind === "user" && (
