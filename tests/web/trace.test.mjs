@@ -2,51 +2,22 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
+import { hex, largeTrace, sendSpans } from "./made_trace.mjs";
 import { build } from "./module.mjs";
 
 let server, browser, model, rowsOf, skewOf, alignOf;
-const hex = (number, digits) => number.toString(16).padStart(digits, "0");
-const HOLED = hex(0xabc1, 32), LARGE = hex(0xabc2, 32), START = BigInt(Date.now() - 120_000) * 1_000_000n;
-
-async function send(trace, spans) {
-  for (let from = 0; from < spans.length; from += 5000) {
-    const byService = new Map();
-    for (const s of spans.slice(from, from + 5000)) {
-      const list = byService.get(s.service) ?? [];
-      byService.set(s.service, list);
-      list.push({ traceId: trace, spanId: hex(s.id, 16), parentSpanId: s.parent ? hex(s.parent, 16) : "", name: s.name, kind: s.kind ?? 2, startTimeUnixNano: String(START + BigInt(s.start) * 1000n),
-        endTimeUnixNano: String(START + BigInt(s.start + s.length) * 1000n), ...(s.isError ? { status: { code: 2, message: "no" } } : {}) });
-    }
-    const body = { resourceSpans: [...byService].map(([service, list]) => ({ resource: { attributes: [{ key: "service.name", value: { stringValue: service } }] }, scopeSpans: [{ spans: list }] })) };
-    const reply = await fetch(server.url + "v1/traces", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-    assert.equal(reply.status, 200);
-  }
-}
-
-function large(count) {
-  const spans = [{ id: 1, parent: 0, service: "web", name: "POST /batch", start: 0, length: 10_000_000 }];
-  for (let r = 0; spans.length < count; r++) {
-    const top = spans.length + 1;
-    spans.push({ id: top, parent: 1, service: "api", name: "GET /item", start: r * 45_000, length: 44_000 });
-    for (let i = 0; i < 40 && spans.length < count; i++) {
-      const at = spans.length + 1;
-      spans.push({ id: at, parent: top, service: `part ${i % 9}`, name: `step ${i % 4}`, kind: 3, start: r * 45_000 + i * 1000, length: 900 });
-      for (let j = 0; j < 11 && spans.length < count; j++) spans.push({ id: spans.length + 1, parent: at, service: "db", name: "SELECT item", kind: 3, start: r * 45_000 + i * 1000 + j * 80, length: 70, isError: (r + i + j) % 500 === 499 });
-    }
-  }
-  return spans;
-}
+const HOLED = hex(0xabc1, 32), LARGE = hex(0xabc2, 32);
 
 before(async () => {
   [model, rowsOf, skewOf, alignOf] = await Promise.all(["model", "rows", "skew", "../compare/align"].map(name => build(`pages/trace/${name}.ts`)));
   server = await startSkep();
   browser = await openBrowser();
   await skep(["demo", "--seed", "1", "--past", "10m", "--past-only", "--quiet"], server);
-  await send(HOLED, [
+  await sendSpans(server.url, HOLED, [
     { id: 1, parent: 0, service: "web", name: "GET /", start: 0, length: 100_000 }, { id: 2, parent: 1, service: "api", name: "load", start: 10_000, length: 60_000 },
     ...Array.from({ length: 6 }, (_, i) => ({ id: 10 + i, parent: 2, service: "db", name: "SELECT", kind: 3, start: 12_000 + i * 8000, length: 7000 })),
     { id: 30, parent: 99, service: "mail", name: "send", start: 75_000, length: 5000, isError: true }]);
-  await send(LARGE, large(100_000));
+  await sendSpans(server.url, LARGE, largeTrace(100_000));
 });
 after(async () => {
   await browser?.close();

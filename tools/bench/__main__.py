@@ -7,6 +7,7 @@
 ./dev bench --compare REV                     against an earlier commit, with instruction counts
 ./dev bench profile                           where a span's nanoseconds go (tools/bench/profile_ingest.py)
 ./dev bench differences                       real, labelled faults: is the culprit named first (tools/bench/differences.py)
+./dev bench web [--write]                     the interface's budgets, by its marks in Chromium (tools/bench/web.py)
 """
 import argparse
 import os
@@ -76,6 +77,11 @@ def main():
 
         subprocess.run(["./dev", "build"], cwd=ROOT, check=True)
         return differences.main(sys.argv[2:])
+    if sys.argv[1:2] == ["web"]:
+        import web
+
+        subprocess.run(["./dev", "build"], cwd=ROOT, check=True)
+        return web.main(sys.argv[2:])
     if sys.argv[1:2] == ["profile"]:
         import profile_ingest
 

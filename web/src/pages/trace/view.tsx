@@ -214,9 +214,9 @@ export function TraceView({ columns, spanIndex }: { columns: TraceColumns; spanI
   useLayoutEffect(() => {
     fall.current?.set({ model, rows, folds, slotOf, window: shown, critical: showsCritical ? critical : null, isMatch, active, showsGhosts: isSkewed, collapsed, openFolds, selected });
   }, [isFall, model, rows, folds, slotOf, shown, critical, showsCritical, isMatch, active, isSkewed, selected]);
-  useLayoutEffect(() => {
+  useEffect(() => { // until the first frame is drawn and keys are heard again
     const asked = performance.getEntriesByName("trace.received").pop();
-    if (asked) performance.measure("trace.client", { start: asked.startTime, end: performance.now() });
+    if (asked) requestAnimationFrame(() => setTimeout(() => performance.measure("trace.client", { start: asked.startTime, end: performance.now() })));
   }, [columns]);
 
   // The name column is as wide as the reader made it.
