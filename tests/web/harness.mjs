@@ -13,10 +13,9 @@ const { chromium } = require("playwright-core");
 const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 export const BINARY = process.env.SKEP_BINARY ?? join(ROOT, "build/skep");
 
-// A server on a port of its own with a folder of its own. `options`: more arguments of `skep serve`.
-export async function startSkep(options = []) {
-  const folder = mkdtempSync(join(tmpdir(), "skep-web-"));
-  const child = spawn(BINARY, ["serve", "--data-dir", folder, "--listen", "127.0.0.1:0", "--quiet", ...options], { stdio: ["ignore", "pipe", "inherit"] });
+// A server on a port of its own with a folder of its own, or in the place of one that was killed. `options`: more arguments of `skep serve`.
+export async function startSkep(options = [], { folder = mkdtempSync(join(tmpdir(), "skep-web-")), address = "127.0.0.1:0" } = {}) {
+  const child = spawn(BINARY, ["serve", "--data-dir", folder, "--listen", address, "--quiet", ...options], { stdio: ["ignore", "pipe", "inherit"] });
   const ready = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", line => {
       try {
@@ -27,7 +26,8 @@ export async function startSkep(options = []) {
     child.on("exit", code => reject(new Error(`skep ended with ${code}`)));
   });
   return {
-    url: `http://${ready.listen[0]}/`, folder, child,
+    url: `http://${ready.listen[0]}/`, address: ready.listen[0], folder, child,
+    async kill() { await new Promise(resolve => { child.on("exit", resolve); child.kill("SIGKILL"); }); },
     async stop() {
       if (child.exitCode === null) await new Promise(resolve => { child.on("exit", resolve); child.kill("SIGTERM"); });
       rmSync(folder, { recursive: true, force: true });

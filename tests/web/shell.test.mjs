@@ -74,6 +74,27 @@ test("time range, zone and environment live in the address", async () => {
   await context.close();
 });
 
+test("a server that is killed is said so, and one that is back answers without a reload", async () => {
+  const first = await startSkep();
+  await skep(["demo", "--seed", "1", "--past", "10m", "--past-only", "--quiet"], first);
+  const { page, faults, context } = await openPage(browser, first.url);
+  await page.goto(first.url + "query?" + new URLSearchParams({ env: "demo", from: "15m", q: "COUNT GROUP BY service.name" }));
+  await page.waitForSelector("td >> text=checkout");
+  await page.evaluate(() => { window.isSamePage = true; });
+  await first.kill();
+  await page.locator("h1").click();
+  await page.keyboard.press("r");
+  await page.waitForSelector(".notice.is-error >> text=cannot be reached");
+  assert.ok(await page.locator("td >> text=checkout").count(), "the last answer stays");
+  const second = await startSkep([], first);
+  await page.waitForFunction(() => !document.querySelector(".notice.is-error"));
+  assert.ok(await page.evaluate(() => window.isSamePage));
+  assert.ok(await page.locator("td >> text=checkout").count());
+  assert.deepEqual(faults.filter(f => !/ERR_CONNECTION_REFUSED/.test(f)), []);
+  await context.close();
+  await second.stop();
+});
+
 for (const theme of ["light", "dark"])
   test(`the frame is usable by everyone (${theme})`, async () => {
     const { page, faults, context } = await openPage(browser, server.url, { theme });

@@ -12,7 +12,7 @@ export class ApiError extends Error {
 export const needsLogin = signal(false);
 
 const ADVICE: Record<string, string> = {
-  unreachable: "Is the server running? The page asks again when you press Retry.",
+  unreachable: "Is the server running? It is asked again every 3 seconds.",
   too_large: "Ask for less: a shorter time, fewer groups, or a filter.",
   timeout: "Ask for a shorter time or add a filter; the server's limit is --query-timeout.",
   unavailable: "The server is busy; try again in a moment.",

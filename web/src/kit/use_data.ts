@@ -1,6 +1,9 @@
-// Data of a panel: asked anew when its key changes, the last good answer kept while the next is on its way, the slower of two answers dropped.
+// Data of a panel: asked anew when its key changes, and every few seconds while the server cannot be reached; the last good answer kept while the next is on
+// its way, the slower of two answers dropped.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/client";
+
+const RECONNECT_MS = 3000;
 
 export interface Data<T> {
   value: T | null;    // the last good answer
@@ -44,6 +47,11 @@ export function useData<T>(key: string | null, load: (l: Loading) => Promise<T>)
       });
     return () => abort.abort();
   }, [key, round]);
+  useEffect(() => {
+    if (state.error?.code !== "unreachable" || state.isLoading) return undefined;
+    const timer = setTimeout(() => setRound(n => n + 1), RECONNECT_MS);
+    return () => clearTimeout(timer);
+  }, [state.error, state.isLoading]);
   return {
     ...state,
     retry: () => setRound(n => n + 1),
