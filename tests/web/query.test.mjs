@@ -89,6 +89,8 @@ test("after a slow answer the text waits to be asked", async () => {
   assert.match(page.url(), /q=COUNT(&|$)/);
   await page.keyboard.press("Shift+Enter");
   await page.waitForURL(u => u.searchParams.get("q") === "COUNT LIMIT 3");
+  await settled(page);
+  await page.unrouteAll({ behavior: "ignoreErrors" });
   assert.deepEqual(faults, []);
   await context.close();
 });
@@ -139,6 +141,65 @@ test("slow spike: heatmap, drag, differences name the culprit, filter, group", a
   await context.close();
 });
 
+test("a selection is widened and cut", async () => {
+  const grid = await build("kit/heat_grid.ts");
+  const cells = grid.makeGrid([0, 10, 20, 30], 10, [0, 1, 2, 3].map(() => ({ cells: [{ low: 1, high: 2, count: 1 }, { low: 2, high: 4, count: 1 }] })), true);
+  const r = (t0, t1, v0, v1) => ({ t0, t1, v0, v1 });
+  assert.deepEqual(grid.joined(r(0, 10, 1, 2), r(20, 30, 2, 4)), r(0, 30, 1, 4));
+  assert.deepEqual(grid.without(cells, r(0, 40, 1, 4), r(30, 40, 1, 4)), r(0, 30, 1, 4));
+  assert.deepEqual(grid.without(cells, r(0, 40, 1, 4), r(0, 40, 2, 4)), r(0, 40, 1, 2));
+  assert.deepEqual(grid.without(cells, r(0, 20, 1, 4), r(20, 40, 1, 4)), r(0, 20, 1, 4));
+  assert.equal(grid.without(cells, r(0, 20, 1, 4), r(0, 40, 1, 4)), null);
+  assert.deepEqual(grid.emptyColumns(grid.makeGrid([0, 10], 10, [null, { cells: [{ low: 1, high: 2, count: 1 }] }], true)), [0]);
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at({ q: "HEATMAP(duration_ms)" }));
+  await page.waitForSelector(".heatmap canvas");
+  await settled(page);
+  const box = await page.locator(".heatmap-box").boundingBox(), selected = () => JSON.parse(new URL(page.url()).searchParams.get("sel")).rectangle;
+  const drag = async (x0, y0, x1, y1, key) => {
+    if (key) await page.keyboard.down(key);
+    await page.mouse.move(box.x + box.width * x0, box.y + box.height * y0);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * x1, box.y + box.height * y1, { steps: 3 });
+    await page.mouse.up();
+    if (key) await page.keyboard.up(key);
+    return selected();
+  };
+  const first = await drag(0.3, 0.3, 0.5, 0.5), wider = await drag(0.6, 0.3, 0.8, 0.6, "Shift"), cut = await drag(0.2, 0.1, 0.35, 0.9, "Alt");
+  assert.ok(wider.t0 === first.t0 && wider.t1 > first.t1 && wider.v0 < first.v0 && wider.v1 === first.v1, JSON.stringify([first, wider]));
+  assert.ok(cut.t0 > wider.t0 && cut.t1 === wider.t1 && cut.v0 === wider.v0, JSON.stringify([wider, cut]));
+  await page.mouse.click(box.x + box.width * 0.2, box.y + 20);
+  assert.equal(new URL(page.url()).searchParams.get("sel"), null);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("a heatmap is a table too, and a time without events is hatched", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at({ q: "HEATMAP(duration_ms)", from: "40m" }));
+  await page.waitForSelector(".heatmap canvas");
+  await settled(page);
+  const gaps = await page.evaluate(() => { // between the lines of the hatching, in the left third, where no event is yet
+    const canvas = document.querySelector(".heatmap canvas"), w = canvas.width, { data } = canvas.getContext("2d").getImageData(Math.round(w * 0.1), Math.round(canvas.height * 0.1), Math.round(w * 0.3), 1), starts = [];
+    for (let x = 1; x * 4 < data.length; x++) if (data[x * 4 + 3] && !data[x * 4 - 1]) starts.push(x);
+    return starts.slice(1).map((x, i) => x - starts[i]);
+  });
+  assert.ok(gaps.length > 20 && gaps.every(g => g >= 7 && g <= 9), String(gaps));
+  await page.locator(".heatmap-box").focus();
+  await page.keyboard.press("v");
+  const table = page.locator(".heatmap table");
+  await table.waitFor();
+  assert.deepEqual(await axe(page), []);
+  for (let more; (more = page.locator(".heatmap .waiting button")), await more.count(); ) await more.click();
+  const sum = (await table.locator("td.number").allTextContents()).reduce((n, t) => n + (t === "–" ? 0 : Number(t.replaceAll(",", ""))), 0);
+  const { total } = await page.evaluate(() => ({ total: document.querySelector(".heatmap figcaption").textContent.match(/: ([\d.,]+( k)?) events/)[1] }));
+  assert.ok(Math.abs(sum - Number(total.replace(/,| k/g, "")) * (total.includes("k") ? 1000 : 1)) <= sum / 100, `${sum} of ${total}`);
+  await page.getByRole("button", { name: "Heatmap", exact: true }).click();
+  await page.waitForSelector(".heatmap canvas");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("a time on a line: what is different about it than in the rest, just before, yesterday", async () => {
   const { page, faults, context } = await openPage(browser, server.url);
   const bodies = [];
@@ -152,6 +213,7 @@ test("a time on a line: what is different about it than in the rest, just before
   await page.mouse.move(box.x + box.width * 0.9, box.y + 60, { steps: 4 });
   await page.mouse.up();
   await page.waitForURL(u => u.searchParams.get("sel")?.includes("window"));
+  await settled(page);
   assert.deepEqual(await axe(page), []);
   await page.keyboard.press("d");
   await page.waitForSelector(".difference-sentence");
@@ -167,6 +229,7 @@ test("a time on a line: what is different about it than in the rest, just before
     assert.deepEqual([selection, baseline], [{ start, end }, { start: start - back, end: end - back }]);
     await page.waitForSelector(choice === "previous" ? ".difference-sentence" : "text=There is nothing to hold the selection against");
   }
+  await settled(page);
   assert.deepEqual(await axe(page), []);
   assert.deepEqual(faults, []);
   await context.close();

@@ -1,4 +1,5 @@
 // Answers as charts draw them: rows of a series become one line a group, heatmap cells of all groups one grid.
+import type { Range } from "../app/time";
 import type { Calculation, Heat, QueryData, Row, Scalar } from "./types";
 
 export interface Group { key: string; label: string; values: Scalar[] }
@@ -12,15 +13,22 @@ export function groupOf(row: Row, breakdowns: readonly string[]): Group {
   return { key: JSON.stringify(values), label: values.map(v => (v === null ? "no value" : String(v))).join(" · ") || "all", values };
 }
 
+const BUCKETS_MAX = 1000; // the server makes no more
+
 export interface Series { times: number[]; step: number; lines: Map<string, Map<string, (number | null)[]>>; heats: Map<string, (Heat | null)[]> } // column → group → points
 
-export function seriesOf(data: QueryData, columns: readonly string[], breakdowns: readonly string[], shift = 0, step = 0): Series {
+export function seriesOf(data: QueryData, columns: readonly string[], breakdowns: readonly string[], shift = 0, step = 0, range?: Range): Series {
   const rows = (data.series ?? []).map(r => ({ at: Date.parse(r.time) / 1000 + shift, data: r.data }));
   const present = [...new Set(rows.map(r => r.at))].sort((a, b) => a - b);
   const width = step || Math.min(...present.slice(1).map((t, i) => t - present[i]!), Infinity);
   const times: number[] = [];
   if (present.length && Number.isFinite(width) && width > 0) for (let t = present[0]!; t <= present[present.length - 1]! + width / 2; t += width) times.push(t);
   else times.push(...present);
+  // All of the range that was asked for, not only where there is something.
+  if (range && times.length && Number.isFinite(width) && width > 0) {
+    while (times[0]! > range.start + 1e-6 && times.length < BUCKETS_MAX) times.unshift(times[0]! - width);
+    while (times[times.length - 1]! + width < range.end - 1e-6 && times.length < BUCKETS_MAX) times.push(times[times.length - 1]! + width);
+  }
   const indexOf = new Map(times.map((t, i) => [Math.round(t * 1000), i]));
   const lines = new Map(columns.map(c => [c, new Map<string, (number | null)[]>()])), heats = new Map<string, (Heat | null)[]>();
   for (const row of rows) {

@@ -31,7 +31,7 @@ export interface QueryData {
   other_by_aggregate?: Row;
 }
 
-export interface QueryMeta { rows_scanned: number; bytes_read: number; elapsed_ms: number; approximate?: string[] }
+export interface QueryMeta { rows_scanned: number; bytes_read: number; elapsed_ms: number; granularity_s?: number; approximate?: string[] }
 export interface QueryResult { data: QueryData; compare?: QueryData; meta: QueryMeta }
 export interface Progress { rows_scanned: number; rows_total: number; partial?: { data: QueryData } }
 

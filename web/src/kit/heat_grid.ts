@@ -52,6 +52,12 @@ export function makeGrid(times: number[], step: number, heats: (Heat | null)[], 
   return { times, step, lows, highs, counts, total };
 }
 
+// Times without any event.
+export function emptyColumns(grid: Grid): number[] {
+  const columns = grid.times.length;
+  return grid.times.map((_, i) => i).filter(column => grid.lows.every((_, row) => !grid.counts[row * columns + column]));
+}
+
 // The row that holds a value.
 export function rowOf(lows: readonly number[], value: number): number {
   let low = 0, high = lows.length - 1;
@@ -77,6 +83,19 @@ export interface Rectangle { t0: number; t1: number; v0: number; v1: number } //
 export function rectangleOf(grid: Grid, column0: number, row0: number, column1: number, row1: number): Rectangle {
   const [left, right] = column0 <= column1 ? [column0, column1] : [column1, column0], [bottom, top] = row0 <= row1 ? [row0, row1] : [row1, row0];
   return { t0: grid.times[left]!, t1: grid.times[right]! + grid.step, v0: grid.lows[bottom]!, v1: grid.highs[top]! };
+}
+
+// The smallest rectangle that holds both.
+export function joined(a: Rectangle, b: Rectangle): Rectangle {
+  return { t0: Math.min(a.t0, b.t0), t1: Math.max(a.t1, b.t1), v0: Math.min(a.v0, b.v0), v1: Math.max(a.v1, b.v1) };
+}
+
+// The largest rectangle of cells that `b` leaves of `a`; null: nothing.
+export function without(grid: Grid, a: Rectangle, b: Rectangle): Rectangle | null {
+  if (b.t0 >= a.t1 || b.t1 <= a.t0 || b.v0 >= a.v1 || b.v1 <= a.v0) return a;
+  const cells = (r: Rectangle) => grid.times.filter(t => t >= r.t0 && t < r.t1).length * grid.lows.filter(v => v >= r.v0 && v < r.v1).length;
+  const left = [{ ...a, t1: b.t0 }, { ...a, t0: b.t1 }, { ...a, v1: b.v0 }, { ...a, v0: b.v1 }].sort((x, y) => cells(y) - cells(x))[0]!;
+  return cells(left) ? left : null;
 }
 
 export function countIn(grid: Grid, r: Rectangle): number {

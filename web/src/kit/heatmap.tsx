@@ -1,15 +1,21 @@
-// A heatmap on a canvas: one pixel a cell, scaled up without smoothing. A rectangle of cells can be chosen by dragging or with the arrow keys.
+// A heatmap on a canvas: one pixel a cell, scaled up without smoothing; or the same figures as a table. A rectangle of cells can be chosen by dragging or with
+// the arrow keys. A time of which there is no event at all is hatched: that is not the same as none of these values.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { onThemeChange } from "../app/theme";
 import { clockOf, showTime, zone } from "../app/time";
 import { heatRamp, token } from "./color";
-import { showCount, showIn, type Unit } from "./format";
-import { countIn, rectangleOf, rowOf, steps, type Grid, type Rectangle } from "./heat_grid";
+import { ABSENT, showCount, showIn, type Unit } from "./format";
+import { countIn, emptyColumns, joined, rectangleOf, rowOf, steps, without, type Grid, type Rectangle } from "./heat_grid";
+import { Table } from "./table";
 import "./heatmap.css";
 
 const LEFT = 64, RIGHT = 8, TOP = 6, BOTTOM = 22;
 
 interface Cell { column: number; row: number }
+
+// What a drag does with the selection that was there: Shift widens it to hold both, Alt cuts from it.
+interface Drag { how: "new" | "add" | "cut"; of: Rectangle | null }
+const NEW: Drag = { how: "new", of: null };
 
 function hexBytes(color: string): [number, number, number] {
   return [1, 3, 5].map(i => parseInt(color.slice(i, i + 2), 16)) as [number, number, number];
@@ -35,6 +41,7 @@ function paint(canvas: HTMLCanvasElement, grid: Grid, width: number, height: num
   ctx.imageSmoothingEnabled = false;
   const w = width - LEFT - RIGHT, h = height - TOP - BOTTOM;
   ctx.drawImage(small, LEFT, TOP, w, h);
+  hatch(ctx, grid, w, h);
   ctx.strokeStyle = token("--line");
   ctx.strokeRect(LEFT - 0.5, TOP - 0.5, w + 1, h + 1);
   ctx.fillStyle = token("--text-2");
@@ -56,6 +63,32 @@ function paint(canvas: HTMLCanvasElement, grid: Grid, width: number, height: num
   performance.measure("heatmap-paint", "heatmap-start");
 }
 
+function hatch(ctx: CanvasRenderingContext2D, grid: Grid, w: number, h: number): void {
+  const columns = grid.times.length, holes = emptyColumns(grid);
+  if (holes.length === 0) return;
+  ctx.save();
+  ctx.beginPath();
+  for (const column of holes) ctx.rect(LEFT + (column / columns) * w, TOP, w / columns, h);
+  ctx.clip();
+  ctx.strokeStyle = token("--line-strong");
+  ctx.globalAlpha = 0.35;
+  ctx.beginPath();
+  for (let x = LEFT - h; x < LEFT + w; x += 8) { ctx.moveTo(x, TOP + h); ctx.lineTo(x + h, TOP); }
+  ctx.stroke();
+  ctx.restore();
+}
+
+function HeatTable({ label, grid, unit }: { label: string; grid: Grid; unit: Unit }) {
+  const columns = grid.times.length, at = (row: number, column: number) => grid.counts[row * columns + column]!;
+  const ranges = grid.lows.map((_, row) => row).filter(row => grid.times.some((_, column) => at(row, column) > 0));
+  return (
+    <Table caption={label} rows={grid.times.map((time, column) => ({ time, column }))} rowKey={r => String(r.time)} columns={[
+      { key: "time", title: "time", value: r => r.time, cell: r => showTime(r.time * 1000, { ms: false }) },
+      ...ranges.map(row => ({ key: String(row), title: bounds(grid, row, unit), isNumber: true, value: (r: { column: number }) => at(row, r.column), cell: (r: { column: number }) => (at(row, r.column) ? showCount(at(row, r.column)) : ABSENT) })),
+    ]} />
+  );
+}
+
 function bounds(grid: Grid, row: number, unit: Unit): string {
   return grid.lows[row] === -Infinity ? "0 and below" : `${showIn(unit, grid.lows[row]!)} – ${showIn(unit, grid.highs[row]!)}`;
 }
@@ -64,23 +97,27 @@ export function Heatmap(props: {
   label: string; grid: Grid; unit: Unit; height?: number; selection: Rectangle | null; onSelect: (r: Rectangle | null) => void; onCompare: (r: Rectangle) => void;
 }) {
   const { grid, unit } = props, height = props.height ?? 260;
-  const box = useRef<HTMLDivElement>(null), canvas = useRef<HTMLCanvasElement>(null);
+  const box = useRef<HTMLDivElement>(null), canvas = useRef<HTMLCanvasElement>(null), drag = useRef(NEW);
   const [width, setWidth] = useState(0), [themeRound, setThemeRound] = useState(0);
-  const [cursor, setCursor] = useState<Cell | null>(null), [anchor, setAnchor] = useState<Cell | null>(null), [isDragging, setDragging] = useState(false);
+  const [cursor, setCursor] = useState<Cell | null>(null), [anchor, setAnchor] = useState<Cell | null>(null), [isDragging, setDragging] = useState(false), [isTable, setTable] = useState(false);
   useEffect(() => onThemeChange(() => setThemeRound(n => n + 1)), []);
   useEffect(() => {
+    if (isTable) return undefined;
     const observer = new ResizeObserver(entries => setWidth(Math.floor(entries[0]!.contentRect.width)));
     observer.observe(box.current!);
     return () => observer.disconnect();
-  }, []);
-  useEffect(() => { if (width > LEFT + RIGHT + 20) paint(canvas.current!, grid, width, height, unit); }, [grid, width, height, unit, themeRound, zone.value]);
+  }, [isTable]);
+  useEffect(() => { if (!isTable && width > LEFT + RIGHT + 20) paint(canvas.current!, grid, width, height, unit); }, [grid, width, height, unit, themeRound, zone.value, isTable]);
   const columns = grid.times.length, rows = grid.lows.length, w = width - LEFT - RIGHT, h = height - TOP - BOTTOM;
   const cellAt = (e: PointerEvent): Cell => {
     const r = canvas.current!.getBoundingClientRect();
     const clamp = (v: number, max: number) => Math.max(0, Math.min(max, v));
     return { column: clamp(Math.floor(((e.clientX - r.left - LEFT) / w) * columns), columns - 1), row: clamp(rows - 1 - Math.floor(((e.clientY - r.top - TOP) / h) * rows), rows - 1) };
   };
-  const select = (a: Cell, b: Cell) => props.onSelect(rectangleOf(grid, a.column, a.row, b.column, b.row));
+  const select = (a: Cell, b: Cell, { how, of }: Drag = NEW) => {
+    const r = rectangleOf(grid, a.column, a.row, b.column, b.row);
+    props.onSelect(!of ? r : how === "add" ? joined(of, r) : without(grid, of, r));
+  };
   const shown = props.selection && {
     left: LEFT + (Math.max(0, grid.times.findIndex(t => t >= props.selection!.t0)) / columns) * w,
     right: LEFT + (Math.min(columns, (props.selection.t1 - grid.times[0]!) / grid.step) / columns) * w,
@@ -90,12 +127,13 @@ export function Heatmap(props: {
   const count = useMemo(() => (props.selection ? countIn(grid, props.selection) : 0), [grid, props.selection]);
   const told = cursor && `${showTime(grid.times[cursor.column]! * 1000, { ms: false })}, ${bounds(grid, cursor.row, unit)}: ${showCount(grid.counts[cursor.row * columns + cursor.column]!)}`;
   return (
-    <figure class="heatmap" aria-label={props.label}>
-      <figcaption class="visually-hidden">{props.label}: {showCount(grid.total)} events in {columns} intervals and {rows} ranges of values. Arrow keys move, Shift and arrow keys select, Enter compares.</figcaption>
-      <div ref={box} class="heatmap-box" tabIndex={0} role="application" aria-label={`${props.label}: cells`} style={{ height: `${height}px` }}
-        onPointerDown={e => { if (e.button !== 0) return; const c = cellAt(e); box.current!.setPointerCapture(e.pointerId); setAnchor(c); setDragging(true); setCursor(c); box.current!.focus(); }}
-        onPointerMove={e => { const c = cellAt(e); setCursor(c); if (isDragging && anchor && (c.column !== anchor.column || c.row !== anchor.row)) select(anchor, c); }}
-        onPointerUp={e => { const c = cellAt(e); if (isDragging && anchor && c.column === anchor.column && c.row === anchor.row) props.onSelect(null); setDragging(false); }}
+    <figure class="heatmap chart" aria-label={props.label}>
+      <figcaption class="visually-hidden">{props.label}: {showCount(grid.total)} events in {columns} intervals and {rows} ranges of values. Arrow keys move, Shift and arrow keys select, Enter compares, v shows a table.</figcaption>
+      <button class="button quiet small chart-switch" aria-pressed={isTable} title="Heatmap or table (v)" onClick={() => setTable(!isTable)}>{isTable ? "Heatmap" : "Table"}</button>
+      {isTable ? <HeatTable label={props.label} grid={grid} unit={unit} /> : <div ref={box} class="heatmap-box" tabIndex={0} role="application" aria-label={`${props.label}: cells`} style={{ height: `${height}px` }}
+        onPointerDown={e => { if (e.button !== 0) return; const c = cellAt(e), how = e.shiftKey ? "add" : e.altKey ? "cut" : "new"; drag.current = { how, of: how === "new" ? null : props.selection }; box.current!.setPointerCapture(e.pointerId); setAnchor(c); setDragging(true); setCursor(c); box.current!.focus(); }}
+        onPointerMove={e => { const c = cellAt(e); setCursor(c); if (isDragging && anchor && (c.column !== anchor.column || c.row !== anchor.row)) select(anchor, c, drag.current); }}
+        onPointerUp={e => { const c = cellAt(e); if (isDragging && anchor && c.column === anchor.column && c.row === anchor.row) { if (drag.current.of) select(c, c, drag.current); else props.onSelect(null); } setDragging(false); }}
         onPointerLeave={() => { if (!isDragging) setCursor(null); }}
         onKeyDown={e => {
           const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key];
@@ -106,13 +144,14 @@ export function Heatmap(props: {
             if (e.shiftKey) { const from = anchor ?? at; setAnchor(from); select(from, to); } else setAnchor(null);
             e.preventDefault();
           } else if (e.key === "Enter" && props.selection) { props.onCompare(props.selection); e.preventDefault(); }
+          else if (e.key === "v") { setTable(true); e.stopPropagation(); }
           else if (e.key === "Escape" && props.selection) { props.onSelect(null); setAnchor(null); e.stopPropagation(); }
         }}>
         <canvas ref={canvas} style={{ width: `${width}px`, height: `${height}px` }} aria-hidden />
         {shown && width > 0 && <div class="heatmap-selection" style={{ left: `${shown.left}px`, top: `${shown.top}px`, width: `${shown.right - shown.left}px`, height: `${shown.bottom - shown.top}px` }} />}
         {cursor && width > 0 && <div class="heatmap-cursor" style={{ left: `${LEFT + (cursor.column / columns) * w}px`, top: `${TOP + h - ((cursor.row + 1) / rows) * h}px`, width: `${w / columns}px`, height: `${h / rows}px` }} />}
-      </div>
-      <p class="muted heatmap-said" aria-live="polite">{told ?? (props.selection ? `${showCount(count)} events selected` : "Drag over what is unusual to see what is different about it")}</p>
+      </div>}
+      <p class="muted heatmap-said" aria-live="polite">{told ?? (props.selection ? `${showCount(count)} events selected; Shift and a drag widen this, Alt and a drag cut from it` : "Drag over what is unusual to see what is different about it")}</p>
     </figure>
   );
 }

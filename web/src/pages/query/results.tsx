@@ -31,7 +31,7 @@ export function Results(props: { parts: Parts; selection: Selection | null; onSe
   const calculations = spec.calculations?.length ? spec.calculations : [{ op: "COUNT" }], breakdowns = spec.breakdowns ?? [];
   const columns = calculations.map(columnOf), isLog = param("y") === "log", kind = (param("chart") ?? "lines") as "lines" | "stacked" | "bars";
   const groups = useMemo(() => result.data.results.map(r => ({ ...groupOf(r.data, breakdowns), row: r.data })), [result]);
-  const series = useMemo(() => seriesOf(result.data, columns, breakdowns, 0, spec.granularity), [result]);
+  const series = useMemo(() => seriesOf(result.data, columns, breakdowns, 0, spec.granularity ?? result.meta.granularity_s, props.parts), [result]);
   const earlier = useMemo(() => (result.compare ? seriesOf(result.compare, columns, breakdowns, spec.compare_time_offset_seconds ?? 0, spec.granularity) : null), [result]);
   const slots = useMemo(() => colorSlots(groups.slice(0, LINES_MAX).map(g => g.label)), [groups]);
   const colorOf = (g: Group) => cssColor(slots.get(g.label) ?? -1);
