@@ -17,8 +17,9 @@ interface Cell { column: number; row: number }
 interface Drag { how: "new" | "add" | "cut"; of: Rectangle | null }
 const NEW: Drag = { how: "new", of: null };
 
-function hexBytes(color: string): [number, number, number] {
-  return [1, 3, 5].map(i => parseInt(color.slice(i, i + 2), 16)) as [number, number, number];
+// A colour as one pixel, opaque; alpha, blue, green, red, as little-endian machines lay them.
+function pixelOf(color: string): number {
+  return [5, 3, 1].reduce((sum, i) => sum * 256 + parseInt(color.slice(i, i + 2), 16), 255);
 }
 
 function paint(canvas: HTMLCanvasElement, grid: Grid, width: number, height: number, unit: Unit): void {
@@ -26,13 +27,11 @@ function paint(canvas: HTMLCanvasElement, grid: Grid, width: number, height: num
   const columns = grid.times.length, rows = grid.lows.length, ratio = devicePixelRatio;
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
-  const image = new ImageData(columns, rows), ramp = heatRamp().map(hexBytes), levels = steps(grid.counts);
+  const image = new ImageData(columns, rows), pixels = new Uint32Array(image.data.buffer), ramp = heatRamp().map(pixelOf), levels = steps(grid.counts);
   for (let row = 0; row < rows; row++)
     for (let column = 0; column < columns; column++) {
-      const level = levels[row * columns + column]!, at = ((rows - 1 - row) * columns + column) * 4;
-      if (!level) continue;
-      image.data.set(ramp[level - 1]!, at);
-      image.data[at + 3] = 255;
+      const level = levels[row * columns + column]!;
+      if (level) pixels[(rows - 1 - row) * columns + column] = ramp[level - 1]!;
     }
   const small = new OffscreenCanvas(columns, rows);
   small.getContext("2d")!.putImageData(image, 0, 0);

@@ -146,33 +146,37 @@ function hangNotes(m: Model): void {
 export interface Critical { at: Int32Array; from: Float64Array; till: Float64Array; total: number; byService: Map<number, number> }
 
 export function criticalParts(m: Model): Critical {
-  const from: number[] = [], till: number[] = [], at = new Int32Array(m.count + 1), byService = new Map<number, number>();
+  const most = 2 * m.count; // one before each child, one at each end
+  const from = new Float64Array(most), till = new Float64Array(most), at = new Int32Array(m.count + 1), spent = new Float64Array(m.columns.services.length);
   const begin = m.start.slice(), finish = m.end.slice(); // of what is left to each on the path
-  let total = 0;
+  let total = 0, count = 0;
+  const add = (node: number, a: number, b: number) => {
+    if (b <= a) return;
+    from[count] = a;
+    till[count++] = b;
+    total += b - a;
+    if (m.service[node]! >= 0) spent[m.service[node]!]! += b - a;
+  };
   for (let i = 0; i < m.count; i++) {
-    at[i] = from.length;
+    at[i] = count;
     if (!(m.flags[i]! & CRITICAL)) continue;
-    const path: number[] = [];
-    for (let c = i + 1; c < i + m.size[i]!; c += m.size[c]!) if (m.flags[c]! & CRITICAL) path.push(c);
-    let cursor = begin[i]!;
-    const add = (a: number, b: number) => {
-      if (b <= a) return;
-      from.push(a);
-      till.push(b);
-      total += b - a;
-      byService.set(m.service[i]!, (byService.get(m.service[i]!) ?? 0) + b - a);
-    };
-    path.forEach((c, k) => {
-      const next = k + 1 < path.length ? m.start[path[k + 1]!]! : finish[i]!;
-      begin[c] = Math.min(Math.max(m.start[c]!, cursor), finish[i]!);
-      finish[c] = Math.max(begin[c]!, Math.min(m.end[c]!, next, finish[i]!));
-      add(cursor, begin[c]!);
-      cursor = finish[c]!;
-    });
-    add(cursor, finish[i]!);
+    const end = i + m.size[i]!;
+    let cursor = begin[i]!, child = NONE; // the critical one that waits for the start of the next
+    for (let c = i + 1; c <= end; c += c < end ? m.size[c]! : 1) {
+      if (c < end && !(m.flags[c]! & CRITICAL)) continue;
+      if (child >= 0) {
+        const next = c < end ? m.start[c]! : finish[i]!;
+        begin[child] = Math.min(Math.max(m.start[child]!, cursor), finish[i]!);
+        finish[child] = Math.max(begin[child]!, Math.min(m.end[child]!, next, finish[i]!));
+        add(i, cursor, begin[child]!);
+        cursor = finish[child]!;
+      }
+      child = c;
+    }
+    add(i, cursor, finish[i]!);
   }
-  at[m.count] = from.length;
-  return { at, from: Float64Array.from(from), till: Float64Array.from(till), total, byService };
+  at[m.count] = count;
+  return { at, from: from.slice(0, count), till: till.slice(0, count), total, byService: new Map([...spent.entries()].filter(([, us]) => us > 0)) };
 }
 
 /* ---- find ---- */
@@ -190,7 +194,7 @@ export function findNodes(m: Model, text: string): Int32Array {
     for (let w = 0; w < words.length && all; w++) all = names[w]![m.name[i]!]! || services[w]![m.service[i]!]! || kinds[w]![kindOf(m, i)]!;
     if (all) found.push(i);
   }
-  return Int32Array.from(found);
+  return new Int32Array(found);
 }
 
 // The next (or previous) of an ascending list after `at`, round the end.
@@ -207,5 +211,5 @@ export function nextOf(list: Int32Array, at: number, isBack: boolean): number {
 export function errorNodes(m: Model): Int32Array {
   const found: number[] = [];
   for (let i = 0; i < m.count; i++) if (m.flags[i]! & ERROR) found.push(i);
-  return Int32Array.from(found);
+  return new Int32Array(found);
 }

@@ -7,10 +7,11 @@ import { FOLD, LEFT_OUT, NOTE, type Folds, type Rows } from "./rows";
 export const ROW = 22;        // px
 export const LABEL_ROOM = 64; // px at the right end, so that the longest bars have their duration beside them too
 
-export interface Palette { slots: string[]; text: string; muted: string; line: string; error: string; warn: string; critical: string; bg: string; accent: string; soft: string; dim: string }
+export interface Palette { slots: string[]; text: string; muted: string; line: string; error: string; warn: string; critical: string; bg: string; accent: string; soft: string; dim: string; font: string }
 export function readPalette(): Palette {
   return { slots: [...Array.from({ length: 8 }, (_, i) => slotColor(i)), slotColor(-1)], text: token("--text-2"), muted: token("--muted"), line: token("--line"), error: token("--error"),
-    warn: token("--warn"), critical: token("--critical"), bg: token("--bg"), accent: token("--accent"), soft: token("--accent-soft"), dim: token("--surface") };
+    warn: token("--warn"), critical: token("--critical"), bg: token("--bg"), accent: token("--accent"), soft: token("--accent-soft"), dim: token("--surface"),
+    font: "11px " + (token("--font") || "system-ui") };
 }
 
 export interface Window { from: number; to: number } // µs
@@ -54,7 +55,7 @@ export function axisSteps(window: Window, most: number): number[] {
 export function paintBars(canvas: HTMLCanvasElement, width: number, height: number, s: Scene, first: number, offset: number, p: Palette): void {
   const ctx = sizeCanvas(canvas, width, height), { rows, window } = s;
   const scale = Math.max(1, width - LABEL_ROOM) / (window.to - window.from), x = (us: number) => (us - window.from) * scale;
-  ctx.font = "11px " + (token("--font") || "system-ui");
+  ctx.font = p.font;
   ctx.textBaseline = "middle";
   ctx.fillStyle = p.line;
   for (const at of axisSteps(window, width / 110)) ctx.fillRect(Math.round(x(at)), 0, 1, height);
@@ -76,9 +77,20 @@ function hasMatch(s: Scene, index: number): boolean {
   return false;
 }
 
+// Widths of labels, which repeat from row to row and from frame to frame.
+const widths = new Map<string, number>(), WIDTHS_MAX = 4096;
+function widthOf(ctx: CanvasRenderingContext2D, text: string): number {
+  let width = widths.get(text);
+  if (width === undefined) {
+    if (widths.size >= WIDTHS_MAX) widths.clear();
+    widths.set(text, (width = ctx.measureText(text).width));
+  }
+  return width;
+}
+
 function label(ctx: CanvasRenderingContext2D, text: string, left: number, right: number, y: number, width: number, p: Palette): void {
   ctx.fillStyle = p.text;
-  const size = ctx.measureText(text).width;
+  const size = widthOf(ctx, text);
   if (right + 5 + size <= width) ctx.fillText(text, Math.max(4, right + 5), y + ROW / 2);
   else if (left - 5 - size >= 0) ctx.fillText(text, Math.min(left, width) - 5 - size, y + ROW / 2);
   else {

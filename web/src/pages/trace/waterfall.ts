@@ -7,6 +7,7 @@ import { paintBars, ROW, readPalette, type Palette, type Scene } from "./paint";
 import { FOLD, LEFT_OUT, NOTE, SPAN } from "./rows";
 
 const INDENT_MAX = 20, INDENT = 12; // px a level; deeper levels show their number
+const FRAMES_KEPT = 1024;
 const HEIGHT_MAX = 16_000_000;      // px an element may have in every browser
 
 interface Slot { el: HTMLElement; toggle: HTMLElement; level: HTMLElement; swatch: HTMLElement; service: HTMLElement; name: HTMLElement; badges: HTMLElement; bar: HTMLElement; row: number }
@@ -25,6 +26,10 @@ function part(parent: HTMLElement, className: string, tag = "span"): HTMLElement
   return el;
 }
 
+function attribute(el: HTMLElement, name: string, value: string): void {
+  if (el.getAttribute(name) !== value) el.setAttribute(name, value);
+}
+
 export class Waterfall {
   readonly #scroll: HTMLElement;
   readonly #space: HTMLElement;
@@ -35,6 +40,7 @@ export class Waterfall {
   #state: WaterfallState | null = null;
   #palette: Palette = readPalette();
   #frame = 0;
+  #frames = 0; // drawn so far
   #painted = 0; // rows of the last state are filled into the slots
   #version = 0;
   #rowCount = 0;
@@ -52,6 +58,10 @@ export class Waterfall {
     this.#canvas.setAttribute("aria-hidden", "true");
     scroll.addEventListener("scroll", () => this.ask(), { passive: true });
     this.#view.addEventListener("click", event => this.#click(event));
+    this.#view.addEventListener("pointerover", event => { // only where it is asked for, not with each row
+      const el = event.target as HTMLElement;
+      if (el.className === "wf-text") el.title = `${el.previousElementSibling!.textContent} ${el.textContent}`.trim();
+    });
   }
 
   // Draws with the next frame.
@@ -108,9 +118,13 @@ export class Waterfall {
     const needed = Math.ceil(height / ROW) + 1;
     while (this.#slots.length < needed) this.#slots.push(this.#makeSlot());
     const isFresh = this.#painted === this.#version;
-    if (!this.#sizes) this.#view.style.height = height + "px";
-    for (let k = 0; k < this.#slots.length; k++) {
-      const slot = this.#slots[k]!, row = first + k, isShown = k < needed && row < state.rows.count;
+    // Bars first: a canvas in the document asks for the style when it writes text, which is at hand only before rows are changed.
+    if (this.#sizes) this.#paintBars(state, height, first, offset);
+    else this.#view.style.height = height + "px";
+    // A row keeps its slot while it is seen: scrolling by one fills one.
+    const all = this.#slots.length;
+    for (let k = 0; k < all; k++) {
+      const row = first + k, slot = this.#slots[row % all]!, isShown = k < needed && row < state.rows.count;
       slot.el.hidden = !isShown;
       if (!isShown) { slot.row = NONE; continue; }
       slot.el.style.transform = `translateY(${k * ROW - offset}px)`;
@@ -123,15 +137,20 @@ export class Waterfall {
       this.#sizes = { height, left, width: this.#view.clientWidth - left };
       this.#canvas.style.left = left + "px";
       this.#scroll.parentElement?.style.setProperty("--wf-gutter", this.#scroll.offsetWidth - this.#scroll.clientWidth + "px"); // the axis above ends where the bars do
+      this.#paintBars(state, height, first, offset);
     }
-    const { width } = this.#sizes;
-    if (width > 0) paintBars(this.#canvas, width, height, state, first, offset, this.#palette);
     const active = this.#slots.find(s => s.row === state.active && s.row >= 0);
     const id = active?.el.id ?? "";
     if (id && id !== this.#activeId) this.#scroll.setAttribute("aria-activedescendant", id);
     if (!id && this.#activeId) this.#scroll.removeAttribute("aria-activedescendant");
     this.#activeId = id;
+    if (++this.#frames % FRAMES_KEPT === 0) performance.clearMeasures("trace.frame"); // the browser keeps them for ever
     performance.measure("trace.frame", { start: startedAt, end: performance.now() });
+  }
+
+  #paintBars(state: WaterfallState, height: number, first: number, offset: number): void {
+    const { width } = this.#sizes!;
+    if (width > 0) paintBars(this.#canvas, width, height, state, first, offset, this.#palette);
   }
 
   #makeSlot(): Slot {
@@ -161,17 +180,17 @@ export class Waterfall {
     const { rows, model: m } = s, kind = rows.kind[row]!, node = rows.node[row]!, depth = rows.depth[row]!;
     slot.row = row;
     const { el } = slot;
-    el.setAttribute("aria-rowindex", String(row + 1));
-    el.setAttribute("aria-level", String(depth + 1));
+    attribute(el, "aria-rowindex", String(row + 1));
+    attribute(el, "aria-level", String(depth + 1));
     const isSelected = kind === SPAN && node === s.selected;
-    el.setAttribute("aria-selected", String(isSelected));
+    attribute(el, "aria-selected", String(isSelected));
     el.className = "wf-row" + (row === s.active ? " is-active" : "") + (isSelected ? " is-selected" : "") + (s.isMatch && kind === SPAN && !s.isMatch[node] ? " is-dim" : "") + (kind === NOTE ? " is-note" : "");
     (slot.name.parentElement as HTMLElement).style.paddingLeft = 4 + Math.min(depth, INDENT_MAX) * INDENT + "px";
     slot.level.textContent = depth > INDENT_MAX ? String(depth) : "";
     const isOpen = kind === FOLD ? s.openFolds.has(rows.ref[row]!) : kind === SPAN && m.size[node]! > 1 ? !s.collapsed[node] : null;
     slot.toggle.textContent = isOpen === null ? "" : isOpen ? "▾" : "▸";
     if (isOpen === null) el.removeAttribute("aria-expanded");
-    else el.setAttribute("aria-expanded", String(isOpen));
+    else attribute(el, "aria-expanded", String(isOpen));
     if (slot.badges.firstChild) slot.badges.textContent = "";
     slot.swatch.hidden = kind === NOTE || kind === LEFT_OUT || isMissing(m, node);
     if (!slot.swatch.hidden) slot.swatch.style.background = cssColor(s.slotOf[m.service[node]!]! === 8 ? -1 : s.slotOf[m.service[node]!]!);
@@ -184,7 +203,6 @@ export class Waterfall {
       if (sum.errors) this.#badge(slot, plural(sum.errors, "error"), "is-error");
       this.#say(slot, "");
     } else this.#fillSpan(slot, node, s);
-    slot.name.title = `${slot.service.textContent} ${slot.name.textContent}`.trim();
   }
 
   #badge(slot: Slot, text: string, kind: string): void {
