@@ -132,7 +132,7 @@ static int keys_revoke(cli *c, void *own, const char *id)
     return code;
 }
 
-static int keys_adopt(cli *c, void *own, const char *fingerprint)
+static int decide(cli *c, void *own, const char *fingerprint, const char *verb)
 {
     const keys_own *o = own;
     api_path path;
@@ -146,16 +146,31 @@ static int keys_adopt(cli *c, void *own, const char *fingerprint)
     admin_add_member(&w, "environment", c->env);
     admin_add_member(&w, "name", o->name);
     jw_object_end(&w);
-    api_path_init(&path, "/skep/v1/keys/adopt");
+    api_path_init(&path, "/skep/v1/keys");
+    api_path_segment(&path, span_text(verb));
     int code = api_send(c, "POST", &path, buf_span(&body), &text, &reply);
     buf_done(&body);
     if (code || c->json)
         return code ? code : admin_print_json(c, text);
-    cli_talk(
-        c, "the refused key is now ingest key %.*s of environment %.*s: its sender needs no change",
-        SPAN_FMT(node_text(node_get(reply, "id"))),
-        SPAN_FMT(node_text(node_get(reply, "environment"))));
+    if (strcmp(verb, "refuse") == 0)
+        cli_talk(c, "the key stays refused, and doctor asks no more about it");
+    else
+        cli_talk(c,
+                 "the refused key is now ingest key %.*s of environment %.*s: its sender needs no "
+                 "change",
+                 SPAN_FMT(node_text(node_get(reply, "id"))),
+                 SPAN_FMT(node_text(node_get(reply, "environment"))));
     return EXIT_OK;
+}
+
+static int keys_adopt(cli *c, void *own, const char *fingerprint)
+{
+    return decide(c, own, fingerprint, "adopt");
+}
+
+static int keys_refuse(cli *c, void *own, const char *fingerprint)
+{
+    return decide(c, own, fingerprint, "refuse");
 }
 
 static int run_keys(cli *c, void *own)
@@ -165,21 +180,22 @@ static int run_keys(cli *c, void *own)
         {"create", 0, NULL, keys_create},
         {"revoke", 1, "the id of a key", keys_revoke},
         {"adopt", 1, "a fingerprint, which skep doctor shows", keys_adopt},
+        {"refuse", 1, "a fingerprint, which skep doctor shows", keys_refuse},
         {NULL, 0, NULL, NULL}};
     return action_run(c, own, actions);
 }
 
 const command command_keys = {
     .name = "keys",
-    .summary = "list, create, revoke; adopt a key that was refused",
-    .usage = "[list | create | revoke ID | adopt FINGERPRINT] [OPTIONS]",
+    .summary = "list, create, revoke; adopt or refuse a key that is unknown",
+    .usage = "[list | create | revoke ID | adopt FINGERPRINT | refuse FINGERPRINT] [OPTIONS]",
     .examples = "  skep keys\n"
                 "  skep keys create --name ci --env dev\n"
                 "  skep keys create --kind configuration --name laptop\n"
                 "  skep keys create --kind browser --origin https://shop.example --name shop\n"
                 "  skep keys revoke hcxik_01abc…\n"
                 "  skep keys adopt 3f9ac2 --env dev        (the fingerprint is in skep doctor)\n",
-    .word = "list|create|revoke|adopt",
+    .word = "list|create|revoke|adopt|refuse",
     .options = keys_options,
     .own_bytes = sizeof(keys_own),
     .pages = true,

@@ -136,6 +136,25 @@ bool intake_refusal_by_fingerprint(intake *i, span fingerprint, refusal *ret)
     return is_found;
 }
 
+void intake_forget_unknown(intake *i, span fingerprint)
+{
+    refusal_book *book = &i->refusals;
+    uint32_t kept = 0;
+    lock_take(&book->lock);
+    for (uint32_t at = 0; at < book->count; at++) {
+        const refusal *r = &book->items[at];
+        if (span_is(fingerprint, r->key_fingerprint) && strcmp(r->reason, "unknown_key") == 0)
+            continue;
+        if (kept != at) {
+            book->ids[kept] = book->ids[at];
+            book->items[kept] = *r;
+        }
+        kept++;
+    }
+    book->count = kept;
+    lock_drop(&book->lock);
+}
+
 uint32_t intake_reason_counts(intake *i, arena *mem, reason_count **ret)
 {
     refusal_book *book = &i->refusals;

@@ -80,6 +80,8 @@ typedef struct refusal {
 /* times and count are filled here; items_dropped via count > 1 */
 void intake_refused(intake *i, const refusal *r);
 uint32_t intake_refusals(intake *i, arena *mem, refusal **ret); /* newest first */
+/* What was asked about unknown keys is answered for this one; counters stay. */
+void intake_forget_unknown(intake *i, span fingerprint);
 bool intake_refusal_by_fingerprint(intake *i, span fingerprint, refusal *ret);
 /* Counters by reason since start, for /metrics and doctor. */
 typedef struct reason_count {

@@ -100,6 +100,10 @@ sk_code meta_key_check(meta *m, span secret, key_info *ret, err *e)
                        "fingerprint %s; `skep keys adopt %s` would make it an ingest key",
                        fingerprint, fingerprint);
     }
+    if (found.kind == KEY_REFUSED)
+        return err_set(e, SK_UNAUTHENTICATED,
+                       "this key was refused on purpose by whoever runs this server: `skep env` "
+                       "prints one that works");
     if (found.is_revoked)
         return err_set(e, SK_UNAUTHENTICATED,
                        "the key \"%s\" of environment %s was revoked: `skep env` prints a new one",
@@ -245,25 +249,57 @@ sk_code meta_browser_key_create(meta *m, uint32_t environment_id, span name, con
                   ret_secret, e);
 }
 
-sk_code meta_key_adopt(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], uint32_t environment_id,
-                       span name, key_info *ret, err *e)
+/* What was refused on purpose may be decided anew. */
+static sk_code forget_refused(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], err *e)
+{
+    sqlite3_stmt *s;
+    sk_code code = meta__prepare(m, "DELETE FROM keys WHERE hash = ?1 AND kind = ?2", &s, e);
+    if (code != SK_OK)
+        return code;
+    sqlite3_bind_blob(s, 1, hash, META_KEY_HASH_BYTES, SQLITE_TRANSIENT);
+    sqlite3_bind_int(s, 2, KEY_REFUSED);
+    return meta__finish(m, s, e);
+}
+
+/* A key of elsewhere, known by its hash, becomes `k`, which gets its id here. */
+static sk_code take_in(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], span name, key_info *k,
+                       key_info *ret, err *e)
 {
     char unused[META_SECRET_MAX];
-    key_info k = {.kind = KEY_INGEST,
-                  .permissions = MAY_SEND | MAY_CREATE_DATASETS,
-                  .environment = environment_id};
     sk_code code = check_name(&name, e);
     if (code != SK_OK)
         return code;
-    mint(KEY_INGEST, (span){0}, k.id, unused);
+    mint(KEY_INGEST, (span){0}, k->id, unused);
     lock_take(&m->lock);
-    code = insert_row(m, &k, name, hash, e);
+    code = meta__begin(m, e);
+    if (code == SK_OK) {
+        code = forget_refused(m, hash, e);
+        if (code == SK_OK)
+            code = insert_row(m, k, name, hash, e);
+        code = meta__end(m, code, e);
+    }
     if (code == SK_OK)
         code = meta__reload(m, e);
     lock_drop(&m->lock);
-    if (code == SK_OK && !find_by_id(m, k.id, ret))
+    if (code == SK_OK && !find_by_id(m, k->id, ret))
         code = err_set(e, SK_NOT_FOUND, "the key's environment was deleted meanwhile");
     return code;
+}
+
+sk_code meta_key_adopt(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], uint32_t environment_id,
+                       span name, key_info *ret, err *e)
+{
+    key_info k = {.kind = KEY_INGEST,
+                  .permissions = MAY_SEND | MAY_CREATE_DATASETS,
+                  .environment = environment_id};
+    return take_in(m, hash, name, &k, ret, e);
+}
+
+sk_code meta_key_refuse(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], uint32_t environment_id,
+                        span name, key_info *ret, err *e)
+{
+    key_info k = {.kind = KEY_REFUSED, .environment = environment_id};
+    return take_in(m, hash, name, &k, ret, e);
 }
 
 /* ---- revoking, listing ---- */

@@ -33,7 +33,8 @@ typedef enum permission {
     MAY_MARK = 1 << 6, /* moments: follows from others, see auth.h */
 } permission;
 
-typedef enum key_kind { KEY_INGEST, KEY_CONFIGURATION, KEY_BROWSER } key_kind;
+/* KEY_REFUSED: somebody else's, which may do nothing: its sender was refused on purpose. */
+typedef enum key_kind { KEY_INGEST, KEY_CONFIGURATION, KEY_BROWSER, KEY_REFUSED } key_kind;
 
 #define META_ORIGIN_MAX    128u
 #define META_ORIGINS_MAX   512u /* of one key together, with NUL */
@@ -104,6 +105,9 @@ bool meta_origin_is_allowed(const key_info *k, span origin);
 /* A refused key becomes an ingest key of `environment`, known only by its hash. */
 sk_code meta_key_adopt(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], uint32_t environment,
                        span name, key_info *ret, err *e) must_use;
+/* An unknown key stays without: it is answered with that, until someone adopts it. */
+sk_code meta_key_refuse(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], uint32_t environment,
+                        span name, key_info *ret, err *e) must_use;
 sk_code meta_key_revoke(meta *m, span id, err *e) must_use; /* SK_NOT_FOUND */
 /* 0 = all */
 sk_code meta_key_list(meta *m, uint32_t environment, arena *mem, key_info **ret,

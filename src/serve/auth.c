@@ -134,6 +134,8 @@ const char *auth_key_reason(span key, const err *e)
         return "empty_key";
     if (span_contains(key, SPAN("${")) || key.at[0] == '$')
         return "literal_variable_key";
+    if (span_contains(span_text(e->text), SPAN("refused on purpose")))
+        return "refused_key";
     return span_contains(span_text(e->text), SPAN("revoked")) ? "revoked_key" : "unknown_key";
 }
 

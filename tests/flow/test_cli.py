@@ -342,7 +342,7 @@ def test_completion_in_bash(shop, tmp_path):
         options = re.findall(r"^  .{3} (--[\w-]+)", shop.cli(command, "--help").stdout, re.M)
         assert sorted(offers(command, "--")) == sorted(options) and "--timeout" in options, command
     assert offers("trace", "--view", "") == offers("trace", "--view", "=") and "critical" in offers("trace", "--view", "")
-    assert offers("trace", "--view", "=", "cr") == ["critical"] and offers("keys", "re") == ["revoke"]
+    assert offers("trace", "--view", "=", "cr") == ["critical"] and offers("keys", "rev") == ["revoke"]
     assert offers("query", "--url", "http", ":", f"//{shop.address}".split(":")[0], ":", f"{shop.port}", "--hea") == ["--heatmap"]
     assert offers("query", "--key-file", "") == [":-o", "default"] and offers("nosuch", "") == []
 

@@ -145,11 +145,30 @@ def test_a_refused_key_is_adopted_and_works_as_it_is(server, full):
     assert again.returncode == 1 and "fingerprint" in again.stderr
 
 
+def test_a_key_is_refused_on_purpose_and_asked_about_no_more(server, full):
+    key = "somebody-" + os.urandom(12).hex()
+    send(server, "stranger", key=key)
+    fingerprint = next(r for r in doctor(server) if r["reason"] == "unknown_key")["key_fingerprint"]
+    assert "asks no more" in server.cli("keys", "refuse", fingerprint, key=full).stderr
+    assert not [r for r in doctor(server) if r["key_fingerprint"] == fingerprint]
+    for _ in range(2):
+        answer = send(server, "stranger", key=key)
+        assert answer.status == 401 and "on purpose" in answer.text
+        assert [r["reason"] for r in doctor(server) if r["key_fingerprint"] == fingerprint] == ["refused_key"]
+        assert (json.loads(server.cli("doctor", "--json").stdout)["first"] or {}).get("kind") != "refused_key"
+        server.stop()
+        server.restart()
+    send(server, "stranger", key=key)
+    server.cli("keys", "adopt", fingerprint, key=full)  # after all
+    assert send(server, "stranger", key=key).status == 200
+
+
 def test_a_key_that_is_known_cannot_be_adopted(server, full):
     ingest = server.keys["demo"]["ingest"]
     assert status_of(server, "GET", "/skep/v1/status", key=ingest) == 403
     fingerprint = next(r for r in json.loads(server.cli("doctor", "--json", "--env", "demo").stdout)["refusals"] if r["reason"] == "forbidden")["key_fingerprint"]
-    assert status_of(server, "POST", "/skep/v1/keys/adopt", {"fingerprint": fingerprint}, key=full) == 409
+    for verb in ("adopt", "refuse"):
+        assert status_of(server, "POST", f"/skep/v1/keys/{verb}", {"fingerprint": fingerprint}, key=full) == 409
     assert server.get("/1/auth", key=ingest)["environment"]["slug"] == "demo"
 
 
@@ -263,7 +282,7 @@ def test_every_route_is_in_these_tests():
     tried = {("POST", "/v1/traces"), ("POST", "/v1/logs"), ("POST", "/v1/metrics"), ("POST", "/skep/v1/query"), ("GET", "/skep/v1/traces/{trace_id}"),
              ("POST", "/skep/v1/differences"), ("POST", "/skep/v1/rows"), *PEOPLE_ROUTES, *SAVED_ROUTES,
              ("GET", "/skep/v1/service-map"), ("GET", "/skep/v1/fields"), ("GET", "/skep/v1/tail"), ("GET", "/skep/v1/status"), ("GET", "/skep/v1/doctor"),
-             ("GET", "/skep/v1/keys"), ("POST", "/skep/v1/keys"), ("POST", "/skep/v1/keys/adopt"), ("DELETE", "/skep/v1/keys/{id}"),
+             ("GET", "/skep/v1/keys"), ("POST", "/skep/v1/keys"), ("POST", "/skep/v1/keys/adopt"), ("POST", "/skep/v1/keys/refuse"), ("DELETE", "/skep/v1/keys/{id}"),
              ("GET", "/skep/v1/environments"), ("POST", "/skep/v1/environments"), ("DELETE", "/skep/v1/environments/{slug}"), ("DELETE", "/skep/v1/data"),
              ("GET", "/1/auth"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
     assert routes == tried
@@ -375,6 +394,7 @@ def test_changing_across(server, tenants, full):
         for path in ("/skep/v1/data?environment=tenant-b", "/skep/v1/data?environment=tenant-b&dataset=secret-of-b", "/skep/v1/data?environment=dev"):
             assert status_of(server, "DELETE", path, key=key) == 403, path
         assert status_of(server, "POST", "/skep/v1/keys/adopt", {"fingerprint": "x", "environment": "tenant-b"}, key=key) == 403
+        assert status_of(server, "POST", "/skep/v1/keys/refuse", {"fingerprint": "x", "environment": "tenant-b"}, key=key) == 403
     assert status_of(server, "DELETE", "/skep/v1/data", key=a["configuration"]["secret"]) == 400
     assert send(server, "secret-of-b", key=b["ingest"]["secret"]).status == 200
     assert server.count("COUNT", environment="tenant-b") == before + 1
@@ -449,7 +469,7 @@ def test_loopback_is_not_for_pages_and_proxies(server, headers):
 
 def test_loopback_never_changes_keys_or_environments(server):
     for method, path, body in (("GET", "/skep/v1/keys", None), ("POST", "/skep/v1/keys", {"name": "x"}), ("DELETE", "/skep/v1/keys/x", None),
-                               ("POST", "/skep/v1/keys/adopt", {"fingerprint": "x"}), ("POST", "/skep/v1/environments", {"name": "x"}),
+                               ("POST", "/skep/v1/keys/adopt", {"fingerprint": "x"}), ("POST", "/skep/v1/keys/refuse", {"fingerprint": "x"}), ("POST", "/skep/v1/environments", {"name": "x"}),
                                ("DELETE", "/skep/v1/environments/demo", None), ("DELETE", "/skep/v1/data?environment=dev", None)):
         assert status_of(server, method, path, body) == 401, path
     assert status_of(server, *ASK) == 200

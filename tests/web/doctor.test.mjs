@@ -86,6 +86,26 @@ test("a wrong key is seen, adopted in one click, and everything is green", async
   await context.close();
 });
 
+test("an unknown key is refused on purpose in one click, asked about no more, and accepted after all", async () => {
+  const { page, faults, context } = await openAsOwner();
+  assert.equal((await send("a-key-of-a-stranger-5678")).status, 401);
+  await page.goto(server.url + "doctor?env=dev");
+  await page.waitForSelector(".notice:has-text('First, ')");
+  const way = page.locator(".hops.is-stopped").first();
+  assert.deepEqual(await way.locator(".check").evaluateAll(list => list.map(c => c.dataset.state)), ["ok", "ok", "ok", "bad", "wait", "wait"]);
+  assert.match(await way.locator('[data-state="bad"]').innerText(), /key good[^]*skep env/);
+  await page.click("text=Refuse it");
+  await page.waitForSelector("text=The key stays refused");
+  await page.waitForFunction(() => !document.querySelector(".hops.is-stopped"));
+  assert.match(await (await send("a-key-of-a-stranger-5678")).text(), /on purpose/);
+  await page.click("text=Accept it after all");
+  await page.waitForSelector("text=The key is accepted in dev");
+  assert.equal((await send("a-key-of-a-stranger-5678")).status, 200);
+  await page.waitForFunction(() => !document.querySelector(".hops.is-stopped"));
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("a key is made, shown once, and revoked after its id was typed", async () => {
   const { page, faults, context } = await openAsOwner();
   await page.goto(server.url + "keys?env=dev");

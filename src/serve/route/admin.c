@@ -104,6 +104,7 @@ static void print_key(json_writer *w, const key_info *k, const char *secret)
     jw_key_text(w, "kind");
     jw_text(w, k->kind == KEY_INGEST         ? "ingest"
                : k->kind == KEY_BROWSER      ? "browser"
+               : k->kind == KEY_REFUSED      ? "refused"
                : k->permissions == MAY_QUERY ? "query"
                                              : "configuration");
     jw_key_text(w, "environment");
@@ -259,7 +260,8 @@ void route_keys_create(exchange *take_x)
     reply_key(take_x, code, &made, secret, "key.create", &e);
 }
 
-void route_keys_adopt(exchange *take_x)
+/* What shall become of a key that was refused as unknown. */
+static void decide(exchange *take_x, bool is_adopted)
 {
     const services *s = exchange_services(take_x);
     err e = {0};
@@ -274,10 +276,25 @@ void route_keys_adopt(exchange *take_x)
         code = err_set(&e, SK_NOT_FOUND,
                        "no refused key has the fingerprint \"%.*s\"; `skep doctor` lists them",
                        SPAN_FMT(b.fingerprint));
-    if (code == SK_OK)
+    if (code == SK_OK && is_adopted)
         code = meta_key_adopt(s->meta, refused.key_hash, env.id,
                               b.name.len ? b.name : SPAN("adopted"), &made, &e);
-    reply_key(take_x, code, &made, NULL, "key.adopt", &e);
+    else if (code == SK_OK)
+        code = meta_key_refuse(s->meta, refused.key_hash, env.id,
+                               b.name.len ? b.name : SPAN("refused"), &made, &e);
+    if (code == SK_OK)
+        intake_forget_unknown(s->intake, b.fingerprint);
+    reply_key(take_x, code, &made, NULL, is_adopted ? "key.adopt" : "key.refuse", &e);
+}
+
+void route_keys_adopt(exchange *take_x)
+{
+    decide(take_x, true);
+}
+
+void route_keys_refuse(exchange *take_x)
+{
+    decide(take_x, false);
 }
 
 /* A key or environment outside the caller's own is his only when he may reach any environment. */

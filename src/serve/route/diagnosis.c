@@ -14,7 +14,9 @@
 #define FINDING_TEXT 400u
 #define AHEAD_NS     (60 * NS_PER_S)
 #define BEHIND_NS    (900 * NS_PER_S) /* batches and retries take minutes */
-#define TWICE_MIN    2u               /* one may be a retry whose first copy's answer was lost */
+#define QUIET_NS     (15 * NS_PER_S)  /* SDKs send every 5 s */
+#define QUIET_OLD_NS (60 * NS_PER_S)
+#define TWICE_MIN    2u /* one may be a retry whose first copy's answer was lost */
 #define TWICE_SHARE  4u
 
 static const advice advices[] = {
@@ -29,6 +31,9 @@ static const advice advices[] = {
      "adopt FINGERPRINT` accepts this one as it is."},
     {"revoked_key", HOP_KEY,
      "This key was revoked. `skep env` prints a new one; restart the program with it."},
+    {"refused_key", HOP_NONE,
+     "Somebody here decided that this key stays without: nothing to do, or `skep keys adopt "
+     "FINGERPRINT` after all."},
     {"missing_key", HOP_KEY,
      "No key came. Set OTEL_EXPORTER_OTLP_HEADERS=x-honeycomb-team=KEY; `skep env` "
      "prints the line."},
@@ -106,6 +111,15 @@ advice advice_for(const char *reason)
         if (strcmp(advices[i].reason, reason) == 0)
             return advices[i];
     return (advice){reason, HOP_BODY, "The text says what was wrong and what to do."};
+}
+
+advice advice_for_sender(const refusal *r)
+{
+    advice a = advice_for(r->reason);
+    bool is_asked = strncmp(r->path, "/skep/", 6) == 0 || strncmp(r->path, "/1/", 3) == 0;
+    if (is_asked && strcmp(r->reason, "foreign_page") != 0)
+        a.hop = HOP_NONE;
+    return a;
 }
 
 const char *hop_name(hop h)
@@ -320,12 +334,15 @@ static void find_near_names(patient *p)
 
 /* ---- what to do first ---- */
 
+/* Programs of one machine look alike until one is let in: who only began to be accepted after the refusal is likely the
+ * same, and who still fails comes again soon. */
 bool is_healed(const patient *p, const refusal *r)
 {
     for (uint32_t i = 0; i < p->sender_count; i++) {
         const sender *s = &p->senders[i];
-        if (s->last_ns > r->last_ns && strcmp(s->source, r->source) == 0 &&
-            strcmp(s->user_agent, r->user_agent) == 0 &&
+        int64_t quiet_ns = s->first_ns > r->first_ns ? QUIET_NS : QUIET_OLD_NS;
+        if (s->last_ns > r->last_ns && p->now_ns - r->last_ns > quiet_ns &&
+            strcmp(s->source, r->source) == 0 && strcmp(s->user_agent, r->user_agent) == 0 &&
             (!r->service[0] || strcmp(s->dataset, r->service) == 0))
             return true;
     }
@@ -336,7 +353,7 @@ static void choose_first(patient *p)
 {
     for (uint32_t i = 0; i < p->refusal_count; i++) {
         const refusal *r = &p->refusals[i];
-        advice a = advice_for(r->reason);
+        advice a = advice_for_sender(r);
         if (a.hop == HOP_NONE || is_healed(p, r))
             continue;
         p->first = (finding){r->reason, r->service[0] ? r->service : r->source, r->text, a.text};

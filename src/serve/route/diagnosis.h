@@ -18,6 +18,8 @@ typedef struct advice {
     const char *text;
 } advice;
 advice advice_for(const char *reason);
+/* The same, with HOP_NONE for those who asked (a query, whoami) and did not send. */
+advice advice_for_sender(const refusal *r);
 
 typedef struct finding {
     const char *kind, *subject, *text, *fix;
@@ -27,6 +29,7 @@ typedef struct patient {
     const services *s;
     arena *mem;
     environment env;
+    int64_t now_ns;
     bool sees_all;           /* may know of other environments */
     const refusal *refusals; /* in reach, newest first */
     uint32_t refusal_count;

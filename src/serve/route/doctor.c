@@ -4,6 +4,7 @@
  */
 #include "serve/route/health.h"
 
+#include "base/clock.h"
 #include "serve/route/common.h"
 #include "serve/route/diagnosis.h"
 
@@ -92,13 +93,14 @@ static void print_ways(json_writer *w, const patient *p)
     jw_array(w);
     for (uint32_t i = 0; i < p->refusal_count; i++) {
         const refusal *r = &p->refusals[i];
-        advice a = advice_for(r->reason);
+        advice a = advice_for_sender(r);
         bool is_told = a.hop == HOP_NONE || is_healed(p, r);
         for (uint32_t k = 0; k < i && !is_told; k++)
             is_told = strcmp(p->refusals[k].source, r->source) == 0 &&
                       strcmp(p->refusals[k].service, r->service) == 0 &&
+                      strcmp(p->refusals[k].key_fingerprint, r->key_fingerprint) == 0 &&
                       strcmp(p->refusals[k].user_agent, r->user_agent) == 0 &&
-                      advice_for(p->refusals[k].reason).hop != HOP_NONE;
+                      advice_for_sender(&p->refusals[k]).hop != HOP_NONE;
         if (!is_told)
             print_way(w, r->service, r->source, r->user_agent, a.hop, a.text);
     }
@@ -152,6 +154,7 @@ void route_doctor(exchange *take_x)
     const services *s = exchange_services(take_x);
     patient p = {.s = s,
                  .mem = exchange_arena(take_x),
+                 .now_ns = clock_wall_ns(),
                  .sees_all = exchange_caller(take_x)->is_any_environment};
     err e = {0};
     refusal *refusals;

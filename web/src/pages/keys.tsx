@@ -14,7 +14,7 @@ import { copy, toast } from "../kit/toast";
 import { useData } from "../kit/use_data";
 
 type Kind = "ingest" | "browser" | "query" | "configuration";
-interface Key { id: string; name: string; kind: Kind; environment: string; created: string; last_used: string | null; revoked: boolean; secret?: string; origins?: string[] }
+interface Key { id: string; name: string; kind: Kind | "refused"; environment: string; created: string; last_used: string | null; revoked: boolean; secret?: string; origins?: string[] }
 
 const KINDS: Record<Kind, string> = { ingest: "sends, nothing else", browser: "sends, from pages of its origins", query: "asks, nothing else", configuration: "sends, asks and changes keys" };
 
@@ -111,16 +111,16 @@ export default function Keys() {
   const data = useData<Key[]>(JSON.stringify([environment.value, tick.value]), async l => (await call<{ keys: Key[] }>("skep/v1/keys", { params: { environment: environment.value }, signal: l.signal })).keys);
   return (
     <>
-      <div class="page-head"><h1>Keys</h1><p>Who may send to {environment.value}, and who may ask it.</p><a href={href("doctor")}>Adopt a refused key</a></div>
+      <div class="page-head"><h1>Keys</h1><p>Who may send to {environment.value}, and who may ask it.</p><a href={href("doctor")}>Adopt or refuse an unknown key</a></div>
       <Panel title={`Keys of ${environment.value}`} data={data} isFlush actions={<button class="button small primary" onClick={() => setMaking(true)}><Icon name="plus" /> New key</button>}
         isEmpty={keys => keys.length === 0} empty={<p class="muted body">No key yet.</p>}>
         {keys => <Table caption="Keys" rows={keys} rowKey={k => k.id} sort={{ key: "created", isDown: true }} columns={[
           { key: "name", title: "name", value: k => k.name, cell: k => <>{k.name || <span class="muted">without a name</span>} {k.revoked && <span class="pill is-error">revoked</span>}</> },
-          { key: "kind", title: "may", value: k => k.kind, cell: k => <span title={KINDS[k.kind]}>{k.kind}{k.origins?.length ? <span class="muted"> {k.origins.join(", ")}</span> : null}</span> },
+          { key: "kind", title: "may", value: k => k.kind, cell: k => <span title={KINDS[k.kind as Kind]}>{k.kind}{k.origins?.length ? <span class="muted"> {k.origins.join(", ")}</span> : null}</span> },
           { key: "id", title: "id", value: k => k.id, cell: k => <span class="mono">{k.id}</span> },
           { key: "created", title: "made", value: k => Date.parse(k.created), cell: k => <span title={showTime(Date.parse(k.created))}>{showAgo(Date.parse(k.created))}</span> },
           { key: "used", title: "last used", value: k => (k.last_used ? Date.parse(k.last_used) : null), cell: k => (k.last_used ? showAgo(Date.parse(k.last_used)) : "never") },
-          { key: "revoke", title: <span class="visually-hidden">revoke</span>, cell: k => !k.revoked && <button class="button small danger" onClick={() => setGone(k)}>Revoke</button> },
+          { key: "revoke", title: <span class="visually-hidden">revoke</span>, cell: k => !k.revoked && k.kind !== "refused" && <button class="button small danger" onClick={() => setGone(k)}>Revoke</button> },
         ]} />}
       </Panel>
       <Environments />

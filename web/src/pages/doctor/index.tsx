@@ -1,7 +1,7 @@
 // Doctor: why is my data not arriving. Checks one after the other, each with what was seen and one thing to do.
 import { useEffect } from "preact/hooks";
 import { ApiError, call } from "../../api/client";
-import type { Doctor as DoctorReply, Refusal } from "../../api/types";
+import type { Doctor as DoctorReply, Refusal, Way } from "../../api/types";
 import { environment } from "../../app/environment";
 import { href } from "../../app/location";
 import { refresh, showAgo, tick } from "../../app/time";
@@ -21,7 +21,7 @@ interface Seen { status: Status; doctor: DoctorReply; at: Status["environments"]
 type State = "ok" | "bad" | "wait";
 const EVERY_MS = 2000;
 
-function Check({ state, title, evidence, fix }: { state: State; title: string; evidence: string; fix?: string | null }) {
+function Check({ state, title, evidence, fix }: { state: State; title: string; evidence?: string; fix?: string | null }) {
   return (
     <li class={`check is-${state}`} data-state={state}>
       <Icon name={state === "ok" ? "check" : state === "bad" ? "warn" : "more"} label={state === "ok" ? "well" : state === "bad" ? "needs you" : "not yet"} />
@@ -33,7 +33,7 @@ function Check({ state, title, evidence, fix }: { state: State; title: string; e
 function Ladder({ seen }: { seen: Seen }) {
   const senders = seen.at?.senders ?? [], refusals = seen.doctor.refusals, rows = seen.at?.store.rows ?? 0;
   const last = senders.reduce((at, s) => Math.max(at, Date.parse(s.last)), 0), refusedAt = refusals.reduce((at, r) => Math.max(at, Date.parse(r.time)), 0);
-  const isBlocked = refusals.length > 0 && refusedAt > last;
+  const first = seen.doctor.first, isBlocked = refusals.some(r => r.reason === first?.kind);
   const sum = (family: "trace" | "log" | "metric") => senders.reduce((n, s) => n + s[family], 0);
   const unnamed = seen.doctor.findings.filter(f => f.kind === "unknown_service");
   return (
@@ -41,17 +41,18 @@ function Ladder({ seen }: { seen: Seen }) {
       <Check state="ok" title="Listening" evidence={seen.status.listeners ? seen.status.listeners.map(l => `${l.address}${l.tls ? " with TLS" : ""}`).join(", ") + ": OTLP over HTTP and gRPC" : location.host} />
       <Check state={last || refusedAt ? "ok" : "wait"} title="Arriving" evidence={last || refusedAt ? `last request ${showAgo(Math.max(last, refusedAt))}` : "no request has reached this environment since the server started"}
         fix={last || refusedAt ? null : `Point the program at ${location.origin}, as seen from where it runs: a container's localhost is the container.`} />
-      <Check state={isBlocked ? "bad" : last ? "ok" : "wait"} title="Accepted" evidence={`${plural(senders.length, "sender")} accepted, ${plural(refusals.reduce((n, r) => n + r.count, 0), "request")} refused`} fix={isBlocked ? refusals[0]!.advice : null} />
+      <Check state={isBlocked ? "bad" : last ? "ok" : "wait"} title="Accepted" evidence={`${plural(senders.length, "sender")} accepted, ${plural(refusals.reduce((n, r) => n + r.count, 0), "request")} refused`} fix={isBlocked ? first!.fix : null} />
       <Check state={rows ? "ok" : "wait"} title="Stored" evidence={rows ? `${showCount(rows)} events kept${senders.length ? `; since the start ${showCount(sum("trace"))} of traces, ${showCount(sum("log"))} of logs, ${showCount(sum("metric"))} of metrics` : ""}` : "nothing yet"} />
       <Check state={!rows ? "wait" : unnamed.length ? "bad" : "ok"} title="Usable" evidence={unnamed.length ? `${plural(unnamed.length, "sender")} without a service name` : rows ? "every sender names its service" : "nothing to judge yet"} fix={unnamed[0]?.fix} />
     </ol>
   );
 }
 
-async function adopt(refusal: Refusal): Promise<void> {
+async function decide(refusal: Refusal, verb: "adopt" | "refuse"): Promise<void> {
+  const done = `${verb.replace(/e$/, "")}ed`;
   try {
-    await call("skep/v1/keys/adopt", { body: { fingerprint: refusal.key_fingerprint, environment: environment.value, name: refusal.service ? `adopted from ${refusal.service}` : "adopted" } });
-    toast(`The key is accepted in ${environment.value} from now on`);
+    await call(`skep/v1/keys/${verb}`, { body: { fingerprint: refusal.key_fingerprint, environment: environment.value, name: refusal.service ? `${done} from ${refusal.service}` : done } });
+    toast(verb === "adopt" ? `The key is accepted in ${environment.value} from now on` : "The key stays refused; nobody is asked about it again");
     refresh();
   } catch (e) {
     toast(e instanceof ApiError ? e.message : String(e));
@@ -67,10 +68,21 @@ function Refusals({ list }: { list: Refusal[] }) {
         <div><b>Do:</b> {r.advice}</div>
         <div class="row wrap muted">
           {r.key_fingerprint && <span>key <span class="mono">{r.key_fingerprint}</span></span>}{r.user_agent && <span class="cut">{r.user_agent}</span>}
-          {r.reason === "unknown_key" && r.key_fingerprint && <button class="button small primary" onClick={() => void adopt(r)}>Accept this key in {environment.value}</button>}
+          {r.reason === "unknown_key" && <><button class="button small primary" onClick={() => void decide(r, "adopt")}>Accept this key in {environment.value}</button> <button class="button small" onClick={() => void decide(r, "refuse")}>Refuse it</button></>}
+          {r.reason === "refused_key" && <button class="button small" onClick={() => void decide(r, "adopt")}>Accept it after all</button>}
         </div>
       </li>
     ))}</ul>
+  );
+}
+
+function Sends({ way, at }: { way: Way; at: Sender | undefined }) {
+  return (
+    <>
+      <div class="row wrap">{at ? <a href={href("service", { name: way.sender })}>{way.sender}</a> : <b>{way.sender}</b>}<span class="text-2">{way.source}, {way.user_agent || "no user agent"}{at && `, ${showAgo(Date.parse(at.last))}`}</span>
+        {at && <span class="muted">{(["trace", "log", "metric"] as const).filter(f => at[f]).map(f => `${showCount(at[f])} of ${f}s`).join(", ")}</span>}</div>
+      <ol class={`plain hops${way.hops.some(h => h.fix) ? " is-stopped" : ""}`}>{way.hops.map(h => <Check key={h.hop} state={h.state} title={h.hop} fix={h.fix} />)}</ol>
+    </>
   );
 }
 
@@ -91,13 +103,13 @@ export default function Doctor() {
       {seen && (
         <div class="doctor-grid">
           <div class="stack">
+            {seen.doctor.first && <p class="notice is-warn"><strong>First, {seen.doctor.first.subject}</strong><span>{seen.doctor.first.text} {seen.doctor.first.fix}</span></p>}
             <section class="panel"><header><h2>From the wire to the answer</h2></header><div class="body"><Ladder seen={seen} />
               <div class="snippet"><pre>{endpoint}</pre><button class="button small" onClick={() => copy(endpoint, "Endpoint")}><Icon name="copy" /> Copy</button></div></div></section>
             <section class="panel"><header><h2>Refused requests</h2></header><div class="body">{seen.doctor.refusals.length ? <Refusals list={seen.doctor.refusals} /> : <p class="muted">None since the server started.</p>}</div></section>
             {findings.length > 0 && <section class="panel"><header><h2>What looks odd</h2></header><ul class="body plain stack">{findings.map((f, i) => <li key={i} class="notice is-warn"><strong>{f.subject}</strong><span>{f.text} {f.fix}</span></li>)}</ul></section>}
-            <section class="panel"><header><h2>Who sends</h2></header><div class="body">{seen.at?.senders.length ? (
-              <ul class="plain senders">{seen.at.senders.map(s => <li key={s.dataset + s.source + s.key_id} class="row wrap"><a href={href("service", { name: s.dataset })}>{s.dataset}</a><span class="text-2">{s.source}, {s.user_agent || "no user agent"}, {showAgo(Date.parse(s.last))}</span>
-                <span class="muted">{[[s.trace, "traces"], [s.log, "logs"], [s.metric, "metrics"]].filter(([n]) => n).map(([n, what]) => `${showCount(n as number)} of ${what}`).join(", ")}</span></li>)}</ul>
+            <section class="panel"><header><h2>Who sends, and how far it comes</h2></header><div class="body">{seen.doctor.ways.length ? (
+              <ul class="plain senders">{seen.doctor.ways.map((w, i) => <li key={i}><Sends way={w} at={seen.at?.senders.find(s => s.dataset === w.sender && s.source === w.source && s.user_agent === w.user_agent)} /></li>)}</ul>
             ) : <p class="muted">Nobody since the server started.</p>}</div></section>
           </div>
           <div class="stack"><PastedBox /><WhoamiBox /></div>
