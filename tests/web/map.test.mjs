@@ -4,10 +4,11 @@ import { after, before, test } from "node:test";
 import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
 import { build } from "./module.mjs";
 
-let server, browser, layout, pain, names;
+let server, browser, layout, pain, names, latest;
 before(async () => {
   layout = await build("pages/map/layout.ts");
   pain = await build("pages/home/pain.ts");
+  latest = await build("pages/home/news.ts");
   names = await build("api/map_names.ts");
   server = await startSkep();
   browser = await openBrowser();
@@ -57,6 +58,15 @@ test("pain ranks what got worse, not what is always slow; a handful of requests 
   assert.ok(said.includes("gone gone") && said.includes("late new"));
   assert.ok(!said.some(s => s.startsWith("slow") || s.startsWith("well") || s.startsWith("rare e")));
   assert.deepEqual(pain.changes(now, []), []);
+});
+
+test("new is what a known service did not do before; where an answer was cut, nothing is claimed", () => {
+  const h = (service, value, count = 1) => ({ service, value, count });
+  assert.deepEqual(latest.news("version", [h("a", "2", 5), h("a", "1", 90), h("new", "1"), h("a", "3", 7)], [h("a", "1")]).map(n => `${n.service} ${n.value}`), ["a 3", "a 2"]);
+  assert.deepEqual(latest.news("version", [h("a", "2")], null), []);
+  const row = (...values) => ({ data: { "service.name": values[0], name: values[1], COUNT: 3 } });
+  assert.deepEqual(latest.heard({ data: { results: [row("a", "x"), row(null, "y"), row("b", null)] } }, "name"), [h("a", "x", 3)]);
+  assert.equal(latest.heard({ data: { results: new Array(latest.GROUPS_MAX).fill(row("a", "x")) } }, "name"), null);
 });
 
 test("home leads to the service, its operation, its traces", async () => {
@@ -114,6 +124,34 @@ test("an empty environment shows what to paste, and turns green when it was sent
   assert.equal(await page.locator(".ladder .is-done").count(), 5);
   await page.click("text=Look at it");
   await page.waitForSelector("text=Services by pain");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("home shows what is new, markers, and one's own questions", async () => {
+  const span = (name, version, ago, id) => {
+    const time = `${Date.now() - ago * 1000}000000`, text = (key, stringValue) => ({ key, value: { stringValue } });
+    return { resource: { attributes: [text("service.name", "billing"), text("service.version", version)] }, scopeSpans: [{ spans: [{ traceId: id.repeat(32), spanId: id.repeat(16), name, kind: 2, startTimeUnixNano: time, endTimeUnixNano: time }] }] };
+  };
+  const post = (path, body) => fetch(server.url + path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  assert.equal((await post("v1/traces", { resourceSpans: [span("GET /old", "1.0", 10800, "a"), span("GET /old", "1.0", 60, "b"), span("GET /<b>new</b>", "2.0", 60, "c")] })).status, 200);
+  assert.equal((await post("skep/v1/saved", { environment: "dev", name: "Old ones", text: 'COUNT WHERE name = "GET /old"' })).status, 201);
+  assert.equal((await post("skep/v1/history", { environment: "dev", text: "COUNT GROUP BY name", state: { from: "3h" } })).status, 201);
+  assert.equal((await post("skep/v1/markers", { environment: "dev", message: "2.0 out", type: "deploy", start_time: Date.now() / 1000 - 90 })).status, 201);
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("", { env: "dev" }));
+  const fresh = page.locator("section", { hasText: "New in the last hour" });
+  await fresh.locator("a", { hasText: "2.0" }).waitFor();
+  assert.deepEqual(await fresh.locator("li a.mono").allTextContents(), ["2.0", "GET /<b>new</b>"]);
+  await page.getByRole("list", { name: "Recent questions" }).locator("a", { hasText: "COUNT GROUP BY name" }).waitFor();
+  await settled(page);
+  assert.deepEqual(await axe(page), []);
+  await page.getByRole("button", { name: "before / after" }).click();
+  await page.waitForURL(u => u.pathname.endsWith("/query") && u.searchParams.get("tab") === "differences" && u.searchParams.get("sel").includes("window"));
+  await page.waitForSelector("text=held against");
+  await page.goBack();
+  await page.getByRole("list", { name: "Saved questions" }).locator("a", { hasText: "Old ones" }).click();
+  await page.waitForURL(u => u.searchParams.get("q") === 'COUNT WHERE name = "GET /old"');
   assert.deepEqual(faults, []);
   await context.close();
 });

@@ -10,5 +10,7 @@ import "./api/series";
 import "./app/shell";
 import "./kit/color";
 import "./kit/combobox";
+import "./kit/markers";
+import "./kit/question_link";
 import "./kit/table";
 import "./kit/use_data";

@@ -16,8 +16,14 @@ import { useData } from "./use_data";
 
 const SHOWN_MAX = 6;
 
-export const textOf = (m: Moment) => [m.type, m.message].filter(Boolean).join(": ");
-export const timeOf = (m: Moment) => Date.parse(m.start_time) / 1000;
+const textOf = (m: Moment) => [m.type, m.message].filter(Boolean).join(": ");
+const timeOf = (m: Moment) => Date.parse(m.start_time) / 1000;
+
+// The time since a moment, to be held against all before it in a range (`base` null), or against as long a time where that is little.
+export function since(m: Moment, { start, end }: Range): { window: { t0: number; t1: number }; base: string | null } {
+  const t0 = timeOf(m);
+  return { window: { t0, t1: Math.max(end, t0 + 1) }, base: t0 - start >= end - t0 ? null : "previous" };
+}
 
 export interface Markers { list: Moment[]; marks: Marker[]; isOff: boolean; retry: () => void }
 
@@ -25,7 +31,7 @@ export interface Markers { list: Moment[]; marks: Marker[]; isOff: boolean; retr
 export function useMarkers(range: Range | null): Markers {
   const isOff = param("markers") === "off";
   useShortcuts([{ keys: "m", about: isOff ? "Show markers" : "Hide markers", run: () => setParams({ markers: isOff ? null : "off" }, { replace: true }) }], [isOff]);
-  const data = useData<Moment[]>(range && environment.value && !isOff ? JSON.stringify([environment.value, range]) : null, l => readMarkers(range!.start, range!.end, l.signal));
+  const data = useData<Moment[]>(range && environment.value && !isOff ? JSON.stringify([environment.value, range]) : null, l => readMarkers(Math.floor(range!.start), Math.ceil(range!.end), l.signal));
   return useMemo(() => {
     const list = isOff ? [] : (data.value ?? []);
     return { list, marks: list.map(m => ({ time: timeOf(m), text: textOf(m) })), isOff, retry: data.retry };

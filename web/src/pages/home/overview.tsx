@@ -12,6 +12,7 @@ import { Empty, Panel } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
 import { printValue } from "../../api/query_text";
+import { MarkersPanel, MyQuestions, NewPanel } from "./latest";
 import { changes, isComparable, pains, type Pain } from "./pain";
 
 function key(what: string): string { return JSON.stringify([what, environment.value, from.value, to.value, tick.value]); }
@@ -47,14 +48,19 @@ export function Overview() {
     <>
       <div class="page-head"><h1>Home</h1><p>{environment.value}</p></div>
       <div class="home-grid">
-        <Panel title="Services by pain" data={map} isFlush isEmpty={v => v.now.nodes.every(n => n.kind !== "service")} actions={<a href={href("map")}>Map</a>}
-          empty={<div class="none"><Empty title="No span of a server in this range."><a href={href("query")}>Ask about logs and metrics</a></Empty></div>}>
-          {v => <Services list={pains(v.now.nodes, v.before.nodes)} seconds={v.range.end - v.range.start} lines={lines} />}
-        </Panel>
+        <div class="stack">
+          <Panel title="Services by pain" data={map} isFlush isEmpty={v => v.now.nodes.every(n => n.kind !== "service")} actions={<a href={href("map")}>Map</a>}
+            empty={<div class="none"><Empty title="No span of a server in this range."><a href={href("query")}>Ask about logs and metrics</a></Empty></div>}>
+            {v => <Services list={pains(v.now.nodes, v.before.nodes)} seconds={v.range.end - v.range.start} lines={lines} />}
+          </Panel>
+          <MyQuestions />
+        </div>
         <div class="stack">
           <Panel title="What changed" data={map} actions={<span class="muted">against as long before</span>}>
             {v => <Changes value={v} />}
           </Panel>
+          <NewPanel />
+          <MarkersPanel />
           <Panel title="Traces with errors" data={failed} isFlush isEmpty={v => v.data.results.length === 0} empty={<div class="none muted">No span failed in this range.</div>} actions={<a href={href("traces", { q: "error = true" })}>All</a>}>
             {v => <Traces rows={v.data.results.map(r => ({ id: String(r.data["trace.trace_id"]), name: String(r.data["meta.root_name"] ?? "trace without its root"), note: `${showCount(r.data.COUNT as number)} failed`, ms: r.data["MAX(duration_ms)"] as number | null }))} />}
           </Panel>
@@ -71,7 +77,7 @@ function Services({ list, seconds, lines }: { list: Pain[]; seconds: number; lin
   const of = (name: string) => `service.name = ${printValue(name)}`;
   return (
     <Table caption="Services, those that hurt first" rows={list} rowKey={p => p.node.name} columns={[
-      { key: "name", title: "Service", value: p => p.node.name, cell: p => <span class="row">{p.score >= 1 ? <span class="error-text" title="Worse than before"><Icon name="warn" label="hurts" /></span> : <span class="ok-text"><Icon name="check" label="well" /></span>}<a href={href("service", { name: p.node.name })}>{p.node.name}</a></span> },
+      { key: "name", title: "Service", value: p => p.node.name, cell: p => <span class="row home-service">{p.score >= 1 ? <span class="error-text" title="Worse than before"><Icon name="warn" label="hurts" /></span> : <span class="ok-text"><Icon name="check" label="well" /></span>}<a href={href("service", { name: p.node.name })}>{p.node.name}</a></span> },
       { key: "rate", title: "Requests", isNumber: true, value: p => p.node.count, cell: p => <span class="row number-cell">{lines.has(p.node.name) && <Spark points={lines.get(p.node.name)!} />}<a class="quiet-link" href={href("query", { q: `COUNT WHERE ${of(p.node.name)}` })}>{showRate(p.node.count / seconds)}</a></span> },
       { key: "errors", title: "Errors", isNumber: true, value: p => p.errorShare, cell: p => <a class={p.errorShare > 0.01 ? "error-text" : "quiet-link"} href={href("query", { q: `COUNT WHERE ${of(p.node.name)} AND error = true GROUP BY name` })}>{showShare(p.errorShare)}</a> },
       { key: "p95", title: "P95", isNumber: true, value: p => p.node.p95_ms, cell: p => <><a class="quiet-link" href={href("query", { q: `HEATMAP(duration_ms), P95(duration_ms) WHERE ${of(p.node.name)}` })}>{showMs(p.node.p95_ms)}</a><Delta now={p.node.p95_ms ?? 0} before={p.before?.p95_ms} /></> },

@@ -1,11 +1,11 @@
 // Questions with a name, and what was asked before, by everyone or by oneself. One click asks it again, over the time it was asked for.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { deleteSaved, noteQuestion, readHistory, readSaved, showActor, type HistoryEntry, type SavedQuery, type View } from "../../api/saved";
+import { deleteSaved, noteQuestion, readHistory, readSaved, showActor, type HistoryEntry, type SavedQuery } from "../../api/saved";
 import { environment } from "../../app/environment";
-import { href } from "../../app/location";
 import { maySave } from "../../app/session";
 import { showAgo, showTime } from "../../app/time";
 import { ABSENT, showCount, showMs } from "../../kit/format";
+import { QuestionLink } from "../../kit/question_link";
 import { Empty, Panel } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { toast } from "../../kit/toast";
@@ -30,10 +30,6 @@ export function useNote(text: string, data: Data<Parts>): void {
   }, [key, isThere]);
 }
 
-function Ask({ text, view, children }: { text: string; view: View; children: string }) {
-  return <a class="query-said" href={href("query", { q: text, from: view.from, to: view.to, chart: view.chart, y: view.y })}>{children}</a>;
-}
-
 export function HistoryTab() {
   const [isMine, setMine] = useState(false);
   const saved = useData<SavedQuery[]>(environment.value, l => readSaved(l.signal));
@@ -43,7 +39,7 @@ export function HistoryTab() {
     <div class="stack query-history">
       <Panel title="Saved questions" data={saved} isFlush isEmpty={v => v.length === 0} empty={<Empty title="No question is saved in this environment yet." />}>
         {list => <Table caption="Saved questions" rows={list} rowKey={q => q.id} columns={[
-          { key: "name", title: "name", value: q => q.name, cell: q => <span title={q.description}><Ask text={q.text} view={q.state}>{q.name}</Ask></span> },
+          { key: "name", title: "name", value: q => q.name, cell: q => <span title={q.description}><QuestionLink text={q.text} view={q.state}>{q.name}</QuestionLink></span> },
           { key: "text", title: "question", cell: q => <span class="mono query-said">{q.text}</span> },
           { key: "by", title: "by", value: q => q.changed, cell: q => `${showActor(q.changed_by)}, ${showAgo(Date.parse(q.changed))}` },
           ...(maySave.value ? [{ key: "act", title: <span class="visually-hidden">Actions</span>, cell: (q: SavedQuery) => <button class="button quiet small" aria-label={`Delete ${q.name}`} onClick={() => { if (confirm(`Delete the saved question “${q.name}” for everyone?`)) void remove(q); }}>delete</button> }] : []),
@@ -52,7 +48,7 @@ export function HistoryTab() {
       <Panel title="Asked before" data={history} isFlush isEmpty={v => v.length === 0} empty={<Empty title="Nothing yet." />}
         actions={<button class="button small" aria-pressed={isMine} onClick={() => setMine(!isMine)}>Only mine</button>}>
         {list => <Table caption="Asked before" rows={list} rowKey={h => String(h.id)} columns={[
-          { key: "text", title: "question", cell: h => <span class="mono"><Ask text={h.text} view={h.state}>{h.text}</Ask></span> },
+          { key: "text", title: "question", cell: h => <span class="mono"><QuestionLink text={h.text} view={h.state}>{h.text}</QuestionLink></span> },
           { key: "time", title: "by", value: h => h.id, cell: h => <span title={showTime(Date.parse(h.time))}>{showActor(h.by)}, {showAgo(Date.parse(h.time))}</span> },
           { key: "rows", title: "groups", isNumber: true, value: h => h.rows, cell: h => (h.rows === null ? ABSENT : showCount(h.rows)) },
           { key: "took", title: "took", isNumber: true, value: h => h.elapsed_ms, cell: h => (h.elapsed_ms === null ? ABSENT : showMs(h.elapsed_ms)) },

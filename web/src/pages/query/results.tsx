@@ -10,7 +10,7 @@ import { ABSENT, showIn, unitOf, type Unit } from "../../kit/format";
 import { makeGrid } from "../../kit/heat_grid";
 import { Heatmap } from "../../kit/heatmap";
 import { Icon } from "../../kit/icons";
-import { MarkerList, timeOf, useMarkers } from "../../kit/markers";
+import { MarkerList, since, useMarkers } from "../../kit/markers";
 import { Empty } from "../../kit/states";
 import { Table, type Column } from "../../kit/table";
 import type { Parts } from "./index";
@@ -26,7 +26,7 @@ function unitFor(op: string, column: string | undefined): Unit {
 
 export function Results(props: { parts: Parts; selection: Selection | null; onSelect: OnSelect; onFilters: (f: Filter[]) => void; onZoom?: (start: number, end: number) => void }) {
   const { query, result, start, end } = props.parts, spec = query.spec;
-  const zoom = props.onZoom ?? setRangeSeconds, markers = useMarkers({ start: Math.floor(start), end: Math.ceil(end) });
+  const zoom = props.onZoom ?? setRangeSeconds, markers = useMarkers({ start, end });
   const [focus, setFocus] = useState<string | null>(null), [dragged, setDragged] = useState("");
   const calculations = spec.calculations?.length ? spec.calculations : [{ op: "COUNT" }], breakdowns = spec.breakdowns ?? [];
   const columns = calculations.map(columnOf), isLog = param("y") === "log", kind = (param("chart") ?? "lines") as "lines" | "stacked" | "bars";
@@ -41,8 +41,6 @@ export function Results(props: { parts: Parts; selection: Selection | null; onSe
         <button class="button small" onClick={() => setParams({ from: "1d", to: null })}>Look at the last day</button><button class="button small" onClick={() => setParams({ from: "7d", to: null })}>the last 7 days</button></div>
     </Empty>;
   const span = props.selection?.window, at = columns.includes(dragged) ? dragged : columns.find((_, i) => calculations[i]!.op !== "HEATMAP"); // under which chart stands what can be done with it
-  // The time since a moment against all before it in the question, or against as long a time where that is little.
-  const compare = (t: number) => props.onSelect({ window: { t0: t, t1: Math.max(end, t + 1) } }, true, t - start >= end - t ? null : "previous");
   const lastTime = series.times[series.times.length - 1];
   const unfinished = lastTime !== undefined && lastTime + series.step > end - 1 ? lastTime : null;
   const tableColumns: Column<(typeof groups)[number]>[] = [
@@ -76,7 +74,7 @@ export function Results(props: { parts: Parts; selection: Selection | null; onSe
           selected={span && { start: span.t0, end: span.t1 }} onSelect={r => { setDragged(column); props.onSelect(r && { window: { t0: r.start, t1: r.end } }); }} onOpen={() => props.onSelect(props.selection, true)} />
           {span && column === at && <Act times={span} selection={props.selection} onSelect={props.onSelect} onZoom={zoom} />}</div>;
       })}
-      <MarkerList markers={markers} at={span?.t0 ?? null} onCompare={m => compare(timeOf(m))} />
+      <MarkerList markers={markers} at={span?.t0 ?? null} onCompare={m => { const { window, base } = since(m, props.parts); props.onSelect({ window }, true, base); }} />
       <Table caption="Groups" rows={groups} columns={tableColumns} rowKey={g => g.key} onHover={g => setFocus(g?.label ?? null)} />
     </div>
   );
