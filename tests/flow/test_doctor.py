@@ -1,13 +1,15 @@
 """What the doctor says, as `skep doctor --json` gives it: for each recording of a client that was set up wrong, that pain first."""
 import base64
 import json
+import random
 import socket
+import subprocess
 import time
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from skep import ROOT, Reply, Server
+from skep import BINARY, ROOT, Reply, Server
 from wires import Http, traces
 
 RECORDS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "tests/data/doctor").glob("*.json"))}
@@ -74,6 +76,37 @@ def send(server, service, count):
     wire, begin = Http(server, "protobuf"), time.time_ns()
     spans = [{"name": "GET /", "start_time_unix_nano": begin + i, "end_time_unix_nano": begin + i + 1000} for i in range(count)]
     assert wire.send(wire.encode(traces(service, *spans))).status == 200
+
+
+def read(text, url="http://localhost:8080"):
+    done = subprocess.run([str(BINARY), "doctor", "-", "--json", "--url", url], input=text, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_what_is_read_is_named_with_its_line_and_one_fix():
+    """The same as the page says of what is pasted; no server is asked."""
+    for case in json.loads((ROOT / "tests/data/doctor/read/cases.json").read_text()):
+        reply = read(case["text"])
+        assert [f"{f['line']} {f['kind']}" for f in reply["findings"]] == case["kinds"], case
+        assert reply["first"] == (reply["findings"] or [None])[0] and all(f["text"] and f["fix"] for f in reply["findings"])
+
+
+def test_the_console_exporters_output_is_recognised(tmp_path):
+    """As a real SDK printed it; from a file, too, and in words."""
+    assert read(RECORDS["console-only"]["printed"])["first"]["kind"] == "console_only"
+    path = tmp_path / "printed"
+    path.write_text(RECORDS["console-only"]["printed"])
+    told = subprocess.run([str(BINARY), "doctor", str(path)], capture_output=True, text=True, timeout=60).stdout
+    assert "console exporter prints" in told and "OTEL_TRACES_EXPORTER=otlp" in told
+
+
+def test_no_text_breaks_the_reader():
+    random.seed(7)
+    pieces = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "=", ":", "http://", "[::1]", "$", "${", "'", '"', ",", "- ", "\n", " #", "x-honeycomb-team",
+              "/v1/traces", "add_span_processor(", '"span_id": "', "0x00f067aa0ba902b7", "O_", "OTE_", "\x00", "é", "services:", "A" * 300]
+    for _ in range(40):
+        read("".join(random.choice(pieces) for _ in range(random.randrange(200))).replace("\x00", ""))
 
 
 def test_a_mistyped_service_name_is_named_first():

@@ -42,23 +42,10 @@ test("each mistake in what is pasted is named with its line and one fix", async 
   await esbuild.build({ entryPoints: [join(ROOT, "web/src/pages/doctor/pasted.ts")], bundle: true, format: "esm", platform: "node", outfile, logLevel: "error" });
   const { diagnose, keysIn, distance } = await import(pathToFileURL(outfile).href);
   const here = new URL("http://localhost:8080"), kinds = text => diagnose(text, here).map(d => `${d.line} ${d.kind}`);
-  const name = "OTEL_SERVICE_NAME=a\n", H = "OTEL_EXPORTER_OTLP_HEADERS";
-  assert.deepEqual(kinds(name + "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:8080\n" + H + "=x-honeycomb-team=hcxik_1"), []);
-  for (const [text, kind] of [
-    [`${H}=x-honeycomb-team=\${HONEYCOMB_API_KEY}`, "literal_variable"], [`export ${H}='x-honeycomb-team=\${KEY}'`, "literal_variable"], [`${H}=x-honeycomb-team=`, "empty_key"], [`${H}=`, "empty_key"],
-    [`${H}=x-honeycomb-team=YOUR_API_KEY`, "placeholder_key"], [`${H}=x-honeycomb-api-key=abc`, "wrong_header"], [`${H}=x-honeycomb-team: abc`, "wrong_header"],
-    ["OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318", "wrong_port"], ["OTEL_EXPORTER_OTLP_ENDPOINT=https://localhost:8080", "wrong_scheme"], ["OTEL_EXPORTER_OTLP_ENDPOINT=localhost:8080", "wrong_endpoint"],
-    ["OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:8080/v1/traces", "wrong_path"], ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://localhost:8080", "wrong_path"], ["OTEL_EXPORTER_OTLP_ENDPOINT=https://api.honeycomb.io", "wrong_endpoint"],
-    ["OTEP_EXPORTER_OTLP_ENDPOINT=http://localhost:8080", "wrong_name"], ["OTEL_TRACES_EXPORTER=console", "console_only"],
-  ]) assert.deepEqual(kinds(name + text), [`2 ${kind}`], text);
-  assert.deepEqual(kinds(`services:\n  a:\n    environment:\n      - OTEL_SERVICE_NAME="a"\n      - OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:8080`), ["4 quoted_value", "5 container_localhost"]);
-  const twice = "p.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))\n";
-  assert.deepEqual(kinds(twice + twice), ["2 processor_twice"]);
-  assert.deepEqual(kinds("p.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))"), ["1 console_only"]);
-  assert.deepEqual(kinds('"span_id": "0x00f067aa0ba902b7",\n"span_id": "0x00f067aa0ba902b7",'), ["1 console_only", "2 processor_twice"]);
+  const H = "OTEL_EXPORTER_OTLP_HEADERS";
+  for (const { text, kinds: expected } of JSON.parse(readFileSync(join(ROOT, "tests/data/doctor/read/cases.json"), "utf8"))) assert.deepEqual(kinds(text), expected, text); // as skep doctor FILE
   const printed = JSON.parse(readFileSync(join(ROOT, "tests/data/doctor/console-only.json"), "utf8")).printed; // of a real SDK
   assert.match(kinds(printed)[0], /console_only/);
-  assert.deepEqual(kinds(`${H}=x-honeycomb-team=abc`), ["1 no_service_name"]);
   assert.deepEqual(keysIn(`${H}=x-honeycomb-team=abc,x=y`), [{ line: 1, key: "abc" }]);
   assert.equal(distance("kitten", "sitting"), 3);
 });
