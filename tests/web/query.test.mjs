@@ -129,6 +129,11 @@ test("slow spike: heatmap, drag, differences name the culprit, filter, group", a
   const first = await page.locator("section[aria-label='Where the time goes'] tbody tr").first().textContent();
   assert.match(first, /^inventory.*those that call it wait/);
   assert.deepEqual(await axe(page), []);
+  assert.ok((await page.locator(".difference-card header .muted").allTextContents()).every(score => Number(score) > 0));
+  await page.keyboard.press("v");
+  await page.waitForSelector("th >> text=lift");
+  assert.deepEqual(await axe(page), []);
+  await page.keyboard.press("v");
   const before = page.url();
   await page.locator("article[aria-label='name'] >> text=Group by").click();
   await page.waitForURL(u => /GROUP\+BY\+name/.test(u.href));
@@ -150,6 +155,7 @@ test("a selection is widened and cut", async () => {
   assert.deepEqual(grid.without(cells, r(0, 40, 1, 4), r(0, 40, 2, 4)), r(0, 40, 1, 2));
   assert.deepEqual(grid.without(cells, r(0, 20, 1, 4), r(20, 40, 1, 4)), r(0, 20, 1, 4));
   assert.equal(grid.without(cells, r(0, 20, 1, 4), r(0, 40, 1, 4)), null);
+  assert.deepEqual([0.5, 0.6].map(share => grid.countIn(cells, grid.highest(cells, share))), [4, 8]);
   assert.deepEqual(grid.emptyColumns(grid.makeGrid([0, 10], 10, [null, { cells: [{ low: 1, high: 2, count: 1 }] }], true)), [0]);
   const { page, faults, context } = await openPage(browser, server.url);
   await page.goto(at({ q: "HEATMAP(duration_ms)" }));
@@ -170,6 +176,10 @@ test("a selection is widened and cut", async () => {
   assert.ok(cut.t0 > wider.t0 && cut.t1 === wider.t1 && cut.v0 === wider.v0, JSON.stringify([wider, cut]));
   await page.mouse.click(box.x + box.width * 0.2, box.y + 20);
   assert.equal(new URL(page.url()).searchParams.get("sel"), null);
+  await page.getByRole("button", { name: "slowest 5 %" }).click();
+  assert.match(await page.locator(".heatmap-foot").textContent(), /events selected/);
+  const [asked] = await Promise.all([page.waitForRequest("**/differences"), page.getByRole("button", { name: "errors", exact: true }).click()]);
+  assert.deepEqual(JSON.parse(asked.postData()).selection, { group: { error: true } });
   assert.deepEqual(faults, []);
   await context.close();
 });

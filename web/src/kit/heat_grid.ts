@@ -69,10 +69,15 @@ export function rowOf(lows: readonly number[], value: number): number {
   return low;
 }
 
+// The count from which on a cell has the last colour.
+export function topOf(counts: Float64Array): number {
+  const present = Float64Array.from(counts.filter(c => c > 0)).sort();
+  return present[Math.min(present.length - 1, Math.floor(present.length * 0.98))] ?? 1;
+}
+
 // Steps 1…9 of the ramp, by the logarithm of the count, up to the 98th percentile of cells that are not empty; 0: empty. A cell with anything in it is at least 2.
 export function steps(counts: Float64Array): Uint8Array {
-  const present = Float64Array.from(counts.filter(c => c > 0)).sort();
-  const top = Math.log1p(present[Math.min(present.length - 1, Math.floor(present.length * 0.98))] ?? 1);
+  const top = Math.log1p(topOf(counts));
   const out = new Uint8Array(counts.length);
   for (let i = 0; i < counts.length; i++) if (counts[i]! > 0) out[i] = Math.max(2, Math.min(9, 1 + Math.round((8 * Math.log1p(counts[i]!)) / top)));
   return out;
@@ -83,6 +88,17 @@ export interface Rectangle { t0: number; t1: number; v0: number; v1: number } //
 export function rectangleOf(grid: Grid, column0: number, row0: number, column1: number, row1: number): Rectangle {
   const [left, right] = column0 <= column1 ? [column0, column1] : [column1, column0], [bottom, top] = row0 <= row1 ? [row0, row1] : [row1, row0];
   return { t0: grid.times[left]!, t1: grid.times[right]! + grid.step, v0: grid.lows[bottom]!, v1: grid.highs[top]! };
+}
+
+// The rows with the highest values, over all times, that hold about so much of all events.
+export function highest(grid: Grid, share: number): Rectangle {
+  const columns = grid.times.length;
+  let row = grid.lows.length - 1, sum = 0;
+  for (; row >= 0; row--) {
+    for (let column = 0; column < columns; column++) sum += grid.counts[row * columns + column]!;
+    if (sum >= share * grid.total) break;
+  }
+  return rectangleOf(grid, 0, Math.max(0, row), columns - 1, grid.lows.length - 1);
 }
 
 // The smallest rectangle that holds both.

@@ -5,7 +5,7 @@ import { onThemeChange } from "../app/theme";
 import { clockOf, showTime, zone } from "../app/time";
 import { heatRamp, token } from "./color";
 import { ABSENT, showCount, showIn, type Unit } from "./format";
-import { countIn, emptyColumns, joined, rectangleOf, rowOf, steps, without, type Grid, type Rectangle } from "./heat_grid";
+import { countIn, emptyColumns, joined, rectangleOf, rowOf, steps, topOf, without, type Grid, type Rectangle } from "./heat_grid";
 import { Table } from "./table";
 import "./heatmap.css";
 
@@ -150,7 +150,8 @@ export function Heatmap(props: {
         {shown && width > 0 && <div class="heatmap-selection" style={{ left: `${shown.left}px`, top: `${shown.top}px`, width: `${shown.right - shown.left}px`, height: `${shown.bottom - shown.top}px` }} />}
         {cursor && width > 0 && <div class="heatmap-cursor" style={{ left: `${LEFT + (cursor.column / columns) * w}px`, top: `${TOP + h - ((cursor.row + 1) / rows) * h}px`, width: `${w / columns}px`, height: `${h / rows}px` }} />}
       </div>}
-      <p class="muted heatmap-said" aria-live="polite">{told ?? (props.selection ? `${showCount(count)} events selected; Shift and a drag widen this, Alt and a drag cut from it` : "Drag over what is unusual to see what is different about it")}</p>
+      <div class="row wrap heatmap-foot"><p class="muted" aria-live="polite">{told ?? (props.selection ? `${showCount(count)} events selected; Shift and a drag widen this, Alt and a drag cut from it` : "Drag over what is unusual to see what is different about it")}</p>
+        <span class="row muted heatmap-legend" title="Events in a cell">1 <span>{[2, 3, 4, 5, 6, 7, 8, 9].map(i => <i key={i} style={{ background: `var(--h${i})` }} />)}</span> {showCount(topOf(grid.counts))} and more</span></div>
     </figure>
   );
 }

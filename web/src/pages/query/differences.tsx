@@ -1,16 +1,19 @@
 // What sets a selection apart: fields ranked by a score that is explained, services that may be to blame, and words of log lines.
+import { useState } from "preact/hooks";
 import { call } from "../../api/client";
-import type { DifferenceField, Differences as Answer, DifferenceValue, Filter, Scalar, Suspect } from "../../api/types";
+import type { DifferenceField, Differences as Answer, DifferenceValue, Filter, Pair, Scalar, Suspect } from "../../api/types";
 import { environment } from "../../app/environment";
 import { href, param, setParams } from "../../app/location";
+import { useShortcuts } from "../../app/shortcuts";
 import { ABSENT, showCount, showIn, showMs, showNumber, showShare, showValue, unitOf } from "../../kit/format";
 import { Empty, Failure, Waiting } from "../../kit/states";
+import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
 import type { Parts } from "./index";
 import { bodyOfDifferences, EARLIER, sayGroup, sayReader, type Selection } from "./selection";
 import { equals, printFilter } from "../../api/query_text";
 
-const GROUPS_MAX = 50;
+const GROUPS_MAX = 50, SCORE_MIN = 0.0005; // below it is shown as 0.000
 
 export function Differences(props: { parts: Parts; selection: Selection | null; onFilters: (f: Filter[]) => void; onGroup: (field: string) => void }) {
   const { parts, selection } = props;
@@ -41,22 +44,26 @@ export function Differences(props: { parts: Parts; selection: Selection | null; 
 
 export function Said({ answer, onFilters, onGroup }: { answer: Answer; onFilters: (f: Filter[]) => void; onGroup: (field: string) => void }) {
   const { rows } = answer;
-  const fields = answer.fields.filter(f => f.score > 0 && !f.follows_from_selection), following = answer.fields.filter(f => f.follows_from_selection);
+  const [isTable, setTable] = useState(false);
+  useShortcuts([{ keys: "v", about: "Differences as cards or as a table", run: () => setTable(!isTable) }], [isTable]);
+  const fields = answer.fields.filter(f => f.score >= SCORE_MIN && !f.follows_from_selection), little = answer.fields.filter(f => f.score < SCORE_MIN && !f.follows_from_selection), following = answer.fields.filter(f => f.follows_from_selection);
   if (rows.selection === 0 || rows.baseline === 0) return <Empty title={rows.selection === 0 ? "The selection holds no event." : "There is nothing to hold the selection against: no other event is there."} />;
   return (
     <>
       <p class="difference-sentence">{answer.sentence ?? "No field tells the selection from the rest."}</p>
       <p class="muted">{showCount(rows.selection)} selected, {showCount(rows.baseline)} others{answer.is_sampled && ", from a sample"}. {rows.selection < 50 && "Fewer than 50: take it as a hint. "}Read in {showMs(answer.meta.elapsed_ms)}.</p>
       {!!answer.suspects?.length && <Suspects list={answer.suspects.slice(0, 6)} />}
-      <div class="difference-grid">{fields.slice(0, 24).map(f => <FieldCard key={f.name} field={f} rows={rows} onFilters={onFilters} onGroup={onGroup} />)}</div>
+      {fields.length > 0 && <div class="row"><button class="button quiet small" aria-pressed={isTable} title="v" onClick={() => setTable(!isTable)}>table</button></div>}
+      {isTable ? <FieldTable fields={fields} rows={rows} /> : <div class="difference-grid">{fields.slice(0, 24).map(f => <FieldCard key={f.name} field={f} rows={rows} onFilters={onFilters} onGroup={onGroup} />)}</div>}
       {fields.length === 0 && <Empty title="No field differs more than chance would make it." />}
       {!!answer.words?.length && (
         <section class="panel"><header><h2>Words of log lines</h2></header><div class="body table-box"><table class="table"><thead><tr><th scope="col">Word</th><th scope="col">Service</th><th scope="col" class="number">of selected traces</th><th scope="col" class="number">of others</th></tr></thead>
           <tbody>{answer.words.slice(0, 12).map(w => <tr key={w.service + w.word}><td class="mono"><a href={href("logs", { q: printFilter({ column: "body", op: "contains", value: w.word }) })}>{w.word}</a></td><td>{w.service}</td>
             <td class="number">{showShare(w.traces_with.selection / Math.max(1, w.traces.selection))}</td><td class="number">{showShare(w.traces_with.baseline / Math.max(1, w.traces.baseline))}</td></tr>)}</tbody></table></div></section>
       )}
-      <details><summary>{following.length + answer.left_out.length} fields are not ranked</summary>
-        <ul class="plain">{following.map(f => <li key={f.name}><span class="mono">{f.name}</span> <span class="muted">follows from the selection itself</span></li>)}
+      <details><summary>{little.length + following.length + answer.left_out.length} fields are not shown</summary>
+        <ul class="plain">{little.map(f => <li key={f.name}><span class="mono">{f.name}</span> <span class="muted">differs little or not at all</span></li>)}
+          {following.map(f => <li key={f.name}><span class="mono">{f.name}</span> <span class="muted">follows from the selection itself</span></li>)}
           {answer.left_out.map(f => <li key={f.name}><span class="mono">{f.name}</span> <span class="muted">{f.why === "unique" ? "nearly every event has another value" : f.why}</span></li>)}</ul>
       </details>
     </>
@@ -94,6 +101,20 @@ function labelOf(v: DifferenceValue, unit: ReturnType<typeof unitOf>): string {
   if (v.absent) return "without it";
   if (v.low !== undefined) return v.low === v.high || v.high === undefined ? showIn(unit, v.low) : `${showIn(unit, v.low)} – ${showIn(unit, v.high)}`;
   return typeof v.value === "number" ? showIn(unit, v.value) : showValue(v.value);
+}
+
+function FieldTable({ fields, rows }: { fields: DifferenceField[]; rows: Pair }) {
+  const list = fields.flatMap(f => (f.values ?? f.ranges ?? []).map((v, i) => ({ f, v, i, selected: v.selection / Math.max(1, rows.selection), others: v.baseline / Math.max(1, rows.baseline) })));
+  return (
+    <Table caption="Fields and values that differ" rows={list} rowKey={r => `${r.f.name} ${r.i}`} columns={[
+      { key: "field", title: "field", cell: r => <span class="mono">{r.f.name}</span> },
+      { key: "value", title: "value", cell: r => labelOf(r.v, unitOf(r.f.name)) },
+      { key: "selected", title: "of the selection", isNumber: true, value: r => r.selected, cell: r => showShare(r.selected) },
+      { key: "others", title: "of the others", isNumber: true, value: r => r.others, cell: r => showShare(r.others) },
+      { key: "lift", title: "lift", isNumber: true, value: r => (r.others ? r.selected / r.others : null), cell: r => (r.others ? `${showNumber(r.selected / r.others)} ×` : ABSENT) },
+      { key: "score", title: "score", isNumber: true, value: r => r.f.score, cell: r => r.f.score.toFixed(3) },
+    ]} />
+  );
 }
 
 function FieldCard({ field, rows, onFilters, onGroup }: { field: DifferenceField; rows: { selection: number; baseline: number }; onFilters: (f: Filter[]) => void; onGroup: (field: string) => void }) {

@@ -7,7 +7,7 @@ import { setRangeSeconds } from "../../app/time";
 import { Chart, Spark } from "../../kit/chart";
 import { colorSlots, cssColor } from "../../kit/color";
 import { ABSENT, showIn, unitOf, type Unit } from "../../kit/format";
-import { makeGrid } from "../../kit/heat_grid";
+import { highest, makeGrid, type Rectangle } from "../../kit/heat_grid";
 import { Heatmap } from "../../kit/heatmap";
 import { Icon } from "../../kit/icons";
 import { MarkerList, since, useMarkers } from "../../kit/markers";
@@ -18,7 +18,7 @@ import type { OnSelect, Selection } from "./selection";
 import { equals, print } from "../../api/query_text";
 import { columnOf, groupOf, save, seriesOf, toCsv, type Group } from "../../api/series";
 
-const LINES_MAX = 10;
+const LINES_MAX = 10, HIGHEST = 0.05;
 
 function unitFor(op: string, column: string | undefined): Unit {
   return column && !["COUNT", "COUNT_DISTINCT", "CONCURRENCY"].includes(op) ? unitOf(column) : "number";
@@ -60,6 +60,7 @@ export function Results(props: { parts: Parts; selection: Selection | null; onSe
       <div class="row wrap query-tools">
         {calculations.some(c => c.op !== "HEATMAP") && (["lines", "stacked", "bars"] as const).map(k => <button key={k} class="button quiet small" aria-pressed={kind === k} onClick={() => setParams({ chart: k === "lines" ? null : k }, { replace: true })}>{k}</button>)}
         <button class="button quiet small" aria-pressed={isLog} onClick={() => setParams({ y: isLog ? null : "log" }, { replace: true })}>log scale</button>
+        <button class="button quiet small" title="What is different about events with error = true" onClick={() => props.onSelect({ group: { error: true } }, true)}>errors</button>
         <span class="grow" />
         <button class="button quiet small" onClick={() => save(`skep-${environment.value}.csv`, "text/csv", toCsv([...breakdowns, ...columns], groups.map(g => g.row)))}>CSV</button>
         <button class="button quiet small" onClick={() => save(`skep-${environment.value}.json`, "application/json", JSON.stringify({ question: param("q"), start, end, ...result }, null, 1))}>JSON</button>
@@ -119,13 +120,15 @@ function PageLink({ page, value }: { page: "trace" | "service"; value: string })
 function HeatPanel(props: { column: string; field: string; heats: (Heat | null)[]; times: number[]; step: number; isLinear: boolean; selection: Selection | null; onSelect: OnSelect; onZoom: (start: number, end: number) => void }) {
   const grid = useMemo(() => makeGrid(props.times, props.step, props.heats, !props.isLinear), [props.heats, props.isLinear]);
   if (!grid) return null;
+  const selectionOf = (r: Rectangle): Selection => ({ field: props.field, rectangle: { ...r, v0: r.v0 === -Infinity ? null : r.v0 } });
   const selected = props.selection?.rectangle && props.selection.field === props.field ? props.selection.rectangle : null;
   return (
     <div>
-      <div class="row"><h3 class="grow">{props.column}</h3>
+      <div class="row wrap heatmap-head"><h3>{props.column}</h3>
+        <button class="button quiet small" title="Select them, over all of the time" onClick={() => props.onSelect(selectionOf(highest(grid, HIGHEST)))}>{unitOf(props.field) === "ms" ? "slowest" : "highest"} 5 %</button>
         <button class="button quiet small" aria-pressed={!props.isLinear} onClick={() => setParams({ y: props.isLinear ? null : "linear" }, { replace: true })}>log values</button></div>
-      <Heatmap label={props.column} grid={grid} unit={unitOf(props.field)} selection={selected && { ...selected, v0: selected.v0 ?? -Infinity }} onSelect={r => props.onSelect(r ? { field: props.field, rectangle: { ...r, v0: r.v0 === -Infinity ? null : r.v0 } } : null)}
-        onCompare={r => props.onSelect({ field: props.field, rectangle: { ...r, v0: r.v0 === -Infinity ? null : r.v0 } }, true)} />
+      <Heatmap label={props.column} grid={grid} unit={unitOf(props.field)} selection={selected && { ...selected, v0: selected.v0 ?? -Infinity }} onSelect={r => props.onSelect(r && selectionOf(r))}
+        onCompare={r => props.onSelect(selectionOf(r), true)} />
       {selected && <Act times={selected} selection={props.selection} onSelect={props.onSelect} onZoom={props.onZoom} />}
     </div>
   );
