@@ -82,7 +82,23 @@ def test_one_span_has_its_fields_and_what_hangs_on_it(server):
     assert [e["body"] for e in server.get(f"/skep/v1/traces/{TRACE}", span=f"{4:016x}")["logs"]] == [LINE]
 
 
+def test_spans_are_found_by_any_field_of_theirs_and_of_what_hangs_on_them(server):
+    def found(text):
+        return [ids[i] for i in server.get(f"/skep/v1/traces/{TRACE}", find=text)["found"]]
+
+    spans = [s for s in server.get(f"/skep/v1/traces/{TRACE}")["spans"] if "trace.span_id" in s]
+    ids = [s["trace.span_id"] for s in spans]
+    for s in spans:
+        holding = [t["trace.span_id"] for t in spans if t["name"] == s["name"] and t["service.name"] == s["service.name"]]
+        assert set(holding) <= set(found(f"NAME={s['name']} service.name={s['service.name']}"))
+        assert found(s["trace.span_id"].upper()) == [s["trace.span_id"]]
+    assert found("retry") == [f"{2:016x}"]        # its event
+    assert found(LINE.split()[0] + " body=") == [f"{4:016x}"]  # its log line
+    assert found("there is no such word") == []
+
+
 @pytest.mark.parametrize("query, status, part", [
+    ({"find": ""}, 400, "find takes the words"), ({"find": "a " * 17}, 400, "at most 16 words"), ({"find": "a", "index": 1}, 400, "one of"),
     ({"format": "rows"}, 400, 'format is "columns" or absent'), ({"span": "xyz"}, 400, "is not a span id"), ({"span": "0" * 15 + "f"}, 404, "has no span"),
     ({"index": "8"}, 404, "the trace has 8 spans, none at 8"), ({"index": "x"}, 400, "index takes a number"), ({"index": 1, "format": "columns"}, 400, "one of")])
 def test_what_cannot_be_is_said(server, query, status, part):

@@ -14,7 +14,7 @@ before(async () => {
   browser = await openBrowser();
   await skep(["demo", "--seed", "1", "--past", "10m", "--past-only", "--quiet"], server);
   await sendSpans(server.url, HOLED, [
-    { id: 1, parent: 0, service: "web", name: "GET /", start: 0, length: 100_000 }, { id: 2, parent: 1, service: "api", name: "load", start: 10_000, length: 60_000 },
+    { id: 1, parent: 0, service: "web", name: "GET /", start: 0, length: 100_000, attributes: { "user.tier": "Gold Card" } }, { id: 2, parent: 1, service: "api", name: "load", start: 10_000, length: 60_000 },
     ...Array.from({ length: 6 }, (_, i) => ({ id: 10 + i, parent: 2, service: "db", name: "SELECT", kind: 3, start: 12_000 + i * 8000, length: 7000 })),
     { id: 30, parent: 99, service: "mail", name: "send", start: 75_000, length: 5000, isError: true }]);
   await sendSpans(server.url, LARGE, largeTrace(100_000));
@@ -46,6 +46,7 @@ test("nodes stand depth first; what hangs on a missing parent stands below its p
   assert.deepEqual([...m.errors], [1, 0, 1, 0, 0, 0]);
   assert.deepEqual([m.start[4], m.end[4]], [40, 45]);
   assert.deepEqual([...model.findNodes(m, "B X")], [2]);
+  assert.deepEqual([...model.findNodes(m, "B X", [0, 3])], [1, 2, 5]);
 });
 
 test("runs of five like siblings fold to one row, open, and show themselves for what they hold", () => {
@@ -135,6 +136,20 @@ test("a missing parent has a placeholder and a cause; folding, errors and leavin
   await page.waitForSelector(".wf-row >> text=6 spans of left-out services");
   await page.click("text=Next of 1 error");
   await page.waitForSelector(".wf-row.is-active:has-text('send')");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("find looks into attributes too, which only the server knows", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("trace", { env: "dev", id: HOLED, fold: "0" }));
+  await page.fill(".wf-find", "tier=gold card");
+  await page.waitForSelector(".wf-count >> text=/1$/");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".wf-row.is-active:not(.is-dim):has-text('GET /')");
+  await page.waitForSelector(".wf-row.is-dim:has-text('load')");
+  await page.fill(".wf-find", "tier=silver");
+  await page.waitForSelector(".wf-count >> text=no match");
   assert.deepEqual(faults, []);
   await context.close();
 });

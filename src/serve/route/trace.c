@@ -1,7 +1,7 @@
 /*
  * serve/route/trace.c: GET /skep/v1/traces/{trace_id}: the whole trace, its skeleton by column (?format=columns:
- * trace_columns.c), or one span with what hangs on it (?span=ID or ?index=N of the skeleton). Runs on query workers. JSON
- * shapes are in docs/openapi.yaml.
+ * trace_columns.c), one span with what hangs on it (?span=ID or ?index=N of the skeleton), or which spans hold some words
+ * (?find=TEXT: trace_find.c). Runs on query workers. JSON shapes are in docs/openapi.yaml.
  */
 #include "serve/route/trace.h"
 
@@ -147,18 +147,20 @@ static sk_code find_span(const trace_result *t, span id, uint32_t asked, uint32_
 /* ---- the request ---- */
 
 typedef struct request {
-    span id, form, span_id;
-    bool has_index;
+    span id, form, span_id, find;
+    bool has_index, has_find;
     uint32_t index;
 } request;
 
 static sk_code read_request(exchange *x, request *ret, err *e)
 {
-    static const char *const parameters[] = {"environment", "start", "end", "format",
-                                             "span",        "index", NULL};
+    static const char *const parameters[] = {"environment", "start", "end",  "format",
+                                             "span",        "index", "find", NULL};
     *ret = (request){.id = exchange_param(x, "trace_id"),
                      .form = exchange_query(x, "format"),
                      .span_id = exchange_query(x, "span"),
+                     .find = exchange_query(x, "find"),
+                     .has_find = exchange_query(x, "find").at != NULL,
                      .has_index = exchange_query(x, "index").at != NULL};
     sk_code code = route_check_query(x, parameters, e);
     if (code == SK_OK)
@@ -168,8 +170,8 @@ static sk_code read_request(exchange *x, request *ret, err *e)
     if (ret->form.len && !span_is(ret->form, "columns"))
         return err_set(e, SK_BAD_INPUT, "format is \"columns\" or absent, not \"%.*s\"",
                        SPAN_FMT(ret->form));
-    if ((ret->form.len != 0) + (ret->span_id.len != 0) + ret->has_index > 1)
-        return err_set(e, SK_BAD_INPUT, "ask for one of format, span and index");
+    if ((ret->form.len != 0) + (ret->span_id.len != 0) + ret->has_index + ret->has_find > 1)
+        return err_set(e, SK_BAD_INPUT, "ask for one of format, span, index and find");
     return SK_OK;
 }
 
@@ -178,6 +180,8 @@ static sk_code print_answer(const request *r, const trace_result *t, arena *mem,
     uint32_t row = 0, index = 0;
     if (r->form.len)
         return trace_columns_print(t, mem, out, e);
+    if (r->has_find)
+        return trace_find_print(t, r->find, mem, out, e);
     if (!r->span_id.len && !r->has_index) {
         print_trace(t, out);
         return SK_OK;

@@ -11,4 +11,8 @@ void route_trace(exchange *take_x);
  * has some hundreds. SK_NO_MEMORY only. */
 sk_code trace_columns_print(const trace_result *t, arena *mem, buf *out, err *e) must_use;
 
+/* {"found": [places among the spans]}: of those that hold every word of the text, whatever the case of ASCII letters.
+ * SK_BAD_INPUT for a text without words or with too many. */
+sk_code trace_find_print(const trace_result *t, span text, arena *mem, buf *out, err *e) must_use;
+
 #endif

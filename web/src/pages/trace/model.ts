@@ -181,15 +181,17 @@ export function criticalParts(m: Model): Critical {
 
 /* ---- find ---- */
 
-// Nodes whose name, service or kind holds every word of the text, whatever its case.
-export function findNodes(m: Model, text: string): Int32Array {
+// Nodes whose name, service or kind holds every word of the text, whatever its case; and those that the server found by their fields, as places.
+export function findNodes(m: Model, text: string, places: readonly number[] | null = null): Int32Array {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   if (!words.length) return new Int32Array(0);
   const hits = (list: readonly string[]) => words.map(w => list.map(s => s.toLowerCase().includes(w)));
   const names = hits(m.columns.names), services = hits(m.columns.services), kinds = hits(KINDS);
-  const found: number[] = [];
+  const found: number[] = [], isFound = new Uint8Array(m.count);
+  for (const place of places ?? []) isFound[m.nodeOf[place]!] = 1;
   for (let i = 0; i < m.count; i++) {
     if (m.source[i]! < 0) continue;
+    if (isFound[i]) { found.push(i); continue; }
     let all = true;
     for (let w = 0; w < words.length && all; w++) all = names[w]![m.name[i]!]! || services[w]![m.service[i]!]! || kinds[w]![kindOf(m, i)]!;
     if (all) found.push(i);

@@ -2,14 +2,17 @@
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { TraceColumns } from "../../api/types";
 import { href, param, setParams } from "../../app/location";
+import { environment } from "../../app/environment";
 import { useShortcuts } from "../../app/shortcuts";
 import { onThemeChange } from "../../app/theme";
 import { colorSlots } from "../../kit/color";
 import { plural, showMs, showShare } from "../../kit/format";
 import { Table, type Column } from "../../kit/table";
+import { useData } from "../../kit/use_data";
 import { Detail, useSpan } from "./detail";
 import { Flame } from "./flame";
 import { Header } from "./header";
+import { loadFound } from "./load";
 import { Axis, Minimap } from "./minimap";
 import { buildModel, criticalParts, errorNodes, findNodes, isMissing, nameOf, nextOf, NONE, type Model } from "./model";
 import type { Window } from "./paint";
@@ -69,9 +72,12 @@ export function TraceView({ columns, spanIndex }: { columns: TraceColumns; spanI
   const again = () => setRound(n => n + 1);
   const hidden = useMemo(() => { const names = new Set(hiddenText.split(",").filter(Boolean)); return columns.services.map(s => names.has(s)); }, [columns, hiddenText]);
   const rows = useMemo(() => visibleRows(model, { collapsed, folds, openFolds, hidden, withNotes }), [model, folds, hidden, withNotes, round]);
-  const matches = useMemo(() => findNodes(model, findText), [model, findText]);
+  const hasFind = findText.trim() !== "", env = environment.value, foundKey = hasFind ? `${env} ${columns.trace_id} ${findText.trim()}` : null;
+  const found = useData(foundKey, l => loadFound(columns.trace_id, env, findText.trim(), l.signal));
+  const ofFields = found.key === foundKey ? found.value : null;
+  const matches = useMemo(() => findNodes(model, findText, ofFields), [model, findText, ofFields]);
   const isMatch = useMemo(() => {
-    if (!findText.trim()) return null;
+    if (!hasFind) return null;
     const on = new Uint8Array(model.count);
     for (const node of matches) on[node] = 1;
     return on;
@@ -248,9 +254,10 @@ export function TraceView({ columns, spanIndex }: { columns: TraceColumns; spanI
           {VIEWS.map(v => <button key={v} role="tab" aria-selected={view === v} onClick={() => setParams({ view: v === "waterfall" ? null : v })}>{v[0]!.toUpperCase() + v.slice(1)}</button>)}
         </div>
         <div class="row">
-          <input ref={find} class="input wf-find" type="search" placeholder="Find name or service" aria-label="Find in this trace" value={findText} onInput={e => setParams({ find: e.currentTarget.value }, { replace: true })}
+          <input ref={find} class="input wf-find" type="search" placeholder="Find name or attribute" aria-label="Find in this trace" title="Every word in a name, a service, or the name or value of any field; http.route=/pay asks for one field" value={findText} onInput={e => setParams({ find: e.currentTarget.value }, { replace: true })}
             onKeyDown={e => { if (e.key === "Enter") { e.preventDefault(); toMatch(e.shiftKey); } if (e.key === "Escape") { setParams({ find: null }, { replace: true }); box.current?.focus(); } }} />
-          <span class="muted wf-count" role="status">{findText.trim() ? (matches.length ? `${position || "–"}/${matches.length}` : "no match") : ""}</span>
+          <span class="muted wf-count" role="status">{hasFind ? (matches.length ? `${position || "–"}/${matches.length}` : found.isLoading ? "…" : "no match") : ""}</span>
+          {hasFind && found.error && <span class="error-text">Only names were searched: {found.error.message}</span>}
           <button class="button small" disabled={!matches.length} onClick={() => toMatch(true)} aria-label="Previous match" title="Previous match (N)">↑</button>
           <button class="button small" disabled={!matches.length} onClick={() => toMatch(false)} aria-label="Next match" title="Next match (n)">↓</button>
         </div>
