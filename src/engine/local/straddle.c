@@ -422,7 +422,8 @@ void straddle_keep_times(local *l, uint32_t environment, const scan *s, const st
     uint32_t *parts = base_alloc((s->part_count + 1ul) * sizeof *parts);
     straddle_time *made = bytes <= CACHE_BYTES ? base_alloc(bytes + 1) : NULL;
     if (parts && made && number_sealed(s, parts, &part_count)) {
-        memcpy(made, times, bytes);
+        if (count)
+            memcpy(made, times, bytes);
         for (uint32_t i = 0; i < count; i++) {
             while (parts[at] != made[i].part)
                 at++;
