@@ -255,3 +255,19 @@ uint32_t intake_type_conflicts(intake *i, arena *mem, type_conflict **ret)
     lock_drop(&book->lock);
     return *ret ? count : 0;
 }
+
+uint32_t intake_field_names(intake *i, uint32_t environment_id, arena *mem, field_name **ret)
+{
+    sender_book *book = &i->senders;
+    uint32_t count = 0;
+    field_name *list = ARENA_ARRAY(mem, field_name, FIELDS_KEPT);
+    *ret = list;
+    lock_take(&book->lock);
+    for (uint32_t at = 0; list && at < FIELDS_KEPT; at++) {
+        const field_types *f = &book->odd->fields[at];
+        if (f->environment == environment_id && f->field.name[0])
+            list[count++] = f->field;
+    }
+    lock_drop(&book->lock);
+    return count;
+}

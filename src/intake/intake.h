@@ -109,6 +109,13 @@ typedef struct arrival { /* where a batch came from; texts may be NULL */
 void intake_accepted(intake *i, const arrival *from, const batch *b);
 uint32_t intake_senders(intake *i, arena *mem, sender **ret);
 
+/* Names of fields that came since the start, in no order; those that are longer than this are left out. */
+typedef struct field_name {
+    char name[56];
+    uint64_t requests; /* that had it */
+} field_name;
+uint32_t intake_field_names(intake *i, uint32_t environment, arena *mem, field_name **ret);
+
 /* Fields that came as text and as number since the start, the first few. */
 typedef struct type_conflict {
     uint32_t environment;

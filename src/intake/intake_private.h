@@ -67,8 +67,10 @@ typedef struct refusal_book {
 #define CONFLICTS_KEPT 32u
 
 typedef struct field_types {
-    uint64_t id;   /* hash of environment and name */
-    uint8_t types; /* bit per field_type */
+    uint64_t id;          /* hash of environment and name */
+    uint32_t environment; /* 0: an empty place */
+    uint8_t types;        /* bit per field_type */
+    field_name field;     /* without a name when that is too long */
 } field_types;
 
 typedef struct oddity_book {

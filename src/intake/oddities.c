@@ -62,16 +62,18 @@ void oddities_of_fields(oddity_book *book, uint32_t environment_id, const batch 
     for (uint32_t i = 0; i < b->column_count; i++) {
         const column *c = &b->columns[i];
         uint8_t type = (uint8_t)(1u << c->type);
-        if (!(type & (text | number)))
-            continue;
         uint64_t id = hash64_seeded(c->name, environment_id);
         field_types *f = &book->fields[id % FIELDS_KEPT];
-        if (f->id != id)
-            *f = (field_types){.id = id};
+        if (f->id != id || !f->environment) {
+            *f = (field_types){.id = id, .environment = environment_id};
+            if (c->name.len < sizeof f->field.name)
+                books__copy_text(f->field.name, sizeof f->field.name, c->name);
+        }
+        f->field.requests++;
         if (f->types & type)
             continue;
         f->types |= type;
-        if ((f->types & text) && (f->types & number))
+        if ((type & (text | number)) && (f->types & text) && (f->types & number))
             note_conflict(book, environment_id, c->name);
     }
 }

@@ -32,7 +32,7 @@ provider = TracerProvider()
 tracer = provider.get_tracer("home.activities")
 for i in range(3):
     with tracer.start_as_current_span("/api/activities/home"), tracer.start_as_current_span("home-activites-mock-data") as span:
-        span.set_attribute("app.result_length", %s)
+        span.set_attribute("%s", %s)
 provider.shutdown()
 """
 ONE = "provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))"
@@ -75,12 +75,12 @@ class Connection(socketserver.StreamRequestHandler):
             self.wfile.write(f"HTTP/1.1 200 OK\r\ncontent-type: {headers.get('content-type', 'text/plain')}\r\n{allow}content-length: 0\r\n\r\n".encode())
 
 
-def sdk(recorder, service="backend-flask", key="KEY.dev.ingest", setup=ONE, value="3", scheme="http", **more):
+def sdk(recorder, service="backend-flask", key="KEY.dev.ingest", setup=ONE, value="3", attribute="app.result_length", scheme="http", **more):
     env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": f"{scheme}://127.0.0.1:{recorder.port}", "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
            "OTEL_EXPORTER_OTLP_HEADERS": f"x-honeycomb-team={key}", **{k: v.format(port=recorder.port) for k, v in more.items()}}
     if service:
         env["OTEL_SERVICE_NAME"] = service
-    return subprocess.run([sys.executable, "-c", PROGRAM % (setup, value)], env=env, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run([sys.executable, "-c", PROGRAM % (setup, attribute, value)], env=env, capture_output=True, text=True, timeout=60).stdout
 
 
 def chromium(url, seconds):
@@ -133,12 +133,19 @@ def types(recorder):
     sdk(recorder, value="str(3)")
 
 
+def near_fields(recorder):
+    sdk(recorder)
+    sdk(recorder)
+    sdk(recorder, attribute="app.result_lenght")
+
+
 TWICE = ONE + "\n" + ONE
 SCENES = {
     # name: (what is wrong, expected kind, words of the fix, what makes the client send it, more of the record)
     "empty-key": ("OTEL_EXPORTER_OTLP_HEADERS=x-honeycomb-team=${HONEYCOMB_API_KEY} in a shell without that variable", "empty_key", "recreate the container", lambda r: sdk(r, key=""), {}),
     "literal-key": ("${HONEYCOMB_API_KEY} in a place that does not expand variables", "literal_variable_key", "Put the value there", lambda r: sdk(r, key="${HONEYCOMB_API_KEY}"), {}),
     "wrong-key": ("a key of another provider, or a stale one", "unknown_key", "skep env", lambda r: sdk(r, key="hcaik_01hzzzzzzzzzzzzzzzzzzzzzzz"), {}),
+    "revoked-key": ("a key that was revoked", "revoked_key", "skep env", lambda r: sdk(r, key="KEY.revoked"), {}),
     "other-environment": ("a valid key, of another environment than the one looked at", "other_environment", "skep env --env dev", lambda r: sdk(r, key="KEY.demo.ingest"), {}),
     "wrong-path-base": ("a per-signal endpoint without its path", "wrong_path", "bare address", lambda r: sdk(r, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://127.0.0.1:{port}"), {}),
     "wrong-path-singular": ("/v1/trace instead of /v1/traces", "wrong_path", "bare address", lambda r: sdk(r, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://127.0.0.1:{port}/v1/trace"), {}),
@@ -154,6 +161,7 @@ SCENES = {
     "clock-of-1970": ("a machine whose clock began at the epoch", "too_old", "clock", sdk, {"clock_s": -1_750_000_000}),
     "processor-twice": ("two span processors with the same exporter", "spans_twice", "one span processor", lambda r: sdk(r, setup=TWICE), {}),
     "type-conflict": ("app.result_length once as number, once as text", "type_conflict", "one type", types, {}),
+    "near-duplicate-field": ("a typing error in a field's name", "near_duplicate_field", "attribute is set", near_fields, {}),
     "near-duplicate-name": ("a typing error in a service's name", "near_duplicate_name", "OTEL_SERVICE_NAME", near_names, {}),
 }
 

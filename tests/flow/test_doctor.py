@@ -39,6 +39,9 @@ def replay(server, record):
     if origin := record.get("browser_key_of"):
         made = server.call("POST", "/skep/v1/keys", {"name": "page", "kind": "browser", "origins": [origin]}, key=server.keys["dev"]["full"])
         keys["KEY.browser"] = json.loads(made[1])["secret"]
+    made = json.loads(server.call("POST", "/skep/v1/keys", {"name": "old"}, key=server.keys["dev"]["full"])[1])
+    server.call("DELETE", "/skep/v1/keys/" + made["id"], key=server.keys["dev"]["full"])
+    keys["KEY.revoked"] = made["secret"]
     by_ns = time.time_ns() - record["recorded_ns"] + record.get("clock_s", 0) * 10**9
     for request in record["requests"]:
         if "raw_base64" in request:

@@ -278,6 +278,7 @@ static void find_conflicts(patient *p)
 #define NEAR_EDITS    2u
 #define NEAR_NAME_MIN 6u /* shorter names differ by two letters for good reasons */
 #define NEAR_NAMES    200u
+#define NEAR_FIELDS   1000u
 
 static bool is_near(const char *a, const char *b)
 {
@@ -329,6 +330,39 @@ static void find_near_names(patient *p)
             add(p, "near_duplicate_name", rare->dataset,
                 "If they are one service, correct OTEL_SERVICE_NAME where this one runs.",
                 "Did you mean %s? The two names are nearly the same.", usual->dataset);
+        }
+}
+
+/* One letter left out, doubled or put in, or two changed about: what fingers do. Names of fields differ by a letter more often
+ * than those of services (host and port), so a replaced letter is none, nor one at the end (a plural). */
+static bool is_typo(const char *a, const char *b)
+{
+    size_t a_len = strlen(a), b_len = strlen(b), at = 0;
+    if (a_len > b_len)
+        return is_typo(b, a);
+    while (at < a_len && a[at] == b[at])
+        at++;
+    const char *rest_a = a + at, *rest_b = b + at;
+    if (a_len + 1 == b_len)
+        return at < a_len && strcmp(rest_a, rest_b + 1) == 0;
+    return a_len == b_len && rest_a[0] && rest_a[1] && rest_a[0] == rest_b[1] &&
+           rest_a[1] == rest_b[0] && strcmp(rest_a + 2, rest_b + 2) == 0;
+}
+
+static void find_near_fields(patient *p)
+{
+    field_name *list;
+    uint32_t count = intake_field_names(p->s->intake, p->env.id, p->mem, &list);
+    for (uint32_t i = 0; i < count && i < NEAR_FIELDS; i++)
+        for (uint32_t k = i + 1; k < count && k < NEAR_FIELDS; k++) {
+            const field_name *a = &list[i], *b = &list[k];
+            if (strlen(a->name) < NEAR_NAME_MIN || has_digit(a->name) || has_digit(b->name) ||
+                !is_typo(a->name, b->name))
+                continue;
+            const field_name *rare = a->requests < b->requests ? a : b, *usual = rare == a ? b : a;
+            add(p, "near_duplicate_field", rare->name,
+                "If they are one field, correct the name where the attribute is set.",
+                "Did you mean %s? The names of the two fields are nearly the same.", usual->name);
         }
 }
 
@@ -386,5 +420,6 @@ void diagnose(patient *p)
     }
     find_conflicts(p);
     find_near_names(p);
+    find_near_fields(p);
     choose_first(p);
 }
