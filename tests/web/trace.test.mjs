@@ -87,7 +87,12 @@ test("clocks are moved by the median of a host's calls, never for messages, and 
 
 test("overlapping siblings get lanes of their own", () => {
   const m = model.buildModel(skeleton([[-1, 0, 100, "a", "root"], [0, 0, 50, "a", "x"], [1, 10, 20, "a", "y"], [0, 20, 50, "a", "z"], [0, 80, 10, "a", "w"]]), null);
-  assert.deepEqual([...rowsOf.flameLanes(m).lane], [0, 1, 2, 3, 1]);
+  const laid = (model, seen = () => undefined) => { const steps = rowsOf.flameSteps(model); for (;;) { const step = steps.next(); if (step.done) return step.value; seen(); } };
+  assert.deepEqual([...laid(m).lane], [0, 1, 2, 3, 1]);
+  let pauses = 0;
+  const many = Array.from({ length: 100_000 }, (_, i) => [0, i % 1000, 900, "b", "x"]); // each overlaps nearly all others
+  assert.equal(laid(model.buildModel(skeleton([[-1, 0, 2000, "a", "root"], ...many]), null), () => { pauses++; }).lanes, 66);
+  assert.ok(pauses >= 48, "a wide trace is laid out in pieces");
 });
 
 test("two traces meet by path; the difference is told by time in itself", () => {
@@ -232,6 +237,22 @@ test("100,000 spans: opened, scrolled, found", async () => {
   await page.keyboard.press("Enter");
   await page.waitForSelector(".wf-row.is-active:has-text('SELECT item')");
   assert.ok((await rowTexts(page)).length < 60);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("more spans than the page is made for: all are shown, and it says what is slow", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  const wide = skeleton([[-1, 0, 1_000_000, "a", "root", ""], ...Array.from({ length: 250_000 }, (_, i) => [0, i * 4, 3, "b", "x", ""])]);
+  await page.route("**/skep/v1/traces/**", route => route.fulfill({ contentType: "application/json", body: JSON.stringify(wide) }));
+  await page.goto(at("trace", { env: "dev", id: wide.trace_id, fold: "0" }));
+  await page.waitForSelector("text=All 250 k spans are here");
+  assert.equal(await page.getAttribute('[role="treegrid"]', "aria-rowcount"), "250001");
+  await page.focus('[role="treegrid"]');
+  await page.keyboard.press("End");
+  await page.waitForSelector('.wf-row.is-active[aria-rowindex="250001"]');
+  await page.keyboard.press("2");
+  await page.waitForSelector(".wf-flame[aria-busy=false] canvas");
   assert.deepEqual(faults, []);
   await context.close();
 });

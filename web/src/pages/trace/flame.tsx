@@ -1,25 +1,47 @@
 // The flame view: calls under their callers, one lane each; where a lane holds more than a pixel can show, the longest wins.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { onThemeChange } from "../../app/theme";
 import { showMs } from "../../kit/format";
 import { CRITICAL, ERROR, isMissing, nameOf, NONE, serviceOf, type Model } from "./model";
 import { readPalette, sizeCanvas, type Window } from "./paint";
-import { flameLanes } from "./rows";
+import { flameSteps, type Lanes } from "./rows";
 
 const LANE = 20; // px
 const HEIGHT_MAX = 8000;
+const SLICE_MS = 12; // of laying out, before input is heard and a frame may be drawn
+const NO_LANES: Lanes = { lane: new Int32Array(0), lanes: 0 };
+
+// Null while it is being laid out.
+function useLanes(m: Model): Lanes | null {
+  const [made, setMade] = useState<{ of: Model; lanes: Lanes } | null>(null);
+  useEffect(() => {
+    const steps = flameSteps(m);
+    let timer = 0;
+    const go = () => {
+      const until = performance.now() + SLICE_MS;
+      for (;;) {
+        const step = steps.next();
+        if (step.done) { setMade({ of: m, lanes: step.value }); return; }
+        if (performance.now() > until) { timer = window.setTimeout(go); return; }
+      }
+    };
+    go();
+    return () => clearTimeout(timer);
+  }, [m]);
+  return made?.of === m ? made.lanes : null;
+}
 
 export function Flame({ model: m, slotOf, window: at, selected, isMatch, showsCritical, onSelect }: {
   model: Model; slotOf: number[]; window: Window; selected: number; isMatch: Uint8Array | null; showsCritical: boolean; onSelect: (node: number) => void;
 }) {
   const box = useRef<HTMLDivElement>(null), canvas = useRef<HTMLCanvasElement>(null);
-  const { lane, lanes } = useMemo(() => flameLanes(m), [m]);
+  const laid = useLanes(m), { lane, lanes } = laid ?? NO_LANES;
   const [hover, setHover] = useState(NONE);
   const height = Math.min(HEIGHT_MAX, lanes * LANE);
   useEffect(() => {
     const draw = () => {
       const width = box.current!.clientWidth, p = readPalette(), scale = width / (at.to - at.from);
-      if (!width) return;
+      if (!width || !lanes) return;
       const ctx = sizeCanvas(canvas.current!, width, height);
       ctx.font = "11px system-ui";
       ctx.textBaseline = "middle";
@@ -58,10 +80,10 @@ export function Flame({ model: m, slotOf, window: at, selected, isMatch, showsCr
     return best;
   };
   return (
-    <div class="wf-flame" ref={box}>
+    <div class="wf-flame" ref={box} aria-busy={!laid}>
       <canvas ref={canvas} role="img" aria-label={`Flame view of ${m.count} spans in ${lanes} lanes; the table view says the same in words`} onMouseMove={e => setHover(nodeAt(e))} onMouseLeave={() => setHover(NONE)}
         onClick={e => { const node = nodeAt(e); if (node >= 0 && !isMissing(m, node)) onSelect(node); }} />
-      <p class="wf-hover" aria-hidden="true">{hover >= 0 ? `${serviceOf(m, hover)} ${nameOf(m, hover)}: ${showMs((m.end[hover]! - m.start[hover]!) / 1000)}, itself ${showMs(m.self[hover]! / 1000)}` : "Each bar lies below its caller. Click one for its details."}</p>
+      <p class="wf-hover" aria-hidden="true">{!laid ? "Laying out the calls…" : hover >= 0 ? `${serviceOf(m, hover)} ${nameOf(m, hover)}: ${showMs((m.end[hover]! - m.start[hover]!) / 1000)}, itself ${showMs(m.self[hover]! / 1000)}` : "Each bar lies below its caller. Click one for its details."}</p>
     </div>
   );
 }

@@ -3,13 +3,14 @@ import { ask } from "../../api/query";
 import type { TraceColumns } from "../../api/types";
 import { go, href } from "../../app/location";
 import { showTime, zoneLabel } from "../../app/time";
-import { plural, showMs, showShare } from "../../kit/format";
+import { plural, showCount, showMs, showShare } from "../../kit/format";
 import { copy, toast } from "../../kit/toast";
 import { isMissing, nameOf, SAMPLED, serviceOf, type Critical, type Model } from "./model";
 import type { Folds } from "./rows";
 import type { Skew } from "./skew";
 
 const FRESH_MS = 30_000;
+const SPANS_SMOOTH = 250_000; // up to so many every step stays within its budget
 
 // The first root that arrived, else whatever stands first.
 function rootOf(m: Model): number {
@@ -73,6 +74,7 @@ export function Header({ model: m, columns, skew, isSkewed, folds, critical }: {
         <a class="button small" data-native download={`trace-${columns.trace_id}.json`} href={`skep/v1/traces/${columns.trace_id}?${new URLSearchParams({ environment: new URLSearchParams(location.search).get("env") ?? "" })}`}>Export JSON</a>
         {busiest && critical.total > 0 && <span class="text-2">{showShare(busiest[1] / critical.total)} of the critical path is {columns.services[busiest[0]]}{widest && widest.covered > whole * 0.1 ? <>; {widest.count} × {nameOf(m, widest.first)} take {showShare(widest.covered / whole)} of the request</> : null}.</span>}
       </div>
+      {columns.count > SPANS_SMOOTH && <p class="notice"><span>All {showCount(columns.count)} spans are here, but this page is made for {showCount(SPANS_SMOOTH)}: opening, finding and switching take longer. Services left out and folded runs make it lighter; the table view says the same in few rows.</span></p>}
       {missing > 0 && <p class="notice is-warn"><span>{plural(missing, "span is", "spans are")} named as a parent and not here; what they called is shown below a dashed row each. {missingCause(columns, Date.now())} <a href={href("doctor")}>Doctor</a> shows what was refused.</span></p>}
       {isSkewed && <p class="notice"><span>Clocks: {skew.hosts.filter(h => !h.isRefused).map(h => `${h.to} moved by ${showMs(h.shift / 1000)} against ${h.from} (median of ${plural(h.calls, "call")})`).join("; ")}. The dashed outlines are the times as they were sent.</span></p>}
       {skew.hosts.some(h => h.isRefused) && isSkewed && <p class="notice is-warn"><span>Left alone, because their calls disagree: {skew.hosts.filter(h => h.isRefused).map(h => `${h.from} → ${h.to}`).join(", ")}.</span></p>}

@@ -148,9 +148,14 @@ export function groupSpans(m: Model, criticalOf: (node: number) => number): Grou
 // Lanes: a span lies below its parent; what overlaps a sibling goes to further lanes, with all that lies below it as one block.
 const LANES_MAX = 64; // of one parent's children: past them bars lie over each other
 const TOUCH = 2;      // µs: starts are cut and durations rounded to µs, so that neighbours may seem to overlap by that
-export function flameLanes(m: Model): { lane: Int32Array; lanes: number } {
+export interface Lanes { lane: Int32Array; lanes: number }
+const STEP = 2048; // spans placed between two looks at the clock
+
+// In steps, so that a large trace is laid out between frames.
+export function* flameSteps(m: Model): Generator<undefined, Lanes> {
   const height = new Int32Array(m.count), offset = new Int32Array(m.count), lane = new Int32Array(m.count);
-  const pack = (start: number, end: number): number => {
+  let placed = 0;
+  function* pack(start: number, end: number): Generator<undefined, number> {
     const busy: number[] = [];
     let used = 0;
     for (let c = start; c < end; c += m.size[c]!) {
@@ -160,11 +165,12 @@ export function flameLanes(m: Model): { lane: Int32Array; lanes: number } {
       for (let k = 0; k < h; k++) busy[at + k] = Math.max(busy[at + k] ?? -Infinity, m.high[c]!);
       offset[c] = at;
       used = Math.max(used, at + h);
+      if (++placed % STEP === 0) yield;
     }
     return used;
-  };
-  for (let i = m.count - 1; i >= 0; i--) height[i] = 1 + (m.size[i]! > 1 ? pack(i + 1, i + m.size[i]!) : 0);
-  const lanes = pack(0, m.count);
+  }
+  for (let i = m.count - 1; i >= 0; i--) height[i] = 1 + (m.size[i]! > 1 ? yield* pack(i + 1, i + m.size[i]!) : 0);
+  const lanes = yield* pack(0, m.count);
   for (let i = 0; i < m.count; i++) lane[i] = (m.parent[i]! < 0 ? 0 : lane[m.parent[i]!]! + 1) + offset[i]!;
   return { lane, lanes };
 }
