@@ -269,6 +269,16 @@ test("a group is held against its own time before and against another group; a t
   await page.waitForURL(u => { const w = JSON.parse(u.searchParams.get("sel") ?? "{}").window; return w && w.t1 - w.t0 === 30; });
   await page.keyboard.press("Enter");
   await page.waitForSelector(".difference-sentence");
+  await page.goto(at({ q: "COUNT" }));
+  await page.waitForSelector(".chart .u-over");
+  await settled(page);
+  await page.locator(".chart .u-over").click({ position: { x: 300, y: 50 } });
+  await page.waitForURL(u => { const w = JSON.parse(u.searchParams.get("sel") ?? "{}").window; return w && w.t1 - w.t0 === 10; });
+  await page.getByRole("group", { name: "The selection" }).getByRole("button", { name: "Traces" }).click();
+  await page.waitForSelector("#answer td a.mono");
+  await page.goBack();
+  await page.locator(".chart .u-over").click({ position: { x: 200, y: 50 } });
+  await page.waitForURL(u => !u.searchParams.has("sel"));
   assert.deepEqual(faults, []);
   await context.close();
 });

@@ -163,6 +163,7 @@ export function Chart(props: ChartProps) {
   useEffect(() => {
     if (isTable || width === 0) return undefined;
     const axis = { stroke: token("--text-2"), grid: { stroke: token("--line"), width: 1 }, ticks: { stroke: token("--line"), width: 1, size: 4 }, font: "12px system-ui" };
+    let wasDragged = false; // the click that follows is not one
     const bars = uPlot.paths.bars!({ size: [0.8, 64], align: 1 });
     const u = new uPlot({
       width, height, legend: { show: false }, padding: [8, 8, 0, 0],
@@ -183,12 +184,17 @@ export function Chart(props: ChartProps) {
         setCursor: [u2 => { const i = u2.cursor.idx; setHover(i == null || (u2.cursor.left ?? -1) < 0 ? null : { index: i, left: (u2.cursor.left ?? 0) + u2.bbox.left / devicePixelRatio }); }],
         setSelect: [u2 => {
           const { left, width: dragged } = u2.select, { onSelect, onZoom, times } = latest.current, a = u2.posToVal(left, "x"), b = u2.posToVal(left + dragged, "x");
-          if (dragged > 4) { if (onSelect) onSelect(buckets(times, a, b)); else onZoom?.(a, b); }
+          if (dragged > 4) { wasDragged = true; if (onSelect) onSelect(buckets(times, a, b)); else onZoom?.(a, b); }
           u2.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         }],
       },
     }, data, box.current!);
     plot.current = u;
+    u.over.addEventListener("click", e => { // a bucket, or none when there is a selection
+      const { onSelect, selected, times } = latest.current, at = u.posToIdx(e.clientX - u.over.getBoundingClientRect().left);
+      if (!wasDragged && at < times.length) onSelect?.(selected ? null : buckets(times, times[at]!, times[at]!));
+      wasDragged = false;
+    });
     return () => { u.destroy(); plot.current = null; };
   }, [shape, height, width > 0]);
   useEffect(() => { plot.current?.setData(data); }, [data]);

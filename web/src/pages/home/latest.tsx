@@ -28,7 +28,8 @@ async function loadNews(signal: AbortSignal): Promise<{ list: News[]; isYoung: b
 
 export function NewPanel() {
   const [isAll, setAll] = useState(false);
-  const data = useData(JSON.stringify(["news", environment.value, to.value, tick.value]), l => loadNews(l.signal));
+  const minute = Math.floor(Date.now() / 60_000); // a day is looked at: not with every tick of Live
+  const data = useData(JSON.stringify(["news", environment.value, to.value, tick.value && minute]), l => loadNews(l.signal));
   const ofNews = (n: News) => `service.name = ${printValue(n.service)} AND ${n.kind === "version" ? "service.version" : "name"} = ${printValue(n.value)}`;
   return (
     <Panel title="New in the last hour" data={data} actions={<span class="muted">not in the day before</span>}>
