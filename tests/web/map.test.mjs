@@ -2,13 +2,15 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
+import { hex, sendSpans } from "./made_trace.mjs";
 import { build } from "./module.mjs";
 
-let server, browser, layout, pain, names, latest;
+let server, browser, layout, pain, names, latest, reduce;
 before(async () => {
   layout = await build("pages/map/layout.ts");
   pain = await build("pages/home/pain.ts");
   latest = await build("pages/home/news.ts");
+  reduce = await build("pages/map/reduce.ts");
   names = await build("api/map_names.ts");
   server = await startSkep();
   browser = await openBrowser();
@@ -46,6 +48,23 @@ test("a database called as its service is a node of its own, and the edges know 
     [["cart", "cart", "database"], ["web", "cart", "call"], ["web", "orders", "messaging"], ["orders", "web", "messaging"], ["orders", "orders", "messaging"], ["user", "web", "call"]]));
   assert.deepEqual(made.nodes.map(n => n.name), ["cart (database)", "cart", "orders (messaging)", "orders", "user", "web"]);
   assert.deepEqual(made.edges.map(e => `${e.from} > ${e.to}`), ["cart > cart (database)", "web > cart", "web > orders (messaging)", "orders (messaging) > web", "orders > orders (messaging)", "user > web"]);
+});
+
+test("leaves of one caller stand as one; a way between two; what moved", () => {
+  const node = (name, errors = 0) => ({ name, kind: "service", count: 10, errors, p50_ms: 1, p95_ms: 7 }), edge = (from, to) => ({ from, to, kind: "call", count: 2, errors: 0, p50_ms: 1, p95_ms: 5 });
+  const leaves = ["l1", "l2", "l3", "l4", "l5"], nodes = [node("a"), node("b"), node("bad", 1), ...leaves.map(n => node(n))], edges = [edge("a", "b"), edge("a", "bad"), ...leaves.map(n => edge("a", n))];
+  const none = new Set(), made = reduce.groupLeaves(nodes, edges, new Set(["b"]), none), key = "service of a";
+  assert.deepEqual(made.nodes.map(n => n.name), ["a", "b", "bad", key]);
+  assert.deepEqual([made.nodes[3].count, made.nodes[3].p95_ms, made.edges.find(e => e.to === key).count], [50, 7, 10]);
+  assert.deepEqual(made.members.get(key), leaves);
+  assert.equal(reduce.groupLeaves(nodes, edges, none, new Set([key])).nodes.length, nodes.length);
+  assert.equal(reduce.groupLeaves(nodes, edges, new Set(["b", "l1"]), none).nodes.length, nodes.length, "four are too few");
+  assert.equal(reduce.groupLeaves(nodes, [...edges, edge("b", "l1"), edge("l2", "b")], new Set(["b"]), none).members.size, 0, "others call, or are called by two");
+  const calls = [edge("a", "b"), edge("b", "c"), edge("a", "c"), edge("c", "d"), edge("b", "x"), edge("c", "a")];
+  assert.deepEqual([...reduce.between("b", "d", calls)].sort(), ["a", "b", "c", "d"]);
+  assert.equal(reduce.between("d", "b", calls).size, 0);
+  assert.deepEqual(reduce.reachable("c", calls), ["a", "b", "d", "x"]);
+  assert.deepEqual([[120, 100], [121, 100], [83, 100], [0, 0], [1, 0], [1, undefined], [null, 1]].map(([n, w]) => reduce.arrow(n, w)), ["", "↑", "↓", "", "↑", "", ""]);
 });
 
 test("pain ranks what got worse, not what is always slow; a handful of requests says little", () => {
@@ -152,6 +171,29 @@ test("home shows what is new, markers, and one's own questions", async () => {
   await page.goBack();
   await page.getByRole("list", { name: "Saved questions" }).locator("a", { hasText: "Old ones" }).click();
   await page.waitForURL(u => u.searchParams.get("q") === 'COUNT WHERE name = "GET /old"');
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("a hub's leaves are drawn as one, opened, and the way to one is shown", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  const spans = [{ id: 1, parent: 0, service: "hub", name: "all", start: 0, length: 90_000 }];
+  for (let i = 0; i < 6; i++) spans.push({ id: 10 + i, parent: 1, service: "hub", name: "ask", kind: 3, start: i * 1000, length: 900 }, { id: 20 + i, parent: 10 + i, service: `leaf ${i}`, name: "answer", start: i * 1000 + 10, length: 800 });
+  await sendSpans(server.url, hex(0xabc3, 32), spans);
+  await page.goto(at("map", { env: "dev" }));
+  await page.focus("[data-node='service of hub']");
+  await page.waitForSelector("aside >> text=6 × service");
+  assert.deepEqual(await axe(page), []);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("[data-node='leaf 5']");
+  await page.focus("[data-node=hub]");
+  await page.selectOption("aside select", "leaf 3");
+  await page.waitForSelector("text=The calls from hub to leaf 3");
+  assert.equal(await page.locator(".map-node:not(.is-faded)").count(), 2);
+  assert.match(await page.evaluate(() => location.search), /a=hub&b=leaf/);
+  assert.deepEqual(await axe(page), []);
+  await page.click("text=Show all");
+  await page.waitForSelector("text=The calls from hub", { state: "detached" });
   assert.deepEqual(faults, []);
   await context.close();
 });

@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import type { MapEdge, MapNode } from "../../api/types";
 import { plural, showMs, showRate, showShare } from "../../kit/format";
 import { layout, type Placed } from "./layout";
+import { arrow } from "./reduce";
 
 export const METRICS = ["errors", "p95", "rate"] as const;
 export type Metric = (typeof METRICS)[number];
@@ -22,7 +23,7 @@ function step(value: number, most: number, metric: Metric): number {
 }
 
 export function Drawing(props: {
-  nodes: MapNode[]; edges: MapEdge[]; seconds: number; metric: Metric; selected: string | null; onSelect: (name: string | null) => void; onOpen: (name: string) => void; placed: Map<string, Placed>;
+  nodes: MapNode[]; edges: MapEdge[]; seconds: number; metric: Metric; selected: string | null; onSelect: (name: string | null) => void; onOpen: (name: string) => void; placed: Map<string, Placed>; before: ReadonlyMap<string, MapNode>; path: ReadonlySet<string> | null; members: ReadonlyMap<string, string[]>;
 }) {
   const { nodes, edges, seconds, metric } = props;
   const places = useMemo(() => {
@@ -38,7 +39,7 @@ export function Drawing(props: {
   const at = (name: string) => { const p = places.get(name)!; return { x: MARGIN + 30 + p.layer * COLUMN, y: MARGIN + (p.row - top) * ROW }; };
   const most = Math.max(...nodes.map(n => measure(n, metric, seconds))), busiest = Math.max(...edges.map(e => e.count), 1);
   const radius = (n: MapNode) => 9 + 9 * (Math.log1p(n.count) / Math.log1p(Math.max(...nodes.map(m => m.count), 1)));
-  const touches = (e: MapEdge) => !props.selected || e.from === props.selected || e.to === props.selected;
+  const touches = (e: MapEdge) => props.path ? props.path.has(e.from) && props.path.has(e.to) : !props.selected || e.from === props.selected || e.to === props.selected;
   const move = (from: string, key: string): string | null => {
     const p = places.get(from)!, all = [...places.entries()];
     const side = key === "ArrowRight" || key === "ArrowLeft";
@@ -60,12 +61,13 @@ export function Drawing(props: {
         })}
         {nodes.map(n => {
           const p = at(n.name), r = radius(n), share = n.count ? n.errors / n.count : 0, around = 2 * Math.PI * (r + 3), isSelected = props.selected === n.name;
-          const shown = n.name.length > 26 ? n.name.slice(0, 25) + "…" : n.name;
+          const folded = props.members.get(n.name), was = props.before.get(n.name), shown = folded ? `+${folded.length}` : n.name.length > 26 ? n.name.slice(0, 25) + "…" : n.name;
           const said = metric === "p95" ? showMs(n.p95_ms) : metric === "rate" ? showRate(n.count / seconds) : share > 0 ? showShare(share) : "";
-          const isFaded = props.selected !== null && !isSelected && !edges.some(e => (e.from === props.selected && e.to === n.name) || (e.to === props.selected && e.from === n.name));
+          const moved = was ? arrow(measure(n, metric, seconds), measure(was, metric, seconds)) : "";
+          const isFaded = props.path ? !props.path.has(n.name) : props.selected !== null && !isSelected && !edges.some(e => (e.from === props.selected && e.to === n.name) || (e.to === props.selected && e.from === n.name));
           return (
-            <g key={n.name} transform={`translate(${p.x} ${p.y})`} class={`map-node${isSelected ? " is-selected" : ""}${isFaded ? " is-faded" : ""}${n.kind === "service" ? "" : " is-inferred"}`} tabIndex={0} role="button" data-node={n.name} aria-pressed={isSelected}
-              aria-label={`${shown}${said && " " + said}, ${shown === n.name ? "" : n.name + ", "}${n.kind}: ${showRate(n.count / seconds)}, ${showShare(share)} errors, P95 ${showMs(n.p95_ms)}`} onClick={() => props.onSelect(n.name)} onDblClick={() => props.onOpen(n.name)} onFocus={() => props.onSelect(n.name)}
+            <g key={n.name} transform={`translate(${p.x} ${p.y})`} class={`map-node${isSelected || props.path?.has(n.name) ? " is-selected" : ""}${isFaded ? " is-faded" : ""}${n.kind === "service" ? "" : " is-inferred"}`} tabIndex={0} role="button" data-node={n.name} aria-pressed={isSelected}
+              aria-label={`${shown}${said && " " + said}${moved && " " + moved}, ${shown === n.name ? "" : n.name + ", "}${n.kind}: ${showRate(n.count / seconds)}, ${showShare(share)} errors, P95 ${showMs(n.p95_ms)}`} onClick={() => props.onSelect(n.name)} onDblClick={() => props.onOpen(n.name)} onFocus={() => props.onSelect(n.name)}
               onKeyDown={e => {
                 if (e.key === "Enter") props.onOpen(n.name);
                 if (!e.key.startsWith("Arrow")) return;
@@ -77,7 +79,7 @@ export function Drawing(props: {
               {share > 0 && <circle r={r + 3} class="map-ring" stroke-dasharray={`${Math.max(2, around * share)} ${around}`} transform="rotate(-90)" />}
               {ICONS[n.kind] && <path d={ICONS[n.kind]} class="map-icon" />}
               <text x={0} y={r + 15} text-anchor="middle" class="map-name" aria-hidden="true">{shown}</text>
-              {said && <text x={0} y={r + 28} text-anchor="middle" aria-hidden="true" class={"map-said" + (metric === "errors" ? " is-error" : "")}>{said}</text>}
+              {said && <text x={0} y={r + 28} text-anchor="middle" aria-hidden="true" class={"map-said" + (metric === "errors" ? " is-error" : "")}>{said}{moved && " " + moved}</text>}
             </g>
           );
         })}

@@ -1,18 +1,20 @@
 // The service map: what talks to what and where it hurts, as a drawing and as a table.
 import { useMemo, useRef, useState } from "preact/hooks";
-import { loadMap } from "../../api/map";
+import { loadCompared } from "../../api/map";
 import type { MapEdge, MapNode, ServiceMap } from "../../api/types";
 import { environment, isEmpty } from "../../app/environment";
 import { href, param, setParams } from "../../app/location";
 import { useShortcuts } from "../../app/shortcuts";
-import { from, resolveRange, tick, to } from "../../app/time";
+import { from, tick, to } from "../../app/time";
 import { showCount, showMs, showRate, showShare } from "../../kit/format";
 import { Empty, Panel } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
 import { printValue } from "../../api/query_text";
 import { Drawing, METRICS, type Metric } from "./drawing";
+import { isComparable } from "../home/pain";
 import { within } from "./layout";
+import { arrow, between, groupLeaves, reachable } from "./reduce";
 import "./map.css";
 
 export const NODES_SHOWN = 40;
@@ -30,9 +32,9 @@ function chosen(map: ServiceMap, focus: string | null, hops: number): { nodes: M
 export default function MapPage() {
   const focus = param("focus"), hops = Math.max(1, Math.min(5, Math.floor(Number(param("hops"))) || 1)), metric: Metric = METRICS.find(m => m === param("metric")) ?? "errors", view = param("view") ?? "map";
   const [all, setAll] = useState(false), [selected, setSelected] = useState<string | null>(null);
-  const data = useData<{ map: ServiceMap; seconds: number }>(JSON.stringify(["map", environment.value, from.value, to.value, tick.value]), async l => {
-    const range = resolveRange();
-    return { map: await loadMap(range, l.signal), seconds: range.end - range.start };
+  const data = useData<{ map: ServiceMap; before: ServiceMap | null; seconds: number }>(JSON.stringify(["map", environment.value, from.value, to.value, tick.value]), async l => {
+    const { range, now, before } = await loadCompared(l.signal);
+    return { map: now, before: isComparable(now.nodes, before.nodes) ? before : null, seconds: range.end - range.start };
   });
   useShortcuts([{ keys: "v", about: "Map or table", run: () => setParams({ view: view === "map" ? "table" : null }, { replace: true }) }], [view]);
   if (isEmpty.value) return <><div class="page-head"><h1>Service map</h1></div><Empty title="Nothing was ever received in this environment."><a href={href("")}>Set up a program</a></Empty></>;
@@ -46,38 +48,52 @@ export default function MapPage() {
             <button class="button small" onClick={() => setParams({ focus: null, hops: null })}>All services</button></>}
           <label class="row">colour by <select class="input" value={metric} onChange={e => setParams({ metric: e.currentTarget.value === "errors" ? null : e.currentTarget.value }, { replace: true })}>{METRICS.map(m => <option key={m} value={m}>{m === "errors" ? "error share" : m === "p95" ? "P95" : "rate"}</option>)}</select></label>
           <button class="button small" aria-pressed={view === "table"} onClick={() => setParams({ view: view === "map" ? "table" : null }, { replace: true })}>Table</button></div>}>
-        {v => <Shown map={v.map} seconds={v.seconds} focus={focus} hops={hops} metric={metric} isTable={view === "table"} all={all} onAll={() => setAll(true)} selected={selected} onSelect={setSelected} />}
+        {v => <Shown map={v.map} before={v.before} seconds={v.seconds} focus={focus} hops={hops} metric={metric} isTable={view === "table"} all={all} onAll={() => setAll(true)} selected={selected} onSelect={setSelected} />}
       </Panel>
     </>
   );
 }
 
-function Shown(props: { map: ServiceMap; seconds: number; focus: string | null; hops: number; metric: Metric; isTable: boolean; all: boolean; onAll: () => void; selected: string | null; onSelect: (name: string | null) => void }) {
+function Shown(props: { map: ServiceMap; before: ServiceMap | null; seconds: number; focus: string | null; hops: number; metric: Metric; isTable: boolean; all: boolean; onAll: () => void; selected: string | null; onSelect: (name: string | null) => void }) {
   const { map, seconds, focus } = props, kept = useRef(new Map());
   const { nodes, hidden } = useMemo(() => (props.all && !focus ? { nodes: map.nodes, hidden: 0 } : chosen(map, focus, props.hops)), [map, focus, props.hops, props.all]);
-  const names = new Set(nodes.map(n => n.name)), edges = map.edges.filter(e => names.has(e.from) && names.has(e.to));
-  const at = map.nodes.find(n => n.name === props.selected) ?? null;
-  if (props.isTable) return <EdgeTable map={map} seconds={seconds} />;
+  const [opened, setOpened] = useState<ReadonlySet<string>>(new Set()), a = param("a"), b = param("b");
+  const names = new Set(nodes.map(n => n.name)), reduced = groupLeaves(nodes, map.edges.filter(e => names.has(e.from) && names.has(e.to)), new Set([focus ?? "", a ?? "", b ?? ""]), opened);
+  const at = [...reduced.nodes, ...map.nodes].find(n => n.name === props.selected) ?? null, members = at && reduced.members.get(at.name);
+  const before = useMemo(() => new Map(props.before?.nodes.map(n => [n.name, n])), [props.before]), path = a && b ? between(a, b, map.edges) : null;
+  if (props.isTable) return <EdgeTable map={map} before={props.before ?? undefined} seconds={seconds} />;
   if (focus && !map.nodes.some(n => n.name === focus)) return <div class="none"><Empty title={`${focus} is not on the map in this range.`}><span>It took part in no call that was seen. Choose a longer range, or <a href={href("map")}>look at all services</a>.</span></Empty></div>;
   return (
     <div class="map-split">
       <div>
-        <Drawing nodes={nodes} edges={edges} seconds={seconds} metric={props.metric} selected={props.selected} onSelect={props.onSelect} onOpen={name => setParams({ focus: name })} placed={kept.current} />
+        {path && <div class="waiting row">{path.size ? <>The calls from {a} to {b}</> : <>No call leads from {a} to {b} in this range</>} <button class="button small" onClick={() => setParams({ a: null, b: null })}>Show all</button></div>}
+        <Drawing nodes={reduced.nodes} edges={reduced.edges} before={before} path={path?.size ? path : null} members={reduced.members} seconds={seconds} metric={props.metric} selected={props.selected} onSelect={props.onSelect} onOpen={name => (reduced.members.has(name) ? setOpened(new Set([...opened, name])) : setParams({ focus: name }))} placed={kept.current} />
         {hidden > 0 && <div class="waiting">{showCount(hidden)} quieter ones are not drawn <button class="button small" onClick={props.onAll}>Draw all</button></div>}
       </div>
-      {at && <Side node={at} map={map} seconds={seconds} />}
+      {at && members && <aside class="map-side stack" aria-label={`About ${at.name}`}><h3>{members.length} × {at.kind}</h3><p>Called by one alone, calling nobody, without errors: drawn as one.</p>
+        <ul class="plain">{members.map(m => <li key={m} class="cut">{m}</li>)}</ul><div><button class="button small" onClick={() => setOpened(new Set([...opened, at.name]))}>Draw them one by one</button></div></aside>}
+      {at && !members && <Side node={at} was={before.get(at.name)} map={map} seconds={seconds} />}
     </div>
   );
 }
 
-function Side({ node, map, seconds }: { node: MapNode; map: ServiceMap; seconds: number }) {
+// How a figure stands to that of the time before; worse is told by the sign and the colour.
+function Moved({ now, was, show, isBad }: { now: number | null; was: number | null | undefined; show: (v: number) => string; isBad: boolean }) {
+  const sign = arrow(now, was);
+  return sign && was != null ? <span class={isBad && sign === "↑" ? "error-text" : "muted"} title={`As long a time before: ${show(was)}`}> {sign}<span class="visually-hidden"> before {show(was)}</span></span> : null;
+}
+const shareOf = (n: { count: number; errors: number }) => (n.count ? n.errors / n.count : 0);
+
+function Side({ node, was, map, seconds }: { node: MapNode; was: MapNode | undefined; map: ServiceMap; seconds: number }) {
   const of = `service.name = ${printValue(node.name)}`;
   const list = (edges: MapEdge[], end: "from" | "to") => <ul class="plain">{edges.sort((a, b) => b.count - a.count).slice(0, 12).map(e => <li key={e[end] + e.kind} class="row"><span class="cut grow">{e[end]}</span><span class="muted">{showRate(e.count / seconds)}</span>{e.errors > 0 && <span class="error-text">{showShare(e.errors / e.count)}</span>}<span>{showMs(e.p95_ms)}</span></li>)}</ul>;
-  const callers = map.edges.filter(e => e.to === node.name), callees = map.edges.filter(e => e.from === node.name);
+  const ahead = reachable(node.name, map.edges), callers = map.edges.filter(e => e.to === node.name), callees = map.edges.filter(e => e.from === node.name);
   return (
     <aside class="map-side stack" aria-label={`About ${node.name}`}>
       <h3>{node.name} <span class="muted">{node.kind}</span></h3>
-      <dl class="facts"><dt>requests</dt><dd>{showRate(node.count / seconds)}</dd><dt>errors</dt><dd class={node.errors ? "error-text" : ""}>{showShare(node.count ? node.errors / node.count : 0)}</dd><dt>P50 · P95</dt><dd>{showMs(node.p50_ms)} · {showMs(node.p95_ms)}</dd></dl>
+      <dl class="facts"><dt>requests</dt><dd>{showRate(node.count / seconds)}<Moved now={node.count} was={was?.count} show={v => showRate(v / seconds)} isBad={false} /></dd><dt>errors</dt><dd class={node.errors ? "error-text" : ""}>{showShare(shareOf(node))}<Moved now={shareOf(node)} was={was && shareOf(was)} show={showShare} isBad /></dd><dt>P50 · P95</dt><dd>{showMs(node.p50_ms)} · {showMs(node.p95_ms)}<Moved now={node.p95_ms} was={was?.p95_ms} show={showMs} isBad /></dd></dl>
+      {ahead.length > 0 && <label class="row">Way to <select class="input grow" value={param("a") === node.name ? param("b") ?? "" : ""} onChange={e => setParams(e.currentTarget.value ? { a: node.name, b: e.currentTarget.value } : { a: null, b: null }, { replace: true })}>
+        <option value="">…</option>{ahead.map(n => <option key={n}>{n}</option>)}</select></label>}
       {callers.length > 0 && <div><b>Called by</b>{list(callers, "from")}</div>}
       {callees.length > 0 && <div><b>Calls</b>{list(callees, "to")}</div>}
       <div class="row wrap">
@@ -90,17 +106,18 @@ function Side({ node, map, seconds }: { node: MapNode; map: ServiceMap; seconds:
 }
 
 // Only of those that touch one node, when it is given.
-export function EdgeTable({ map, seconds, of }: { map: ServiceMap; seconds: number; of?: string }) {
+export function EdgeTable({ map, before, seconds, of }: { map: ServiceMap; before?: ServiceMap; seconds: number; of?: string }) {
+  const keyOf = (e: MapEdge) => `${e.from} ${e.to} ${e.kind}`, earlier = new Map(before?.edges.map(e => [keyOf(e), e]));
   const services = new Set(map.nodes.filter(n => n.kind === "service").map(n => n.name));
   const edges = of === undefined ? map.edges : map.edges.filter(e => e.from === of || e.to === of);
   const end = (name: string) => (services.has(name) ? <a href={href("service", { name })}>{name}</a> : name);
-  return <Table caption="Calls" rows={edges} rowKey={e => `${e.from} ${e.to} ${e.kind}`} sort={{ key: "rate", isDown: true }} columns={[
+  return <Table caption="Calls" rows={edges} rowKey={keyOf} sort={{ key: "rate", isDown: true }} columns={[
     { key: "from", title: "From", value: e => e.from, cell: e => end(e.from) },
     { key: "to", title: "To", value: e => e.to, cell: e => end(e.to) },
     { key: "kind", title: "Kind", value: e => e.kind, cell: e => e.kind },
-    { key: "rate", title: "Rate", isNumber: true, value: e => e.count, cell: e => showRate(e.count / seconds) },
-    { key: "errors", title: "Errors", isNumber: true, value: e => e.errors / Math.max(1, e.count), cell: e => <span class={e.errors ? "error-text" : ""}>{showShare(e.errors / Math.max(1, e.count))}</span> },
+    { key: "rate", title: "Rate", isNumber: true, value: e => e.count, cell: e => <>{showRate(e.count / seconds)}<Moved now={e.count} was={earlier.get(keyOf(e))?.count} show={v => showRate(v / seconds)} isBad={false} /></> },
+    { key: "errors", title: "Errors", isNumber: true, value: e => e.errors / Math.max(1, e.count), cell: e => <span class={e.errors ? "error-text" : ""}>{showShare(shareOf(e))}<Moved now={shareOf(e)} was={earlier.get(keyOf(e)) && shareOf(earlier.get(keyOf(e))!)} show={showShare} isBad /></span> },
     { key: "p50", title: "P50", isNumber: true, value: e => e.p50_ms, cell: e => showMs(e.p50_ms) },
-    { key: "p95", title: "P95", isNumber: true, value: e => e.p95_ms, cell: e => showMs(e.p95_ms) },
+    { key: "p95", title: "P95", isNumber: true, value: e => e.p95_ms, cell: e => <>{showMs(e.p95_ms)}<Moved now={e.p95_ms} was={earlier.get(keyOf(e))?.p95_ms} show={showMs} isBad /></> },
   ]} />;
 }
