@@ -3,6 +3,8 @@
  * stdout, so that it can be piped into a secret store; everything else about it goes to stderr.
  */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cli/action.h"
 #include "cli/admin.h"
@@ -206,10 +208,13 @@ const command command_keys = {
 
 typedef struct environments_own {
     bool yes;
+    const char *days;
 } environments_own;
 
 static const cli_option environments_options[] = {
     {"yes", 'y', OPTION_FLAG, offsetof(environments_own, yes), NULL, "delete without asking"},
+    {"days", 0, OPTION_TEXT, offsetof(environments_own, days), "N",
+     "for keep: days, or default for the server's --retention"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL}};
 
 static int environments_list(cli *c, void *own, const char *word)
@@ -282,10 +287,54 @@ static int environments_delete(cli *c, void *own, const char *slug)
     return code;
 }
 
+static int environments_keep(cli *c, void *own, const char *slug)
+{
+    const environments_own *o = own;
+    char question[300];
+    const char *days = o->days ? o->days : "";
+    char *end = NULL;
+    bool is_default = strcmp(days, "default") == 0;
+    double count = is_default ? 0 : strtod(days, &end);
+    if (!is_default && (end == days || *end || !(count > 0 && count < 36600)))
+        return cli_fail(c, EXIT_USAGE,
+                        "say how long: --days N, or --days default for what the server was started "
+                        "with");
+    snprintf(
+        question, sizeof question,
+        "Keep events of %.80s for %s%s? Older ones are deleted at once. This cannot be undone.",
+        slug, is_default ? "as long as the server's --retention says" : days,
+        is_default ? "" : " days");
+    if (!action_is_agreed(c, o->yes, question))
+        return EXIT_USAGE;
+    api_path path;
+    buf body;
+    span text;
+    const node *reply;
+    buf_init(&body, 64 * KIB);
+    json_writer w = {.out = &body};
+    jw_object(&w);
+    jw_key_text(&w, "retention_s");
+    if (is_default)
+        jw_null(&w);
+    else
+        jw_i64(&w, (int64_t)(count * 86400 + 0.5));
+    jw_object_end(&w);
+    api_path_init(&path, "/skep/v1/environments");
+    api_path_segment(&path, span_text(slug));
+    int code = api_send(c, "PATCH", &path, buf_span(&body), &text, &reply);
+    buf_done(&body);
+    if (code || c->json)
+        return code ? code : admin_print_json(c, text);
+    cli_talk(c, "events of %s are kept for %.4g days", slug,
+             (double)node_count(node_get(reply, "kept_s")) / 86400);
+    return EXIT_OK;
+}
+
 static int run_environments(cli *c, void *own)
 {
     static const action actions[] = {{"list", 0, NULL, environments_list},
                                      {"create", 1, "a name", environments_create},
+                                     {"keep", 1, "the environment's name", environments_keep},
                                      {"delete", 1, "the environment's name", environments_delete},
                                      {NULL, 0, NULL, NULL}};
     return action_run(c, own, actions);
@@ -293,12 +342,13 @@ static int run_environments(cli *c, void *own)
 
 const command command_environments = {
     .name = "environments",
-    .summary = "list, create, delete: each has its own data and keys",
-    .usage = "[list | create NAME | delete NAME] [OPTIONS]",
+    .summary = "list, create, delete; how long each keeps its events",
+    .usage = "[list | create NAME | keep NAME --days N | delete NAME] [OPTIONS]",
     .examples = "  skep environments\n"
                 "  skep environments create staging\n"
+                "  skep environments keep staging --days 7\n"
                 "  skep environments delete staging\n",
-    .word = "list|create|delete",
+    .word = "list|create|keep|delete",
     .options = environments_options,
     .own_bytes = sizeof(environments_own),
     .run = run_environments,

@@ -360,8 +360,7 @@ sk_code intake_submit(intake *i, const submission *s, intake_report *ret_report,
         batch_free(s->take_batch);
         return code;
     }
-    policy p = {.arrival_ns = clock_wall_ns(),
-                .retention_ns = env.retention_ns ? env.retention_ns : i->o.retention_ns};
+    policy p = {.arrival_ns = clock_wall_ns(), .retention_ns = intake_retention_ns(i, &env)};
     s->take_batch->arrival_ns = p.arrival_ns;
     intake__judge(s->take_batch, &p, ret_report);
     flight *f = flight_new(i, s, done, ctx);
@@ -374,6 +373,11 @@ sk_code intake_submit(intake *i, const submission *s, intake_report *ret_report,
     }
     *waits = (waiter){.done = done, .ctx = ctx};
     return submit_flight(f, waits, &p, j, ret_report, e);
+}
+
+int64_t intake_retention_ns(const intake *i, const environment *env)
+{
+    return env->retention_ns ? env->retention_ns : i->o.retention_ns;
 }
 
 void intake_stats_get(intake *i, intake_stats *ret)

@@ -126,6 +126,8 @@ uint32_t intake_type_conflicts(intake *i, arena *mem, type_conflict **ret);
 typedef struct intake_stats {
     uint64_t requests, repeats, events[FAMILY_COUNT], refused_rows, moved_times, truncated_strings;
 } intake_stats;
+/* How long events of `env` are kept: its own retention, else the server's default. */
+int64_t intake_retention_ns(const intake *i, const environment *env);
 void intake_stats_get(intake *i, intake_stats *ret);
 
 #endif

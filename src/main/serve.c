@@ -388,7 +388,7 @@ static void keep_house(skep *s)
     meta_keep_house(s->meta);
     if (mem && meta_environment_list(s->meta, mem, &list, &count, &e) == SK_OK)
         for (uint32_t i = 0; i < count; i++) {
-            int64_t keep_ns = list[i].retention_ns ? list[i].retention_ns : s->config.retention_ns;
+            int64_t keep_ns = intake_retention_ns(s->intake, &list[i]);
             drop_query what = {.environment = list[i].id, .before_ns = clock_wall_ns() - keep_ns};
             if (what.before_ns > 0 && engine_drop(s->engine, &what, &e) != SK_OK)
                 log_line(LOG_LEVEL_WARN, "retention of environment %s: %s", list[i].slug, e.text);

@@ -463,6 +463,7 @@ def test_dry_run_changes_nothing(server):
     before = state()
     for arguments, said in ((["keys", "create", "--name", "x"], 'POST {}/skep/v1/keys\n{{"name":"x","kind":"ingest"}}\n'),
                             (["environments", "create", "new"], 'POST {}/skep/v1/environments\n{{"name":"new"}}\n'),
+                            (["environments", "keep", "demo", "--days", "7"], 'PATCH {}/skep/v1/environments/demo\n{{"retention_s":604800}}\n'),
                             (["environments", "delete", "demo"], "DELETE {}/skep/v1/environments/demo\n"),
                             (["demo", "--remove"], "DELETE {}/skep/v1/data?environment=demo\n"),
                             (["query", "COUNT", "--watch", "1s"], 'POST {}/skep/v1/query\n{{"text":"COUNT","disable_series":true}}\n'),

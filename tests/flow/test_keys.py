@@ -193,6 +193,32 @@ def test_environments(server, full):
     assert status_of(server, "DELETE", "/skep/v1/environments/nowhere", key=full) == 404
 
 
+def test_retention_of_an_environment(server, full):
+    """Shorter: what is older is gone when the answer is there, and no more is taken in. It outlives nothing but its own environment."""
+    change = lambda body, **more: server.call("PATCH", "/skep/v1/environments/keeps", body, key=full, **more)
+    server.call("POST", "/skep/v1/environments", {"name": "keeps"}, key=full)
+    key = make_key(server, full, environment="keeps")["secret"]
+    old = time.time_ns() - 3 * 86400 * 10**9
+    assert send(server, "old", key=key, start_time_unix_nano=old, end_time_unix_nano=old + 10**6).status == 200
+    count = lambda: server.count(f"COUNT SINCE {old // 10**9 - 60} UNTIL {int(time.time()) + 60}", environment="keeps")
+    assert count() == 1
+    find = lambda: next(e for e in server.get("/skep/v1/environments", key=full)["environments"] if e["slug"] == "keeps")
+    assert (find()["retention_s"], find()["kept_s"]) == (None, 60 * 86400)
+    assert json.loads(change({"retention_s": 4 * 86400})[1])["kept_s"] == 4 * 86400 and count() == 1
+    assert json.loads(change({"retention_s": 86400})[1])["retention_s"] == 86400 and count() == 0
+    send(server, "older", key=key, start_time_unix_nano=old + 10**9, end_time_unix_nano=old + 2 * 10**9)
+    assert count() == 0
+    for wrong in ({"retention_s": 60}, {"retention_s": "7d"}, {"retention_s": 10**12}, {"name": "x"}, {}):
+        assert status_of(server, "PATCH", "/skep/v1/environments/keeps", wrong, key=full) == 400, wrong
+    assert find()["retention_s"] == 86400
+    asked = server.cli("environments", "keep", "keeps", "--days", "2", key=full, check=False)
+    assert asked.returncode == 2 and "--yes" in asked.stderr
+    server.cli("environments", "keep", "keeps", "--days", "2", "--yes", key=full)
+    assert find()["kept_s"] == 2 * 86400
+    server.cli("environments", "keep", "keeps", "--days", "default", "--yes", key=full)
+    assert (find()["retention_s"], find()["kept_s"]) == (None, 60 * 86400)
+
+
 # ---- skep env ----
 
 def test_env_lines_work_in_a_shell(server, full, tmp_path):
@@ -283,7 +309,8 @@ def test_every_route_is_in_these_tests():
              ("POST", "/skep/v1/differences"), ("POST", "/skep/v1/rows"), *PEOPLE_ROUTES, *SAVED_ROUTES,
              ("GET", "/skep/v1/service-map"), ("GET", "/skep/v1/fields"), ("GET", "/skep/v1/tail"), ("GET", "/skep/v1/status"), ("GET", "/skep/v1/doctor"),
              ("GET", "/skep/v1/keys"), ("POST", "/skep/v1/keys"), ("POST", "/skep/v1/keys/adopt"), ("POST", "/skep/v1/keys/refuse"), ("DELETE", "/skep/v1/keys/{id}"),
-             ("GET", "/skep/v1/environments"), ("POST", "/skep/v1/environments"), ("DELETE", "/skep/v1/environments/{slug}"), ("DELETE", "/skep/v1/data"),
+             ("GET", "/skep/v1/environments"), ("POST", "/skep/v1/environments"), ("PATCH", "/skep/v1/environments/{slug}"),
+             ("DELETE", "/skep/v1/environments/{slug}"), ("DELETE", "/skep/v1/data"),
              ("GET", "/1/auth"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
     assert routes == tried
 
@@ -389,6 +416,7 @@ def test_changing_across(server, tenants, full):
         assert status_of(server, "POST", "/skep/v1/keys", {"name": "x", "environment": "tenant-b"}, key=key) == 403
         assert status_of(server, "DELETE", f"/skep/v1/keys/{b['ingest']['id']}", key=key) in (403, 404)
         assert status_of(server, "DELETE", "/skep/v1/environments/tenant-b", key=key) == 403
+        assert status_of(server, "PATCH", "/skep/v1/environments/tenant-b", {"retention_s": 3600}, key=key) == 403
         assert status_of(server, "DELETE", "/skep/v1/environments/tenant-a", key=key) == 403
         assert status_of(server, "POST", "/skep/v1/environments", {"name": "mine"}, key=key) == 403
         for path in ("/skep/v1/data?environment=tenant-b", "/skep/v1/data?environment=tenant-b&dataset=secret-of-b", "/skep/v1/data?environment=dev"):
@@ -470,7 +498,7 @@ def test_loopback_is_not_for_pages_and_proxies(server, headers):
 def test_loopback_never_changes_keys_or_environments(server):
     for method, path, body in (("GET", "/skep/v1/keys", None), ("POST", "/skep/v1/keys", {"name": "x"}), ("DELETE", "/skep/v1/keys/x", None),
                                ("POST", "/skep/v1/keys/adopt", {"fingerprint": "x"}), ("POST", "/skep/v1/keys/refuse", {"fingerprint": "x"}), ("POST", "/skep/v1/environments", {"name": "x"}),
-                               ("DELETE", "/skep/v1/environments/demo", None), ("DELETE", "/skep/v1/data?environment=dev", None)):
+                               ("DELETE", "/skep/v1/environments/demo", None), ("PATCH", "/skep/v1/environments/demo", {"retention_s": 3600}), ("DELETE", "/skep/v1/data?environment=dev", None)):
         assert status_of(server, method, path, body) == 401, path
     assert status_of(server, *ASK) == 200
     assert status_of(server, "POST", "/skep/v1/query", {"text": "COUNT", "environment": "demo"}) == 200

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "serve/auth.h"
 #include "serve/route/common.h"
 
@@ -354,6 +355,8 @@ static void print_environment(json_writer *w, const services *s, const environme
         jw_i64(w, env->retention_ns / NS_PER_S);
     else
         jw_null(w);
+    jw_key_text(w, "kept_s");
+    jw_i64(w, intake_retention_ns(s->intake, env) / NS_PER_S);
     jw_object_end(w);
 }
 
@@ -410,6 +413,64 @@ void route_environments_create(exchange *take_x)
     json_writer w = {.out = &out};
     print_environment(&w, s, &made);
     route_reply(take_x, 201, &out);
+}
+
+/* ---- retention ---- */
+#define RETENTION_MIN_S 3600
+#define RETENTION_MAX_S (100ll * 366 * 86400)
+
+static sk_code read_retention(void *ctx, span key, json *j, err *e)
+{
+    int64_t *seconds = ctx;
+    if (!span_is(key, "retention_s"))
+        return err_set(e, SK_BAD_INPUT, "unknown key \"%.*s\": known is retention_s",
+                       SPAN_FMT(key));
+    if (j->kind == JSON_NULL) {
+        *seconds = 0;
+        return SK_OK;
+    }
+    if (j->kind != JSON_NUMBER || !json_i64(j, seconds) || *seconds < RETENTION_MIN_S ||
+        *seconds > RETENTION_MAX_S)
+        return err_set(e, SK_BAD_INPUT,
+                       "\"retention_s\" is a whole number of seconds from %d to %lld, or null for "
+                       "what --retention says",
+                       RETENTION_MIN_S, RETENTION_MAX_S);
+    return SK_OK;
+}
+
+/* PATCH: what is older than the new retention goes before the answer does. */
+void route_environments_change(exchange *take_x)
+{
+    const services *s = exchange_services(take_x);
+    err e = {0};
+    environment env;
+    int64_t seconds = -1;
+    sk_code code = route_environment(take_x, exchange_param(take_x, "slug"), &env, &e);
+    if (code == SK_OK)
+        code = route_object(take_x, read_retention, &seconds, &e);
+    if (code == SK_OK && seconds < 0)
+        code = err_set(&e, SK_BAD_INPUT, "say how long: {\"retention_s\": 604800}");
+    if (code == SK_OK)
+        code = meta_environment_set_retention(s->meta, env.id, seconds * NS_PER_S, &e);
+    if (code == SK_OK) {
+        env.retention_ns = seconds * NS_PER_S;
+        char subject[META_SLUG_MAX + 32];
+        snprintf(subject, sizeof subject, "%s %lld s", env.slug, (long long)seconds);
+        meta_audit(s->meta, exchange_caller(take_x)->actor, "environment.retention", subject);
+        drop_query old = {.environment = env.id,
+                          .before_ns = clock_wall_ns() - intake_retention_ns(s->intake, &env)};
+        if (old.before_ns > 0)
+            code = engine_drop(s->engine, &old, &e);
+    }
+    if (code != SK_OK) {
+        route_fail(take_x, code, &e);
+        return;
+    }
+    buf out;
+    buf_init(&out, 64 * KIB);
+    json_writer w = {.out = &out};
+    print_environment(&w, s, &env);
+    route_reply(take_x, 200, &out);
 }
 
 void route_environments_delete(exchange *take_x)

@@ -12,6 +12,7 @@ void route_keys_adopt(exchange *take_x);
 void route_keys_refuse(exchange *take_x);
 void route_environments_list(exchange *take_x);
 void route_environments_create(exchange *take_x);
+void route_environments_change(exchange *take_x);
 void route_environments_delete(exchange *take_x);
 void route_data_delete(exchange *take_x);
 

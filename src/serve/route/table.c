@@ -69,6 +69,7 @@ const route route_table[] = {
     {"keys-revoke",         ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/keys/{id}",             CONFIGURE, route_keys_revoke, NULL},
     {"environments-list",   ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/environments",          ASK, route_environments_list, NULL},
     {"environments-create", ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/environments",          CONFIGURE, route_environments_create, NULL},
+    {"environments-change", ROUTE_HTTP, HTTP_METHOD_PATCH,  "/skep/v1/environments/{slug}",   CONFIGURE, route_environments_change, NULL},
     {"environments-delete", ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/environments/{slug}",   CONFIGURE, route_environments_delete, NULL},
     {"data-delete",         ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/data",                  CONFIGURE, route_data_delete, NULL},
     {"login",               ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/login",                 0, POOL_QUERY, ERROR_JSON, CORS_NONE, route_login, NULL},
