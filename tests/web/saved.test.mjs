@@ -109,6 +109,13 @@ test("a moment is marked in the page, what changed since is one click away, and 
   assert.ok(Math.abs(selection.start - (Date.now() / 1000 - 480)) < 60 && selection.end === query.end_time);
   assert.equal(baseline, undefined); // more of the question lies before than after
   await page.waitForSelector(".difference-sentence");
+  const numbers = page.locator("section", { hasText: "The numbers before, and in the selected time" }).locator("tbody tr");
+  await numbers.first().waitFor();
+  const [what, before, selected, change] = await numbers.first().locator("td").allTextContents();
+  assert.deepEqual([what, /^[\d.]+( k)?\/s$/.test(before), /^[\d.]+( k)?\/s$/.test(selected)], ["COUNT", true, true]);
+  assert.ok(Number(change.replace(" ×", "")) > 0.3 && Number(change.replace(" ×", "")) < 3, change); // a rate, whatever the lengths
+  await settled(page);
+  assert.deepEqual(await axe(page), []);
   await page.goBack();
   page.once("dialog", d => d.accept());
   await item.getByRole("button", { name: "Delete marker deploy: <b>v9</b> out" }).click();

@@ -9,6 +9,7 @@ import { ABSENT, showCount, showIn, showMs, showNumber, showShare, showValue, un
 import { Empty, Failure, Waiting } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
+import { Change } from "./change";
 import type { Parts } from "./index";
 import { bodyOfDifferences, EARLIER, sayGroup, sayReader, type Selection } from "./selection";
 import { equals, printFilter } from "../../api/query_text";
@@ -38,6 +39,7 @@ export function Differences(props: { parts: Parts; selection: Selection | null; 
       </div>
       {data.error && <Failure error={data.error} retry={data.retry} stale={data.value !== null} />}
       {data.value && <div class={data.isLoading ? "is-stale stack" : "stack"}><Said answer={data.value} {...props} /></div>}
+      {selection.window && <Change parts={parts} selection={selection} />}
     </div>
   );
 }
