@@ -63,6 +63,7 @@ static uint64_t refusal_id(const refusal *r)
     id = mix_text(id, r->reason);
     id = mix_text(id, r->path);
     id = mix_text(id, r->source);
+    id = mix_text(id, r->origin);
     return mix_text(id, r->service);
 }
 
@@ -136,14 +137,16 @@ bool intake_refusal_by_fingerprint(intake *i, span fingerprint, refusal *ret)
     return is_found;
 }
 
-void intake_forget_unknown(intake *i, span fingerprint)
+void intake_forget(intake *i, const char *reason, span fingerprint, span origin)
 {
     refusal_book *book = &i->refusals;
     uint32_t kept = 0;
     lock_take(&book->lock);
     for (uint32_t at = 0; at < book->count; at++) {
         const refusal *r = &book->items[at];
-        if (span_is(fingerprint, r->key_fingerprint) && strcmp(r->reason, "unknown_key") == 0)
+        if (strcmp(r->reason, reason) == 0 &&
+            (!fingerprint.len || span_is(fingerprint, r->key_fingerprint)) &&
+            (!origin.len || span_is(origin, r->origin)))
             continue;
         if (kept != at) {
             book->ids[kept] = book->ids[at];

@@ -70,7 +70,8 @@ typedef struct refusal {
     char reason[40];
     char text[200]; /* the sentence that was sent */
     char path[96], source[64], service[96], user_agent[96];
-    char key_fingerprint[20]; /* empty when no key came */
+    char origin[META_ORIGIN_MAX]; /* of the page, when a browser asked */
+    char key_fingerprint[20];     /* empty when no key came */
     uint8_t key_hash[META_KEY_HASH_BYTES];
     uint32_t environment; /* 0 = unknown */
 } refusal;
@@ -80,8 +81,8 @@ typedef struct refusal {
 /* times and count are filled here; items_dropped via count > 1 */
 void intake_refused(intake *i, const refusal *r);
 uint32_t intake_refusals(intake *i, arena *mem, refusal **ret); /* newest first */
-/* What was asked about unknown keys is answered for this one; counters stay. */
-void intake_forget_unknown(intake *i, span fingerprint);
+/* Refusals of this reason about which something was done: of this key and page (empty: any). Counters stay. */
+void intake_forget(intake *i, const char *reason, span fingerprint, span origin);
 bool intake_refusal_by_fingerprint(intake *i, span fingerprint, refusal *ret);
 /* Counters by reason since start, for /metrics and doctor. */
 typedef struct reason_count {

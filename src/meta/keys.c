@@ -122,6 +122,16 @@ bool meta__key_is_known(meta *m, span secret)
     return is_known;
 }
 
+bool meta_key_by_hash(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], key_info *ret)
+{
+    lock_take(&m->cache_lock);
+    const key_entry *k = find_key(m, hash);
+    if (k)
+        *ret = k->info;
+    lock_drop(&m->cache_lock);
+    return k != NULL;
+}
+
 /* ---- making ---- */
 static sk_code insert_row(meta *m, const key_info *k, span name,
                           const uint8_t hash[META_KEY_HASH_BYTES], err *e)
@@ -225,6 +235,45 @@ static sk_code create(meta *m, uint32_t environment_id, key_kind kind, span name
     if (code == SK_OK)
         memcpy(ret_secret, secret, sizeof secret);
     sodium_memzero(secret, sizeof secret);
+    return code;
+}
+
+static sk_code write_origins(meta *m, const char *id, const char *origins, err *e)
+{
+    sqlite3_stmt *s;
+    sk_code code = meta__prepare(m, "UPDATE keys SET origins = ?2 WHERE id = ?1", &s, e);
+    if (code != SK_OK)
+        return code;
+    meta__bind_text(s, 1, id);
+    meta__bind_text(s, 2, origins);
+    code = meta__finish(m, s, e);
+    return code == SK_OK ? meta__reload(m, e) : code;
+}
+
+sk_code meta_key_allow_origin(meta *m, span id, span origin, key_info *ret, err *e)
+{
+    char wanted[40], joined[META_ORIGINS_MAX];
+    span origins[META_ORIGINS_COUNT + 1];
+    uint32_t count = 0;
+    sk_code code = SK_OK;
+    snprintf(wanted, sizeof wanted, "%.*s", SPAN_FMT(span_first(id, sizeof wanted - 1)));
+    lock_take(&m->lock);
+    if (!find_by_id(m, wanted, ret))
+        code = err_set(e, SK_NOT_FOUND, "there is no key %s", wanted);
+    else if (ret->kind != KEY_BROWSER || ret->is_revoked)
+        code = err_set(e, SK_CONFLICT, "\"%s\" is no browser key that works", ret->name);
+    else if (meta_origin_is_allowed(ret, origin))
+        code = err_set(e, SK_CONFLICT, "\"%s\" is for these pages already", ret->name);
+    for (span rest = span_text(ret->origins); code == SK_OK && rest.len;)
+        origins[count++] = span_cut(&rest, ' ');
+    origins[count++] = origin;
+    if (code == SK_OK)
+        code = meta__origins_join(origins, count, joined, e);
+    if (code == SK_OK)
+        code = write_origins(m, ret->id, joined, e);
+    if (code == SK_OK && !find_by_id(m, wanted, ret))
+        code = err_set(e, SK_NOT_FOUND, "the key's environment was deleted meanwhile");
+    lock_drop(&m->lock);
     return code;
 }
 

@@ -101,6 +101,8 @@ sk_code meta_key_create(meta *m, uint32_t environment, key_kind kind, span name,
 sk_code meta_browser_key_create(meta *m, uint32_t environment, span name, const span *origins,
                                 uint32_t origin_count, key_info *ret,
                                 char ret_secret[META_SECRET_MAX], err *e) must_use;
+/* One more page for a browser key; SK_CONFLICT when it has that origin or is another kind of key. */
+sk_code meta_key_allow_origin(meta *m, span id, span origin, key_info *ret, err *e) must_use;
 bool meta_origin_is_allowed(const key_info *k, span origin);
 /* A refused key becomes an ingest key of `environment`, known only by its hash. */
 sk_code meta_key_adopt(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], uint32_t environment,
@@ -109,6 +111,7 @@ sk_code meta_key_adopt(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], uint32_
 sk_code meta_key_refuse(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], uint32_t environment,
                         span name, key_info *ret, err *e) must_use;
 sk_code meta_key_revoke(meta *m, span id, err *e) must_use; /* SK_NOT_FOUND */
+bool meta_key_by_hash(meta *m, const uint8_t hash[META_KEY_HASH_BYTES], key_info *ret);
 /* 0 = all */
 sk_code meta_key_list(meta *m, uint32_t environment, arena *mem, key_info **ret,
                       uint32_t *ret_count, err *e) must_use;

@@ -113,6 +113,7 @@ void auth_note_refusal(const services *s, exchange *x, const char *reason, uint3
     copy_span(r.service, sizeof r.service,
               service.len ? service : exchange_header(x, "x-honeycomb-dataset"));
     copy_span(r.user_agent, sizeof r.user_agent, exchange_header(x, "user-agent"));
+    copy_span(r.origin, sizeof r.origin, exchange_header(x, "origin"));
     span key = auth_key(x);
     if (key.len && s->meta) {
         meta_key_fingerprint(s->meta, key, r.key_fingerprint);

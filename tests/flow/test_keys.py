@@ -163,6 +163,29 @@ def test_a_key_is_refused_on_purpose_and_asked_about_no_more(server, full):
     assert send(server, "stranger", key=key).status == 200
 
 
+def test_a_page_is_added_to_a_browser_key(server, tenants, full):
+    """By what the doctor shows: the key's id and the origin that was refused."""
+    made = json.loads(server.call("POST", "/skep/v1/keys", {"name": "page", "kind": "browser", "origins": ["https://a.example"]}, key=full)[1])
+    page = {"origin": "http://localhost:3123"}
+    headers = {**page, "content-type": "application/json", "x-honeycomb-team": made["secret"]}
+    post = lambda: status_of(server, "POST", "/v1/traces", b"{}", headers=headers)
+    assert post() == 403
+    kept = next(r for r in doctor(server) if r["reason"] == "wrong_origin" and r["origin"] == page["origin"])
+    path = f"/skep/v1/keys/{kept['key_id']}/origins"
+    assert kept["key_id"] == made["id"]
+    assert status_of(server, "POST", path, page) == 401
+    assert status_of(server, "POST", path, page, key=tenants["tenant-a"]["configuration"]["secret"]) == 404
+    assert status_of(server, "POST", path, page, key=made["secret"]) == 403
+    assert status_of(server, "POST", path, {"origin": "not an origin"}, key=full) == 400
+    assert status_of(server, "POST", path, {}, key=full) == 400
+    assert status_of(server, "POST", f"/skep/v1/keys/{tenants['tenant-a']['ingest']['id']}/origins", page, key=full) == 409
+    assert json.loads(server.call("POST", path, page, key=full)[1])["origins"] == ["https://a.example", "http://localhost:3123"]
+    assert post() == 200 and status_of(server, "POST", path, page, key=full) == 409
+    for i in range(12):
+        added = status_of(server, "POST", path, {"origin": f"https://{i}.example"}, key=full)
+        assert added == (201 if i < 8 else 400), i
+
+
 def test_a_key_that_is_known_cannot_be_adopted(server, full):
     ingest = server.keys["demo"]["ingest"]
     assert status_of(server, "GET", "/skep/v1/status", key=ingest) == 403
@@ -308,7 +331,8 @@ def test_every_route_is_in_these_tests():
     tried = {("POST", "/v1/traces"), ("POST", "/v1/logs"), ("POST", "/v1/metrics"), ("POST", "/skep/v1/query"), ("GET", "/skep/v1/traces/{trace_id}"),
              ("POST", "/skep/v1/differences"), ("POST", "/skep/v1/rows"), *PEOPLE_ROUTES, *SAVED_ROUTES,
              ("GET", "/skep/v1/service-map"), ("GET", "/skep/v1/fields"), ("GET", "/skep/v1/tail"), ("GET", "/skep/v1/status"), ("GET", "/skep/v1/doctor"),
-             ("GET", "/skep/v1/keys"), ("POST", "/skep/v1/keys"), ("POST", "/skep/v1/keys/adopt"), ("POST", "/skep/v1/keys/refuse"), ("DELETE", "/skep/v1/keys/{id}"),
+             ("GET", "/skep/v1/keys"), ("POST", "/skep/v1/keys"), ("POST", "/skep/v1/keys/adopt"), ("POST", "/skep/v1/keys/refuse"), ("POST", "/skep/v1/keys/{id}/origins"),
+             ("DELETE", "/skep/v1/keys/{id}"),
              ("GET", "/skep/v1/environments"), ("POST", "/skep/v1/environments"), ("PATCH", "/skep/v1/environments/{slug}"),
              ("DELETE", "/skep/v1/environments/{slug}"), ("DELETE", "/skep/v1/data"),
              ("GET", "/1/auth"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}

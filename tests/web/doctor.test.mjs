@@ -93,6 +93,21 @@ test("an unknown key is refused on purpose in one click, asked about no more, an
   await context.close();
 });
 
+test("a page that was refused is allowed in one click", async () => {
+  const { page, faults, context } = await openAsOwner();
+  const json = { "content-type": "application/json" };
+  const made = await (await fetch(server.url + "skep/v1/keys", { method: "POST", headers: { ...json, "x-honeycomb-team": full() }, body: JSON.stringify({ name: "page", kind: "browser", origins: ["https://a.example"] }) })).json();
+  const post = () => fetch(server.url + "v1/traces", { method: "POST", headers: { ...json, origin: "http://localhost:3123", "x-honeycomb-team": made.secret }, body: "{}" });
+  assert.equal((await post()).status, 403);
+  await page.goto(server.url + "doctor?env=dev");
+  await page.click("text=Allow pages of http://localhost:3123");
+  await page.waitForSelector("text=Pages of http://localhost:3123 may use this key");
+  await page.waitForFunction(() => !document.body.innerText.includes("wrong_origin"));
+  assert.equal((await post()).status, 200);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("a key is made, shown once, and revoked after its id was typed", async () => {
   const { page, faults, context } = await openAsOwner();
   await page.goto(server.url + "keys?env=dev");

@@ -284,7 +284,7 @@ static void decide(exchange *take_x, bool is_adopted)
         code = meta_key_refuse(s->meta, refused.key_hash, env.id,
                                b.name.len ? b.name : SPAN("refused"), &made, &e);
     if (code == SK_OK)
-        intake_forget_unknown(s->intake, b.fingerprint);
+        intake_forget(s->intake, "unknown_key", b.fingerprint, SPAN(""));
     reply_key(take_x, code, &made, NULL, is_adopted ? "key.adopt" : "key.refuse", &e);
 }
 
@@ -331,6 +331,29 @@ void route_keys_revoke(exchange *take_x)
     snprintf(subject, sizeof subject, "%.*s", SPAN_FMT(id));
     meta_audit(s->meta, exchange_caller(take_x)->actor, "key.revoke", subject);
     exchange_reply(take_x, 204, JSON_TYPE, (span){0});
+}
+
+static sk_code read_origin(void *ctx, span key, json *j, err *e)
+{
+    if (!span_is(key, "origin") || j->kind != JSON_STRING)
+        return err_set(e, SK_BAD_INPUT, "the body is {\"origin\": \"https://shop.example\"}");
+    *(span *)ctx = j->text;
+    return SK_OK;
+}
+
+void route_keys_allow_origin(exchange *take_x)
+{
+    err e = {0};
+    key_info changed = {0};
+    span origin = {0}, id = exchange_param(take_x, "id");
+    sk_code code = route_object(take_x, read_origin, &origin, &e);
+    if (code == SK_OK)
+        code = check_key_is_mine(take_x, id, &e);
+    if (code == SK_OK)
+        code = meta_key_allow_origin(exchange_services(take_x)->meta, id, origin, &changed, &e);
+    if (code == SK_OK)
+        intake_forget(exchange_services(take_x)->intake, "wrong_origin", SPAN(""), origin);
+    reply_key(take_x, code, &changed, NULL, "key.allow-origin", &e);
 }
 
 /* ---- environments ---- */

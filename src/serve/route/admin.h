@@ -8,6 +8,7 @@ void route_whoami(exchange *take_x); /* GET /1/auth */
 void route_keys_list(exchange *take_x);
 void route_keys_create(exchange *take_x);
 void route_keys_revoke(exchange *take_x);
+void route_keys_allow_origin(exchange *take_x);
 void route_keys_adopt(exchange *take_x);
 void route_keys_refuse(exchange *take_x);
 void route_environments_list(exchange *take_x);

@@ -11,6 +11,7 @@
 static void print_refusal(json_writer *w, const exchange *x, const refusal *r)
 {
     environment env;
+    key_info key;
     const struct {
         const char *name, *text;
     } texts[] = {{"reason", r->reason},
@@ -33,6 +34,12 @@ static void print_refusal(json_writer *w, const exchange *x, const refusal *r)
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         jw_key_text(w, texts[i].name);
         jw_text(w, texts[i].text);
+    }
+    jw_key_text(w, "origin");
+    jw_text(w, r->origin);
+    if (r->environment && meta_key_by_hash(exchange_services(x)->meta, r->key_hash, &key)) {
+        jw_key_text(w, "key_id");
+        jw_text(w, key.id);
     }
     jw_key_text(w, "environment");
     if (r->environment && meta_environment_by_id(exchange_services(x)->meta, r->environment, &env))

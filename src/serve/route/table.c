@@ -66,6 +66,7 @@ const route route_table[] = {
     {"keys-create",         ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/keys",                  CONFIGURE, route_keys_create, NULL},
     {"keys-adopt",          ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/keys/adopt",            CONFIGURE, route_keys_adopt, NULL},
     {"keys-refuse",         ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/keys/refuse",           CONFIGURE, route_keys_refuse, NULL},
+    {"keys-allow-origin",   ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/keys/{id}/origins",     CONFIGURE, route_keys_allow_origin, NULL},
     {"keys-revoke",         ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/keys/{id}",             CONFIGURE, route_keys_revoke, NULL},
     {"environments-list",   ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/environments",          ASK, route_environments_list, NULL},
     {"environments-create", ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/environments",          CONFIGURE, route_environments_create, NULL},

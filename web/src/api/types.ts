@@ -75,6 +75,7 @@ export interface Environment { slug: string; name: string; created?: string; row
 export interface Refusal {
   time: string; first_time: string; count: number; status: number; reason: string; text: string; advice: string; path: string; source: string; service?: string;
   user_agent?: string; key_fingerprint?: string; environment?: string | null;
+  origin: string; key_id?: string;
 }
 export interface Finding { kind: string; subject: string; text: string; fix: string }
 export interface Way { sender: string; source: string; user_agent: string; hops: { hop: string; state: "ok" | "bad" | "wait"; fix?: string }[] }

@@ -48,15 +48,20 @@ function Ladder({ seen }: { seen: Seen }) {
   );
 }
 
-async function decide(refusal: Refusal, verb: "adopt" | "refuse"): Promise<void> {
-  const done = `${verb.replace(/e$/, "")}ed`;
+async function act(path: string, body: unknown, done: string): Promise<void> {
   try {
-    await call(`skep/v1/keys/${verb}`, { body: { fingerprint: refusal.key_fingerprint, environment: environment.value, name: refusal.service ? `${done} from ${refusal.service}` : done } });
-    toast(verb === "adopt" ? `The key is accepted in ${environment.value} from now on` : "The key stays refused; nobody is asked about it again");
+    await call(`skep/v1/keys/${path}`, { body });
+    toast(done);
     refresh();
   } catch (e) {
     toast(e instanceof ApiError ? e.message : String(e));
   }
+}
+
+function decide(refusal: Refusal, verb: "adopt" | "refuse"): Promise<void> {
+  const done = `${verb.replace(/e$/, "")}ed`;
+  return act(verb, { fingerprint: refusal.key_fingerprint, environment: environment.value, name: refusal.service ? `${done} from ${refusal.service}` : done },
+    verb === "adopt" ? `The key is accepted in ${environment.value} from now on` : "The key stays refused; nobody is asked about it again");
 }
 
 function Refusals({ list }: { list: Refusal[] }) {
@@ -69,6 +74,7 @@ function Refusals({ list }: { list: Refusal[] }) {
         <div class="row wrap muted">
           {r.key_fingerprint && <span>key <span class="mono">{r.key_fingerprint}</span></span>}{r.user_agent && <span class="cut">{r.user_agent}</span>}
           {r.reason === "unknown_key" && <><button class="button small primary" onClick={() => void decide(r, "adopt")}>Accept this key in {environment.value}</button> <button class="button small" onClick={() => void decide(r, "refuse")}>Refuse it</button></>}
+          {r.reason === "wrong_origin" && r.key_id && <button class="button small primary" onClick={() => void act(`${r.key_id}/origins`, { origin: r.origin }, `Pages of ${r.origin} may use this key from now on`)}>Allow pages of {r.origin}</button>}
           {r.reason === "refused_key" && <button class="button small" onClick={() => void decide(r, "adopt")}>Accept it after all</button>}
         </div>
       </li>
