@@ -299,11 +299,10 @@ static int environments_keep(cli *c, void *own, const char *slug)
         return cli_fail(c, EXIT_USAGE,
                         "say how long: --days N, or --days default for what the server was started "
                         "with");
-    snprintf(
-        question, sizeof question,
-        "Keep events of %.80s for %s%s? Older ones are deleted at once. This cannot be undone.",
-        slug, is_default ? "as long as the server's --retention says" : days,
-        is_default ? "" : " days");
+    snprintf(question, sizeof question,
+             "Keep events of %.80s for %s%s? Older ones are deleted. This cannot be undone.", slug,
+             is_default ? "as long as the server's --retention says" : days,
+             is_default ? "" : " days");
     if (!action_is_agreed(c, o->yes, question))
         return EXIT_USAGE;
     api_path path;

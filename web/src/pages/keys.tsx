@@ -5,6 +5,7 @@ import type { Environment } from "../api/types";
 import { environment, environments, loadEnvironments } from "../app/environment";
 import { href } from "../app/location";
 import { refresh, showAgo, showTime, tick } from "../app/time";
+import { Confirm, problem } from "../kit/confirm";
 import { Dialog } from "../kit/dialog";
 import { ABSENT, showBytes, showCount } from "../kit/format";
 import { Icon } from "../kit/icons";
@@ -17,10 +18,6 @@ type Kind = "ingest" | "browser" | "query" | "configuration";
 interface Key { id: string; name: string; kind: Kind | "refused"; environment: string; created: string; last_used: string | null; revoked: boolean; secret?: string; origins?: string[] }
 
 const KINDS: Record<Kind, string> = { ingest: "sends, nothing else", browser: "sends, from pages of its origins", query: "asks, nothing else", configuration: "sends, asks and changes keys" };
-
-function problem(e: unknown): ApiError {
-  return e instanceof ApiError ? e : new ApiError(0, "page", String(e));
-}
 
 function MakeKey({ onClose }: { onClose: () => void }) {
   const [kind, setKind] = useState<Kind>("ingest"), [name, setName] = useState(""), [origins, setOrigins] = useState("");
@@ -57,20 +54,6 @@ function MakeKey({ onClose }: { onClose: () => void }) {
   );
 }
 
-function Confirm({ title, text, word, action, run, onClose }: { title: string; text: string; word: string; action: string; run: () => Promise<unknown>; onClose: () => void }) {
-  const [typed, setTyped] = useState(""), [error, setError] = useState<ApiError | null>(null);
-  return (
-    <Dialog title={title} onClose={onClose}>
-      <form class="stack" onSubmit={e => { e.preventDefault(); run().then(onClose, (x: unknown) => setError(problem(x))); }}>
-        <p>{text}</p>
-        <label class="field"><span>Type <b class="mono">{word}</b> to confirm</span><input class="input mono" value={typed} onInput={e => setTyped(e.currentTarget.value)} autocomplete="off" /></label>
-        {error && <Failure error={error} />}
-        <div class="row"><button class="button danger" disabled={typed.trim() !== word}>{action}</button></div>
-      </form>
-    </Dialog>
-  );
-}
-
 function Environments() {
   const [name, setName] = useState(""), [error, setError] = useState<ApiError | null>(null), [gone, setGone] = useState<Environment | null>(null);
   const make = async () => {
@@ -91,7 +74,7 @@ function Environments() {
           { key: "name", title: "environment", value: e => e.slug, cell: e => <a href={href("keys", { env: e.slug })}>{e.name || e.slug}</a> },
           { key: "rows", title: "events", isNumber: true, value: e => e.rows, cell: e => showCount(e.rows) },
           { key: "bytes", title: "on disk", isNumber: true, value: e => e.bytes, cell: e => showBytes(e.bytes) },
-          { key: "retention", title: "kept for", value: e => e.retention_s, cell: e => (e.retention_s ? `${+(e.retention_s / 86400).toFixed(2)} days` : ABSENT) },
+          { key: "retention", title: "kept for", value: e => e.kept_s ?? null, cell: e => (e.kept_s ? `${+(e.kept_s / 86400).toFixed(2)} days` : ABSENT) },
           { key: "delete", title: <span class="visually-hidden">delete</span>, cell: e => e.slug !== "dev" && <button class="button small danger" onClick={() => setGone(e)}>Delete</button> },
         ]} />
         <form class="row wrap" onSubmit={e => { e.preventDefault(); void make(); }}>

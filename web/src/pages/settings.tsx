@@ -1,11 +1,14 @@
 // Settings: how skep looks on this screen, how long it keeps what it was sent, and what it is made of.
 import { useState } from "preact/hooks";
-import { callText } from "../api/client";
-import { environments } from "../app/environment";
+import { call, callText } from "../api/client";
+import type { Environment, QueryResult } from "../api/types";
+import { environments, loadEnvironments } from "../app/environment";
+import { me } from "../app/session";
 import { lettersAreOn, switchLetters } from "../app/shortcuts";
 import { chooseTheme, chosenTheme, type Theme } from "../app/theme";
 import { localZone, setZone, zone } from "../app/time";
 import { showBytes, showCount } from "../kit/format";
+import { Confirm } from "../kit/confirm";
 import { Panel } from "../kit/states";
 import { Table } from "../kit/table";
 import { useData } from "../kit/use_data";
@@ -23,7 +26,30 @@ function Notices() {
   );
 }
 
+const keptFor = (e: Environment) => `${+((e.kept_s ?? 0) / 86400).toFixed(2)} days`;
+
+// How many events are older than that many days: what goes when no more are kept.
+async function olderThan(slug: string, days: number, signal: AbortSignal): Promise<number> {
+  const until = Math.floor(Date.now() / 1000 - days * 86400);
+  const counts = await Promise.all(["", " FROM metrics"].map(from => call<QueryResult>("skep/v1/query", { body: { environment: slug, text: `COUNT${from} SINCE 1 UNTIL ${until}`, disable_series: true }, signal })));
+  return counts.reduce((n, c) => n + Number(c.data.results[0]?.data.COUNT ?? 0), 0);
+}
+
+function Keep({ env, onClose }: { env: Environment; onClose: () => void }) {
+  const [typed, setTyped] = useState(String(+((env.retention_s ?? 0) / 86400).toFixed(2) || "")), days = Number(typed), isRight = !typed.trim() || (days >= 1 / 24 && days <= 36600);
+  const old = useData<number>(typed.trim() && isRight ? typed : null, l => olderThan(env.slug, days, l.signal));
+  return (
+    <Confirm title={`How long ${env.slug} keeps events`} word={env.slug} action="Keep them so long" isReady={isRight && (!typed.trim() || old.key === typed)} onClose={onClose}
+      text={!isRight ? "From 0.05 to 36,600 days." : !typed.trim() ? "What is older than --retention is deleted." : old.error ? old.error.message : old.key !== typed ? "Counting what is older…"
+        : old.value ? `Older events: about ${showCount(old.value)}. They are deleted for good: at once where a whole file is older, else within a day; those not yet in a file within 20 minutes.` : "No event is older: nothing is deleted now."}
+      run={async () => { await call(`skep/v1/environments/${encodeURIComponent(env.slug)}`, { method: "PATCH", body: { retention_s: typed.trim() ? Math.round(days * 86400) : null } }); await loadEnvironments(); }}>
+      <label class="field"><span>Days; nothing: as the server's --retention says</span><input class="input number" inputMode="decimal" value={typed} onInput={e => setTyped(e.currentTarget.value)} /></label>
+    </Confirm>
+  );
+}
+
 export default function Settings() {
+  const [kept, setKept] = useState<Environment | null>(null);
   const [theme, setTheme] = useState(chosenTheme());
   return (
     <>
@@ -46,12 +72,14 @@ export default function Settings() {
         <div class="body stack">
           <Table caption="Retention of each environment" rows={environments.value ?? []} rowKey={e => e.slug} columns={[
             { key: "slug", title: "environment", value: e => e.slug, cell: e => e.name || e.slug },
-            { key: "retention", title: "kept for", value: e => e.retention_s, cell: e => (e.retention_s ? `${+(e.retention_s / 86400).toFixed(2)} days` : "as --retention says") },
+            { key: "retention", title: "kept for", value: e => e.kept_s ?? null, cell: e => <>{keptFor(e)} {!e.retention_s && <span class="muted">as --retention says</span>}</> },
             { key: "rows", title: "events", isNumber: true, value: e => e.rows, cell: e => showCount(e.rows) },
             { key: "bytes", title: "on disk", isNumber: true, value: e => e.bytes, cell: e => showBytes(e.bytes) },
+            { key: "change", title: <span class="visually-hidden">change</span>, cell: e => me.value?.permissions.includes("configure") && <button class="button small" aria-label={`Change how long ${e.slug} keeps events`} onClick={() => setKept(e)}>Change</button> },
           ]} />
-          <p class="muted">Retention is set where the server is started: <code>skep serve --retention 30d --disk-max 50GiB</code>.</p>
+          <p class="muted">Environments without their own follow <code>skep serve --retention</code>; <code>--disk-max</code> bounds all.</p>
         </div>
+        {kept && <Keep env={kept} onClose={() => setKept(null)} />}
       </section>
       <Notices />
     </>

@@ -1,0 +1,63 @@
+// Settings: how long an environment keeps its events is changed by who may, who is told first what goes.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
+
+let server, browser;
+before(async () => {
+  server = await startSkep();
+  browser = await openBrowser();
+  const span = (days, spanId) => ({ traceId: "1".repeat(32), spanId, name: "a", kind: 2, startTimeUnixNano: `${Date.now() - days * 86_400_000 - 1000}000000`, endTimeUnixNano: `${Date.now() - days * 86_400_000}000000` });
+  const body = spans => JSON.stringify({ resourceSpans: [{ resource: { attributes: [{ key: "service.name", value: { stringValue: "a" } }] }, scopeSpans: [{ spans }] }] });
+  const send = async (path, body) => assert.ok((await fetch(server.url + path, { method: "POST", headers: { "content-type": "application/json" }, body })).ok);
+  await send("v1/traces", body([span(3, "000000000000000a"), span(4, "000000000000000b")]));
+  await send("v1/logs", JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [{ timeUnixNano: `${Date.now()}000000`, body: { stringValue: "new" } }] }] }] }));
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const rowsOfDev = async () => (await (await fetch(server.url + "skep/v1/environments")).json()).environments.find(e => e.slug === "dev");
+
+test("without the right to, retention is shown, not changed", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(server.url + "settings?env=dev");
+  await page.getByText("60 days as --retention says").first().waitFor();
+  assert.equal(await page.getByRole("button", { name: /^Change how long/ }).count(), 0);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("a shorter retention says what goes, asks for the name, and holds at once; nothing typed returns to the server's", async () => {
+  const { page, faults, context } = await openPage(browser, server.url, { width: 360 });
+  await page.goto((await skep(["open", "settings", "--print"], server)).trim());
+  const change = page.getByRole("button", { name: "Change how long dev keeps events" }), dialog = page.getByRole("dialog"), keep = dialog.getByRole("button", { name: "Keep them so long" });
+  await change.focus();
+  await page.keyboard.press("Enter");
+  await dialog.getByLabel(/^Days/).fill("30");
+  await dialog.getByText("No event is older").waitFor();
+  await dialog.getByLabel(/confirm/).fill("dev");
+  await dialog.getByLabel(/^Days/).fill("0.01");
+  await dialog.getByText("From 0.05 to").waitFor();
+  assert.ok(await keep.isDisabled());
+  await dialog.getByLabel(/^Days/).fill("2");
+  await dialog.getByText("Older events: about 2.").waitFor();
+  assert.deepEqual(await axe(page), []);
+  assert.equal((await rowsOfDev()).retention_s, null);
+  await page.waitForFunction(() => !document.querySelector("dialog button.danger").disabled);
+  await keep.click();
+  await dialog.waitFor({ state: "detached" });
+  await page.getByText("2 days", { exact: true }).waitFor();
+  let dev = await rowsOfDev();
+  assert.deepEqual([dev.retention_s, dev.rows], [2 * 86400, 1]);
+  await change.click();
+  await dialog.getByLabel(/^Days/).fill("");
+  await dialog.getByLabel(/confirm/).fill("dev");
+  await keep.click();
+  await dialog.waitFor({ state: "detached" });
+  dev = await rowsOfDev();
+  assert.deepEqual([dev.retention_s, dev.kept_s, dev.rows], [null, 60 * 86400, 1]);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
