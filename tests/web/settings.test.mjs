@@ -1,4 +1,4 @@
-// Settings: how long an environment keeps its events is changed by who may, who is told first what goes.
+// Settings: how long an environment keeps its events is changed by who may, who is told first what goes. Usage: which key sends.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
@@ -29,6 +29,25 @@ test("without the right to, retention is shown, not changed", async () => {
   await context.close();
 });
 
+test("usage tells the events of each key, by name to who may see names", async () => {
+  const made = JSON.parse(await skep(["keys", "create", "--name", "the shop", "--env", "dev", "--json"], server));
+  const logs = JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [1, 2].map(n => ({ timeUnixNano: `${Date.now()}000000`, body: { stringValue: `line ${n}` } })) }] }] });
+  const sent = await fetch(server.url + "v1/logs", { method: "POST", headers: { "content-type": "application/json", "x-honeycomb-team": made.secret }, body: logs });
+  assert.ok(sent.ok);
+  const cells = async (page, row) => (await page.getByRole("table", { name: "Events by key" }).getByRole("row").filter({ hasText: row }).getByRole("cell").allInnerTexts()).map(t => t.trim());
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(server.url + "usage?env=dev");
+  await page.getByText("without a key").waitFor();
+  assert.deepEqual((await cells(page, "without a key")).slice(-3), ["2", "1", "0"]);
+  assert.deepEqual((await cells(page, made.id)).slice(-3), ["0", "2", "0"]);
+  await page.goto((await skep(["open", "usage", "--print"], server)).trim());
+  await page.getByText("the shop").waitFor();
+  assert.deepEqual((await cells(page, "the shop")).slice(-3), ["0", "2", "0"]);
+  assert.deepEqual(await axe(page), []);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("a shorter retention says what goes, asks for the name, and holds at once; nothing typed returns to the server's", async () => {
   const { page, faults, context } = await openPage(browser, server.url, { width: 360 });
   await page.goto((await skep(["open", "settings", "--print"], server)).trim());
@@ -50,14 +69,14 @@ test("a shorter retention says what goes, asks for the name, and holds at once; 
   await dialog.waitFor({ state: "detached" });
   await page.getByText("2 days", { exact: true }).waitFor();
   let dev = await rowsOfDev();
-  assert.deepEqual([dev.retention_s, dev.rows], [2 * 86400, 1]);
+  assert.deepEqual([dev.retention_s, dev.rows], [2 * 86400, 3]);
   await change.click();
   await dialog.getByLabel(/^Days/).fill("");
   await dialog.getByLabel(/confirm/).fill("dev");
   await keep.click();
   await dialog.waitFor({ state: "detached" });
   dev = await rowsOfDev();
-  assert.deepEqual([dev.retention_s, dev.kept_s, dev.rows], [null, 60 * 86400, 1]);
+  assert.deepEqual([dev.retention_s, dev.kept_s, dev.rows], [null, 60 * 86400, 3]);
   assert.deepEqual(faults, []);
   await context.close();
 });

@@ -4,7 +4,8 @@ import { call } from "../api/client";
 import type { Fields, QueryResult } from "../api/types";
 import { environment, environments } from "../app/environment";
 import { href, param, setParams } from "../app/location";
-import { from, resolveRange, tick, to, type Range } from "../app/time";
+import { me } from "../app/session";
+import { from, resolveRange, showAgo, tick, to, type Range } from "../app/time";
 import { ABSENT, showBytes, showCount, showShare } from "../kit/format";
 import { Empty, Panel } from "../kit/states";
 import { Table } from "../kit/table";
@@ -60,10 +61,28 @@ function Tiers({ bill, bytesPerEvent }: { bill: Bill; bytesPerEvent: number }) {
   );
 }
 
+interface Sender { key_id: string; trace: number; log: number; metric: number }
+interface ByKey { since: number; keys: { id: string; name: string; trace: number; log: number; metric: number }[] }
+
+// The names of keys are for who may change them.
+async function loadKeys(signal: AbortSignal): Promise<ByKey> {
+  const [status, names] = await Promise.all([
+    call<{ uptime_s: number; environments: { slug: string; senders: Sender[] }[] }>("skep/v1/status", { signal }),
+    me.value?.permissions.includes("configure") ? call<{ keys: { id: string; name: string }[] }>("skep/v1/keys", { params: { environment: environment.value }, signal }) : { keys: [] },
+  ]);
+  const sums = new Map<string, ByKey["keys"][number]>();
+  for (const s of status.environments.find(e => e.slug === environment.value)?.senders ?? []) {
+    const sum = sums.get(s.key_id) ?? { id: s.key_id, name: names.keys.find(k => k.id === s.key_id)?.name ?? "", trace: 0, log: 0, metric: 0 };
+    sums.set(s.key_id, { ...sum, trace: sum.trace + s.trace, log: sum.log + s.log, metric: sum.metric + s.metric });
+  }
+  return { since: Date.now() - status.uptime_s * 1000, keys: [...sums.values()] };
+}
+
 export default function Usage() {
   const key = JSON.stringify([environment.value, from.value, to.value, tick.value]);
   const bill = useData<Bill>(key, l => load(l.signal));
   const fields = useData<Fields>(key, l => { const r = resolveRange(); return call<Fields>("skep/v1/fields", { params: { environment: environment.value, start: Math.floor(r.start), end: Math.ceil(r.end), top: 0, limit: 1000 }, signal: l.signal }); });
+  const keys = useData<ByKey>(JSON.stringify([environment.value, tick.value, me.value?.permissions]), l => loadKeys(l.signal));
   const here = environments.value?.find(e => e.slug === environment.value), bytesPerEvent = here?.rows ? here.bytes / here.rows : 0;
   const b = bill.value, total = b ? all(b) : 0, days = b ? (b.range.end - b.range.start) / DAY : 1;
   const rows = b ? [...b.services.data.results.map(r => ({ service: r.data["service.name"] === null ? null : String(r.data["service.name"]), signal: String(r.data["meta.signal_type"] ?? "trace"), count: Number(r.data.COUNT) })),
@@ -79,6 +98,12 @@ export default function Usage() {
           { key: "share", title: "share", isNumber: true, value: r => r.count, cell: r => showShare(r.count / total) },
           { key: "bytes", title: "about, on disk", isNumber: true, value: r => r.count, cell: r => (bytesPerEvent ? showBytes(r.count * bytesPerEvent) : ABSENT) },
         ]} />}
+      </Panel>
+      <Panel title="Events by key" data={keys} isFlush isEmpty={v => !v.keys.length} empty={<p class="muted body">Nothing came since the server started.</p>}>
+        {v => <><Table caption="Events by key" rows={v.keys} rowKey={k => k.id} columns={[
+          { key: "key", title: "key", value: k => k.name || k.id, cell: k => (k.id ? <span class="usage-unit" title={k.id}>{k.name || k.id}</span> : <span class="muted">without a key</span>) },
+          ...(["trace", "log", "metric"] as const).map(s => ({ key: s, title: `${s}s`, isNumber: true, value: (k: ByKey["keys"][number]) => k[s], cell: (k: ByKey["keys"][number]) => showCount(k[s]) })),
+        ]} /><p class="muted usage-note">Accepted since the server started, {showAgo(v.since)}, whatever the range; the longest quiet senders are forgotten when there are many.</p></>}
       </Panel>
       <Panel title="What as much would mean elsewhere" data={bill} isFlush>{v => <Tiers bill={v} bytesPerEvent={bytesPerEvent} />}</Panel>
       <Panel title={fields.value ? `Fields: ${showCount(fields.value.fields.length)}` : "Fields"} data={fields} isFlush isEmpty={v => v.fields.length === 0} empty={<p class="muted body">None in this range.</p>}>
