@@ -67,6 +67,23 @@ test("leaves of one caller stand as one; a way between two; what moved", () => {
   assert.deepEqual([[120, 100], [121, 100], [83, 100], [0, 0], [1, 0], [1, undefined], [null, 1]].map(([n, w]) => reduce.arrow(n, w)), ["", "↑", "↓", "", "↑", "", ""]);
 });
 
+test("a range in which the sending began is judged by its end, and shows all its services", () => {
+  const node = (name, count, p95_ms) => ({ name, kind: "service", count, errors: 0, p95_ms });
+  const list = pain.judged([node("well", 900, 9), node("ended", 50, 9), node("slow", 400, 20)], [node("well", 400, 9), node("slow", 200, 40)], [node("well", 400, 9), node("slow", 200, 10)]);
+  assert.deepEqual(list.map(p => [p.node.name, p.node.count, p.slower]), [["slow", 400, 4], ["well", 900, 1], ["ended", 50, 1]]);
+  assert.equal(pain.isComparable([node("a", 100, 1)], [node("a", 30, 1)]), true);
+  assert.equal(pain.isComparable([node("a", 100, 1)], [node("a", 30, 1)], 0.5), false);
+});
+
+test("Home of two hours finds the fault of a shop that is half an hour old", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("", { from: "2h" }));
+  await page.waitForSelector("text=15 min against as long before");
+  await page.waitForSelector(".home-service [aria-label=hurts], .home-service .error-text");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("pain ranks what got worse, not what is always slow; a handful of requests says little", () => {
   const node = (name, count, errors, p95_ms) => ({ name, kind: "service", count, errors, p50_ms: 1, p95_ms });
   const before = [node("slow", 1000, 0, 9000), node("well", 1000, 0, 5), node("bad", 1000, 0, 5), node("rare", 1000, 0, 5), node("gone", 100, 0, 5)];

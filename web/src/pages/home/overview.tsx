@@ -1,7 +1,7 @@
 // What hurts, what changed, and traces to look at.
-import { loadCompared, type Compared } from "../../api/map";
+import { loadCompared, loadMap, type Compared } from "../../api/map";
 import { ask } from "../../api/query";
-import type { QueryResult } from "../../api/types";
+import type { QueryResult, ServiceMap } from "../../api/types";
 import { environment } from "../../app/environment";
 import { href } from "../../app/location";
 import { from, resolveRange, showClock, tick, to } from "../../app/time";
@@ -13,7 +13,7 @@ import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
 import { printValue } from "../../api/query_text";
 import { MarkersPanel, MyQuestions, NewPanel } from "./latest";
-import { changes, isComparable, pains, type Pain } from "./pain";
+import { changes, isComparable, judged, type Pain } from "./pain";
 
 function key(what: string): string { return JSON.stringify([what, environment.value, from.value, to.value, tick.value]); }
 
@@ -29,34 +29,48 @@ function sparks(result: QueryResult): Map<string, (number | null)[]> {
   return out;
 }
 
-function Delta({ now, before }: { now: number; before: number | null | undefined }) {
-  if (!before || !now) return null;
-  const times = now / before;
-  if (times > 0.83 && times < 1.2) return null;
+// The map of the range, and the part of it that is held against as long before. Where the sending began inside the range that part is
+// its end, halved until there is half as much before it: with less everything would seem busier.
+interface Pained extends Compared { all: ServiceMap }
+
+async function loadPain(signal: AbortSignal): Promise<Pained> {
+  const whole = await loadCompared(signal), { end } = whole.range;
+  let part = whole;
+  for (let n = 0, least = 0.2; n < 4 && !isComparable(part.now.nodes, part.before.nodes, least); n++, least = 0.5) {
+    const width = (end - part.range.start) / 2, range = { start: end - width, end };
+    const [now, before] = await Promise.all([loadMap(range, signal), loadMap({ start: end - 2 * width, end: range.start }, signal)]);
+    part = { range, now, before, queries: part.queries + 2 };
+  }
+  return { ...part, all: whole.now };
+}
+
+function Delta({ times, before }: { times: number; before: number | null | undefined }) {
+  if (!before || (times > 0.83 && times < 1.2)) return null;
   return <span class={times > 1 ? "warn-text" : "ok-text"} title={`before ${showMs(before)}`}> {times > 1 ? "▲" : "▼"} {times >= 1 ? times.toFixed(1) : (1 / times).toFixed(1)} ×</span>;
 }
 
 export function Overview() {
-  const map = useData<Compared>(key("map"), l => loadCompared(l.signal));
+  const map = useData<Pained>(key("map"), l => loadPain(l.signal));
   const counts = useData<QueryResult>(key("counts"), l => ask({ range: resolveRange(), withSeries: true, spec: { calculations: [{ op: "COUNT" }], breakdowns: ["service.name"], limit: 200 } }, l.signal));
   const slow = useData<QueryResult>(key("slow"), l => ask({ range: resolveRange(), spec: { calculations: [{ op: "MAX", column: "duration_ms" }], breakdowns: ["trace.trace_id", "service.name", "name"],
     filters: [{ column: "trace.parent_id", op: "does-not-exist" }, { column: "duration_ms", op: "exists" }], orders: [{ op: "MAX", column: "duration_ms", order: "descending" }], limit: 500 } }, l.signal));
   const failed = useData<QueryResult>(key("failed"), l => ask({ range: resolveRange(), spec: { calculations: [{ op: "COUNT" }, { op: "MAX", column: "duration_ms" }], breakdowns: ["trace.trace_id", "meta.root_name"],
     filters: [{ column: "error", op: "=", value: true }, { column: "trace.span_id", op: "exists" }], orders: [{ op: "COUNT", order: "descending" }], limit: 8 } }, l.signal));
+  const range = resolveRange();
   const lines = counts.value ? sparks(counts.value) : new Map<string, (number | null)[]>();
   return (
     <>
       <div class="page-head"><h1>Home</h1><p>{environment.value}</p></div>
       <div class="home-grid">
         <div class="stack">
-          <Panel title="Services by pain" data={map} isFlush isEmpty={v => v.now.nodes.every(n => n.kind !== "service")} actions={<a href={href("map")}>Map</a>}
+          <Panel title="Services by pain" data={map} isFlush isEmpty={v => v.all.nodes.every(n => n.kind !== "service")} actions={<a href={href("map")}>Map</a>}
             empty={<div class="none"><Empty title="No span of a server in this range."><a href={href("query")}>Ask about logs and metrics</a></Empty></div>}>
-            {v => <Services list={pains(v.now.nodes, v.before.nodes)} seconds={v.range.end - v.range.start} lines={lines} />}
+            {v => <Services list={judged(v.all.nodes, v.now.nodes, v.before.nodes)} seconds={range.end - range.start} lines={lines} />}
           </Panel>
           <MyQuestions />
         </div>
         <div class="stack">
-          <Panel title="What changed" data={map} actions={<span class="muted">against as long before</span>}>
+          <Panel title="What changed" data={map} actions={<span class="muted">{map.value && `${showMs((map.value.range.end - map.value.range.start) * 1000)} `}against as long before</span>}>
             {v => <Changes value={v} />}
           </Panel>
           <NewPanel />
@@ -80,7 +94,7 @@ function Services({ list, seconds, lines }: { list: Pain[]; seconds: number; lin
       { key: "name", title: "Service", value: p => p.node.name, cell: p => <span class="row home-service">{p.score >= 1 ? <span class="error-text" title="Worse than before"><Icon name="warn" label="hurts" /></span> : <span class="ok-text"><Icon name="check" label="well" /></span>}<a href={href("service", { name: p.node.name })}>{p.node.name}</a></span> },
       { key: "rate", title: "Requests", isNumber: true, value: p => p.node.count, cell: p => <span class="row number-cell">{lines.has(p.node.name) && <Spark points={lines.get(p.node.name)!} />}<a class="quiet-link" href={href("query", { q: `COUNT WHERE ${of(p.node.name)}` })}>{showRate(p.node.count / seconds)}</a></span> },
       { key: "errors", title: "Errors", isNumber: true, value: p => p.errorShare, cell: p => <a class={p.errorShare > 0.01 ? "error-text" : "quiet-link"} href={href("query", { q: `COUNT WHERE ${of(p.node.name)} AND error = true GROUP BY name` })}>{showShare(p.errorShare)}</a> },
-      { key: "p95", title: "P95", isNumber: true, value: p => p.node.p95_ms, cell: p => <><a class="quiet-link" href={href("query", { q: `HEATMAP(duration_ms), P95(duration_ms) WHERE ${of(p.node.name)}` })}>{showMs(p.node.p95_ms)}</a><Delta now={p.node.p95_ms ?? 0} before={p.before?.p95_ms} /></> },
+      { key: "p95", title: "P95", isNumber: true, value: p => p.node.p95_ms, cell: p => <><a class="quiet-link" href={href("query", { q: `HEATMAP(duration_ms), P95(duration_ms) WHERE ${of(p.node.name)}` })}>{showMs(p.node.p95_ms)}</a><Delta times={p.slower} before={p.before?.p95_ms} /></> },
     ]} />
   );
 }

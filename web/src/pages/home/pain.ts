@@ -9,9 +9,11 @@ const FEW = 20; // below so many requests a share says little
 function total(nodes: readonly MapNode[]): number { return nodes.reduce((sum, n) => sum + (n.kind === "service" ? n.count : 0), 0); }
 
 // Whether the time before can be held against this one: the sending may only just have begun.
-export function isComparable(now: readonly MapNode[], before: readonly MapNode[]): boolean { return total(before) >= 0.2 * total(now) && total(before) > 0; }
+export function isComparable(now: readonly MapNode[], before: readonly MapNode[], least = 0.2): boolean { return total(before) >= least * total(now) && total(before) > 0; }
 
 function share(n: MapNode | null): number { return n && n.count > 0 ? n.errors / n.count : 0; }
+
+function byPain(a: Pain, b: Pain): number { return b.score - a.score || b.node.count - a.node.count; }
 
 export function pains(now: readonly MapNode[], before: readonly MapNode[]): Pain[] {
   const earlier = new Map(isComparable(now, before) ? before.filter(n => n.kind === "service").map(n => [n.name, n]) : []);
@@ -21,7 +23,13 @@ export function pains(now: readonly MapNode[], before: readonly MapNode[]): Pain
     const sure = Math.min(1, node.count / FEW);
     const score = sure * (20 * Math.max(0, errorShare - errorShareBefore) + 5 * errorShare + 2 * Math.max(0, Math.log2(slower)));
     return { node, before: was, errorShare, errorShareBefore, slower, score };
-  }).sort((a, b) => b.score - a.score || b.node.count - a.node.count);
+  }).sort(byPain);
+}
+
+// All services of the range, judged by the part of it that can be held against a time before.
+export function judged(all: readonly MapNode[], now: readonly MapNode[], before: readonly MapNode[]): Pain[] {
+  const judgement = new Map(pains(now, before).map(p => [p.node.name, p]));
+  return pains(all, []).map(p => ({ ...p, ...judgement.get(p.node.name), node: p.node, errorShare: p.errorShare })).sort(byPain);
 }
 
 // In words, the weightiest first. Without a time before there is nothing that changed.
