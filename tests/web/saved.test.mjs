@@ -109,7 +109,7 @@ test("a moment is marked in the page, what changed since is one click away, and 
   assert.ok(Math.abs(selection.start - (Date.now() / 1000 - 480)) < 60 && selection.end === query.end_time);
   assert.equal(baseline, undefined); // more of the question lies before than after
   await page.waitForSelector(".difference-sentence");
-  const numbers = page.locator("section", { hasText: "The numbers before, and in the selected time" }).locator("tbody tr");
+  const numbers = page.locator("table", { hasText: "Numbers before and in the selected time" }).locator("tbody tr");
   await numbers.first().waitFor();
   const [what, before, selected, change] = await numbers.first().locator("td").allTextContents();
   assert.deepEqual([what, /^[\d.]+( k)?\/s$/.test(before), /^[\d.]+( k)?\/s$/.test(selected)], ["COUNT", true, true]);
