@@ -44,6 +44,7 @@ static const option options[] = {
     {"retention", OPTION_DURATION, FIELD(retention_ns), NULL, "AGE", "how long events are kept (default 60d)"},
     {"results-max", OPTION_SIZE, FIELD(results_max_bytes), NULL, "SIZE", "bound on stored results, the answers behind shared links; they never go by themselves (default 256MiB)"},
     {"demo", OPTION_FLAG, FIELD(demo), NULL, NULL, "also run the demo shop, which writes to environment demo only"},
+    {"demo-seed", OPTION_TEXT, FIELD(demo_seed), NULL, "N", "also run the demo shop, with the fault that this number plants"},
     {"config", OPTION_TEXT, FIELD(config_file), NULL, "FILE", "YAML file with these options as keys"},
     {"ingest-key", OPTION_TEXT, FIELD(preset_ingest_key), NULL, NULL, NULL}, /* SKEP_INGEST_KEY and the file only */
     {"ingest-key-file", OPTION_TEXT, FIELD(preset_ingest_key_file), NULL, "FILE", "file that holds the ingest key of environment dev"},
@@ -386,6 +387,11 @@ sk_code config_parse(int argc, char **argv, arena *mem, config *ret, err *e)
         code = default_data_dir(&c, mem, e);
     if (code == SK_OK && !c.tls_cert != !c.tls_key)
         code = err_set(e, SK_BAD_INPUT, "--tls-cert and --tls-key go together");
+    uint64_t seed;
+    if (code == SK_OK && c.demo_seed && !span_to_u64(span_text(c.demo_seed), &seed))
+        code =
+            err_set(e, SK_BAD_INPUT, "--demo-seed takes a whole number, not \"%s\"", c.demo_seed);
+    c.demo = c.demo || c.demo_seed;
     if (code == SK_OK)
         *ret = c;
     return code;

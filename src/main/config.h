@@ -28,6 +28,7 @@ typedef struct config {
     int64_t retention_ns;
     uint64_t results_max_bytes; /* 0 = the default */
     bool demo;
+    const char *demo_seed; /* NULL: the demo's own; implies demo */
     const char *config_file;
     const char *preset_ingest_key, *preset_ingest_key_file;
     bool quiet;

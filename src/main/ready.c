@@ -123,8 +123,11 @@ void ready_print_welcome(const ready *r, const char *program, const char *url)
                 "P99(duration_ms) DESC SINCE 10m' --env demo%s%s\n"
                 "  %s query 'HEATMAP(duration_ms) FROM checkout SINCE 10m' --heatmap --env "
                 "demo%s%s\n"
-                "  %s map --env demo%s%s\n",
-                name, option, where, name, option, where, name, option, where);
+                "  %s map --env demo%s%s\n"
+                "and, once you have a guess, what was planted\n  %s demo%s%s --reveal\n",
+                name, option, where, name, option, where, name, option, where, name,
+                r->config->demo_seed ? " --seed " : "",
+                r->config->demo_seed ? r->config->demo_seed : "");
     fprintf(stderr,
             "\nYour own first span: paste what this prints into the shell that runs your program\n"
             "  %s env --shell python%s%s\n"

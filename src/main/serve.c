@@ -373,7 +373,9 @@ static void start_demo(skep *s, const char *url)
         _exit(0);
     unsetenv("SKEP_KEY"); /* the user's own is not for the shop */
     unsetenv("SKEP_KEY_FILE");
-    execl(self, self, "demo", "--quiet", "--url", url, "--keys-file", keys, (char *)NULL);
+    const char *seed = s->config.demo_seed;
+    execl(self, self, "demo", "--quiet", "--url", url, "--keys-file", keys, seed ? "--seed" : NULL,
+          seed, (char *)NULL);
     _exit(127);
 }
 

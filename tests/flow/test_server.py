@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -55,6 +56,18 @@ def test_many_listeners():
             c.request("GET", "/healthz")
             assert c.getresponse().read() == b"ok\n"
             c.close()
+
+
+def test_the_demo_shop_takes_its_seed(tmp_path):
+    code, said = refused_start("--data-dir", str(tmp_path / "none"), "--demo-seed", "many")
+    assert code == 2 and "--demo-seed takes a whole number" in said and not (tmp_path / "none").exists()
+    with Server("--demo-seed", "7") as server:
+        pid = server.process.pid
+
+        def commands():
+            shops = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            return [pathlib.Path(f"/proc/{shop}/cmdline").read_bytes().split(b"\0") for shop in shops]
+        eventually(lambda: any(words[1:2] == [b"demo"] and words[-3:-1] == [b"--seed", b"7"] for words in commands()))
 
 
 def test_second_server_on_the_same_data_is_refused_by_name(own_server):
