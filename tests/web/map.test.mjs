@@ -75,11 +75,19 @@ test("a range in which the sending began is judged by its end, and shows all its
   assert.equal(pain.isComparable([node("a", 100, 1)], [node("a", 30, 1)], 0.5), false);
 });
 
+test("what chance makes of durations and failures does not order Home", () => {
+  const node = (name, p95_ms, errors) => ({ name, kind: "service", count: 1000, errors, p95_ms });
+  const list = pain.pains([node("noise", 11.5, 0), node("chance", 10, 22), node("slow", 13, 0), node("failing", 10, 60)], ["noise", "chance", "slow", "failing"].map(n => node(n, 10, n === "chance" ? 20 : 0)));
+  assert.deepEqual(list.map(p => p.node.name).slice(0, 2), ["failing", "slow"]);
+  assert.deepEqual(list.filter(p => p.score === 0).map(p => p.node.name), ["noise"]);
+  assert.ok(list.find(p => p.node.name === "chance").score < 0.2);
+});
+
 test("Home of two hours finds the fault of a shop that is half an hour old", async () => {
   const { page, faults, context } = await openPage(browser, server.url);
   await page.goto(at("", { from: "2h" }));
   await page.waitForSelector("text=15 min against as long before");
-  await page.waitForSelector(".home-service [aria-label=hurts], .home-service .error-text");
+  await page.waitForSelector("[aria-label=hurts]");
   assert.deepEqual(faults, []);
   await context.close();
 });
@@ -227,3 +235,14 @@ for (const theme of ["light", "dark"])
     assert.deepEqual(faults, []);
     await context.close();
   });
+
+test("home shows one trace with errors of each kind, and how many there are", async () => {
+  for (const [n, name] of ["GET /a", "GET /b", "GET /a"].entries()) await sendSpans(server.url, hex(0xfa11 + n, 32), [{ id: 1, parent: 0, service: "shop", name, start: 0, length: 1000, isError: true }]);
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("", { env: "dev" }));
+  await page.waitForSelector("section:has-text('Traces with errors') td >> text=GET /a");
+  const rows = await page.locator("section:has(h2:text-is('Traces with errors')) tbody tr").allTextContents();
+  assert.deepEqual(rows, ["GET /a2 traces1 ms", "GET /b1 trace1 ms"]);
+  assert.deepEqual(faults, []);
+  await context.close();
+});

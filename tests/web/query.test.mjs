@@ -207,6 +207,10 @@ test("a heatmap is a table too, and a time without events is hatched", async () 
   assert.ok(Math.abs(sum - Number(total.replace(/,| k/g, "")) * (total.includes("k") ? 1000 : 1)) <= sum / 100, `${sum} of ${total}`);
   await page.getByRole("button", { name: "Heatmap", exact: true }).click();
   await page.waitForSelector(".heatmap canvas");
+  await page.click("text=/^Begin at \\d\\d:\\d\\d:\\d\\d$/"); // where the answer does
+  await page.waitForFunction(() => Date.now() - Date.parse(new URLSearchParams(location.search).get("from")) < 22 * 60_000);
+  await settled(page);
+  assert.equal(await page.locator("text=/^Begin at/").count(), 0);
   assert.deepEqual(faults, []);
   await context.close();
 });

@@ -5,11 +5,11 @@ import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
 import { hex, largeTrace, sendSpans } from "./made_trace.mjs";
 import { build } from "./module.mjs";
 
-let server, browser, model, rowsOf, skewOf, alignOf;
+let server, browser, model, rowsOf, skewOf, triesOf, alignOf;
 const HOLED = hex(0xabc1, 32), LARGE = hex(0xabc2, 32);
 
 before(async () => {
-  [model, rowsOf, skewOf, alignOf] = await Promise.all(["model", "rows", "skew", "../compare/align"].map(name => build(`pages/trace/${name}.ts`)));
+  [model, rowsOf, skewOf, triesOf, alignOf] = await Promise.all(["model", "rows", "skew", "tries", "../compare/align"].map(name => build(`pages/trace/${name}.ts`)));
   server = await startSkep();
   browser = await openBrowser();
   await skep(["demo", "--seed", "1", "--past", "10m", "--past-only", "--quiet"], server);
@@ -73,6 +73,27 @@ test("the parts of the critical path add up to the root's duration, however many
   assert.equal(parts.byService.get(1), 700_000);
   const deep = model.buildModel(skeleton(Array.from({ length: 20_000 }, (_, i) => [i - 1, i, 40_000 - 2 * i, "a", "x", "", 2])), null);
   assert.equal(model.criticalParts(deep).total, 40_000);
+});
+
+test("the time between tries of a call that fails is told from work", () => {
+  // checkout works 10 µs, calls payment three times, waits 20 and 40 between, works 5 more after an address was looked up.
+  const FAILED = 27, calls = [[0, 10, 5, "payment", "Charge", "", FAILED], [0, 35, 5, "payment", "Charge", "", FAILED], [0, 80, 5, "payment", "Charge", "", 26], [0, 85, 10, "address", "Find", "", 26]];
+  const of = spans => { const m = model.buildModel(skeleton([[-1, 0, 100, "checkout", "POST /", "", 18], ...spans]), null); return triesOf.longestWait(m, model.criticalParts(m)); };
+  assert.deepEqual(of(calls), { parent: 0, call: 1, failed: 2, waited: 60 });
+  assert.equal(of(calls.map(c => [...c.slice(0, 6), 26])), null, "none failed");
+  assert.equal(of([calls[0], [0, 35, 5, "payment", "Refund", "", FAILED]]), null, "another call is not a try of the first");
+});
+
+test("a trace whose time is retry waits says so, and leads to what is different about the tries that fail", async () => {
+  const { page, faults, context } = await openPage(browser, server.url), id = hex(0xabc3, 32), call = (id, start, isError) => ({ id, parent: 1, service: "till", name: "payment.Payment/Charge", kind: 3, start, length: 10_000, isError });
+  await sendSpans(server.url, id, [{ id: 1, parent: 0, service: "till", name: "POST /pay", start: 0, length: 1_000_000 }, call(2, 10_000, true), call(3, 400_000, true), call(4, 900_000, false)]);
+  await page.goto(at("trace", { env: "dev", id }));
+  await page.waitForSelector("text=/87 % of the critical path till waits to try again: 2 tries of/");
+  await page.click("a >> text=payment.Payment/Charge");
+  await page.waitForSelector(".difference-sentence");
+  assert.match(await page.textContent(".selection-text"), /error = true/);
+  assert.deepEqual(faults, []);
+  await context.close();
 });
 
 test("clocks are moved by the median of a host's calls, never for messages, and not when the calls disagree", () => {

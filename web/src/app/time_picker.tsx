@@ -4,7 +4,7 @@ import { Dialog } from "../kit/dialog";
 import { from, isRelative, localZone, parseMoment, refresh, resolveRange, setRange, setZone, showTime, zone, zoneLabel } from "./time";
 import { useShortcuts } from "./shortcuts";
 
-const QUICK: readonly (readonly [string, string])[] = [["5m", "Last 5 minutes"], ["15m", "Last 15 minutes"], ["1h", "Last hour"], ["2h", "Last 2 hours"], ["6h", "Last 6 hours"], ["1d", "Last day"], ["3d", "Last 3 days"], ["7d", "Last 7 days"], ["30d", "Last 30 days"]];
+const QUICK: readonly (readonly [string, string])[] = [["5m", "Last 5 minutes"], ["15m", "Last 15 minutes"], ["30m", "Last 30 minutes"], ["1h", "Last hour"], ["2h", "Last 2 hours"], ["6h", "Last 6 hours"], ["1d", "Last day"], ["3d", "Last 3 days"], ["7d", "Last 7 days"], ["30d", "Last 30 days"]];
 
 export function rangeLabel(): string {
   if (isRelative.value) return QUICK.find(([length]) => length === from.value)?.[1] ?? `Last ${from.value}`;

@@ -1,12 +1,12 @@
 // What hurts, what changed, and traces to look at.
 import { loadCompared, loadMap, type Compared } from "../../api/map";
 import { ask } from "../../api/query";
-import type { QueryResult, ServiceMap } from "../../api/types";
+import type { QueryResult, Row, ServiceMap } from "../../api/types";
 import { environment } from "../../app/environment";
 import { href } from "../../app/location";
 import { from, resolveRange, showClock, tick, to } from "../../app/time";
 import { Spark } from "../../kit/chart";
-import { ABSENT, showCount, showMs, showRate, showShare } from "../../kit/format";
+import { ABSENT, plural, showMs, showRate, showShare } from "../../kit/format";
 import { Icon } from "../../kit/icons";
 import { Empty, Panel } from "../../kit/states";
 import { Table } from "../../kit/table";
@@ -14,6 +14,8 @@ import { useData } from "../../kit/use_data";
 import { printValue } from "../../api/query_text";
 import { MarkersPanel, MyQuestions, NewPanel } from "./latest";
 import { changes, isComparable, judged, type Pain } from "./pain";
+
+const TRACES_MAX = 500; // looked at, to show one of each kind
 
 function key(what: string): string { return JSON.stringify([what, environment.value, from.value, to.value, tick.value]); }
 
@@ -53,9 +55,9 @@ export function Overview() {
   const map = useData<Pained>(key("map"), l => loadPain(l.signal));
   const counts = useData<QueryResult>(key("counts"), l => ask({ range: resolveRange(), withSeries: true, spec: { calculations: [{ op: "COUNT" }], breakdowns: ["service.name"], limit: 200 } }, l.signal));
   const slow = useData<QueryResult>(key("slow"), l => ask({ range: resolveRange(), spec: { calculations: [{ op: "MAX", column: "duration_ms" }], breakdowns: ["trace.trace_id", "service.name", "name"],
-    filters: [{ column: "trace.parent_id", op: "does-not-exist" }, { column: "duration_ms", op: "exists" }], orders: [{ op: "MAX", column: "duration_ms", order: "descending" }], limit: 500 } }, l.signal));
+    filters: [{ column: "trace.parent_id", op: "does-not-exist" }, { column: "duration_ms", op: "exists" }], orders: [{ op: "MAX", column: "duration_ms", order: "descending" }], limit: TRACES_MAX } }, l.signal));
   const failed = useData<QueryResult>(key("failed"), l => ask({ range: resolveRange(), spec: { calculations: [{ op: "COUNT" }, { op: "MAX", column: "duration_ms" }], breakdowns: ["trace.trace_id", "meta.root_name"],
-    filters: [{ column: "error", op: "=", value: true }, { column: "trace.span_id", op: "exists" }], orders: [{ op: "COUNT", order: "descending" }], limit: 8 } }, l.signal));
+    filters: [{ column: "error", op: "=", value: true }, { column: "trace.span_id", op: "exists" }], orders: [{ op: "COUNT", order: "descending" }], limit: TRACES_MAX } }, l.signal));
   const range = resolveRange();
   const lines = counts.value ? sparks(counts.value) : new Map<string, (number | null)[]>();
   return (
@@ -76,10 +78,10 @@ export function Overview() {
           <NewPanel />
           <MarkersPanel />
           <Panel title="Traces with errors" data={failed} isFlush isEmpty={v => v.data.results.length === 0} empty={<div class="none muted">No span failed in this range.</div>} actions={<a href={href("traces", { q: "error = true" })}>All</a>}>
-            {v => <Traces rows={v.data.results.map(r => ({ id: String(r.data["trace.trace_id"]), name: String(r.data["meta.root_name"] ?? "trace without its root"), note: `${showCount(r.data.COUNT as number)} failed`, ms: r.data["MAX(duration_ms)"] as number | null }))} />}
+            {v => <Traces rows={kinds(v, "meta.root_name").sort((a, b) => b.count - a.count).map(({ data, count }) => kindRow(data, data["meta.root_name"] ?? "trace without its root", v.data.results.length < TRACES_MAX ? plural(count, "trace") : `${count}+ traces`))} />}
           </Panel>
           <Panel title="Slowest traces" data={slow} isFlush isEmpty={v => v.data.results.length === 0} empty={<div class="none muted">No root span in this range.</div>} actions={<a href={href("traces")}>All</a>}>
-            {v => <Traces rows={slowestByName(v).map(r => ({ id: String(r.data["trace.trace_id"]), name: String(r.data.name), note: String(r.data["service.name"] ?? ""), ms: r.data["MAX(duration_ms)"] as number | null }))} />}
+            {v => <Traces rows={kinds(v, "service.name", "name").map(({ data }) => kindRow(data, data.name, String(data["service.name"] ?? "")))} />}
           </Panel>
         </div>
       </div>
@@ -91,7 +93,7 @@ function Services({ list, seconds, lines }: { list: Pain[]; seconds: number; lin
   const of = (name: string) => `service.name = ${printValue(name)}`;
   return (
     <Table caption="Services, those that hurt first" rows={list} rowKey={p => p.node.name} columns={[
-      { key: "name", title: "Service", value: p => p.node.name, cell: p => <span class="row home-service">{p.score >= 1 ? <span class="error-text" title="Worse than before"><Icon name="warn" label="hurts" /></span> : <span class="ok-text"><Icon name="check" label="well" /></span>}<a href={href("service", { name: p.node.name })}>{p.node.name}</a></span> },
+      { key: "name", title: "Service", value: p => p.node.name, cell: p => <span class="row whole">{p.score >= 1 ? <span class="error-text" title="Worse than before"><Icon name="warn" label="hurts" /></span> : <span class="ok-text"><Icon name="check" label="well" /></span>}<a href={href("service", { name: p.node.name })}>{p.node.name}</a></span> },
       { key: "rate", title: "Requests", isNumber: true, value: p => p.node.count, cell: p => <span class="row number-cell">{lines.has(p.node.name) && <Spark points={lines.get(p.node.name)!} />}<a class="quiet-link" href={href("query", { q: `COUNT WHERE ${of(p.node.name)}` })}>{showRate(p.node.count / seconds)}</a></span> },
       { key: "errors", title: "Errors", isNumber: true, value: p => p.errorShare, cell: p => <a class={p.errorShare > 0.01 ? "error-text" : "quiet-link"} href={href("query", { q: `COUNT WHERE ${of(p.node.name)} AND error = true GROUP BY name` })}>{showShare(p.errorShare)}</a> },
       { key: "p95", title: "P95", isNumber: true, value: p => p.node.p95_ms, cell: p => <><a class="quiet-link" href={href("query", { q: `HEATMAP(duration_ms), P95(duration_ms) WHERE ${of(p.node.name)}` })}>{showMs(p.node.p95_ms)}</a><Delta times={p.slower} before={p.before?.p95_ms} /></> },
@@ -99,11 +101,17 @@ function Services({ list, seconds, lines }: { list: Pain[]; seconds: number; lin
   );
 }
 
-// One trace of each kind: ten of one nightly job would hide all others.
-function slowestByName(v: QueryResult): QueryResult["data"]["results"] {
-  const seen = new Set<string>();
-  return v.data.results.filter(r => { const name = `${r.data["service.name"]} ${r.data.name}`, isNew = !seen.has(name); seen.add(name); return isNew; }).slice(0, 8);
+// The first trace of each kind, and how many there are of it: ten of one nightly job would hide all others.
+function kinds(v: QueryResult, ...fields: string[]): { data: Row; count: number }[] {
+  const found = new Map<string, { data: Row; count: number }>();
+  for (const { data } of v.data.results) {
+    const name = JSON.stringify(fields.map(f => data[f])), kind = found.get(name);
+    if (kind) kind.count++;
+    else found.set(name, { data, count: 1 });
+  }
+  return [...found.values()];
 }
+const kindRow = (data: Row, name: unknown, note: string): TraceRow => ({ id: String(data["trace.trace_id"]), name: String(name), note, ms: data["MAX(duration_ms)"] as number | null });
 
 const SIGNS = { new: "+", gone: "−", errors: "!", slower: "▲", faster: "▼", busier: "↑", quieter: "↓" };
 
@@ -114,8 +122,10 @@ function Changes({ value }: { value: Compared }) {
   return <ul class="plain">{list.map((c, i) => <li key={i} class="row"><span class={c.kind === "errors" || c.kind === "slower" || c.kind === "gone" ? "error-text" : "muted"} aria-hidden="true">{SIGNS[c.kind]}</span><a href={href("service", { name: c.service })}>{c.service}</a> <span>{c.text}</span></li>)}</ul>;
 }
 
-function Traces({ rows }: { rows: { id: string; name: string; note: string; ms: number | null }[] }) {
-  return <Table caption="Traces" rows={rows} rowKey={r => r.id + r.name} columns={[
+interface TraceRow { id: string; name: string; note: string; ms: number | null }
+
+function Traces({ rows }: { rows: TraceRow[] }) {
+  return <Table caption="Traces" rows={rows.slice(0, 8)} rowKey={r => r.id + r.name} columns={[
     { key: "name", title: "Trace", cell: r => <a href={href("trace", { id: r.id })}>{r.name}</a> },
     { key: "note", title: "", cell: r => <span class="muted">{r.note}</span> },
     { key: "ms", title: "longest", isNumber: true, cell: r => (r.ms === null ? ABSENT : showMs(r.ms)) },

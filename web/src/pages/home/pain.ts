@@ -5,6 +5,7 @@ export interface Pain { node: MapNode; before: MapNode | null; errorShare: numbe
 export interface Change { service: string; kind: "new" | "gone" | "errors" | "slower" | "faster" | "busier" | "quieter"; text: string; weight: number }
 
 const FEW = 20; // below so many requests a share says little
+const SLOWER = 1.2; // what P95 is times the one before without anything having changed
 
 function total(nodes: readonly MapNode[]): number { return nodes.reduce((sum, n) => sum + (n.kind === "service" ? n.count : 0), 0); }
 
@@ -12,6 +13,12 @@ function total(nodes: readonly MapNode[]): number { return nodes.reduce((sum, n)
 export function isComparable(now: readonly MapNode[], before: readonly MapNode[], least = 0.2): boolean { return total(before) >= least * total(now) && total(before) > 0; }
 
 function share(n: MapNode | null): number { return n && n.count > 0 ? n.errors / n.count : 0; }
+
+// By how much more fails, beyond what chance makes.
+function moreErrors(node: MapNode, was: MapNode | null): number {
+  const now = share(node), before = share(was), noise = was ? 2 * Math.sqrt(Math.max(now, before) / Math.max(1, Math.min(node.count, was.count))) : 0;
+  return now - before > noise ? now - before : 0;
+}
 
 function byPain(a: Pain, b: Pain): number { return b.score - a.score || b.node.count - a.node.count; }
 
@@ -21,7 +28,7 @@ export function pains(now: readonly MapNode[], before: readonly MapNode[]): Pain
     const was = earlier.get(node.name) ?? null, errorShare = share(node), errorShareBefore = share(was);
     const slower = was && was.count >= FEW && node.count >= FEW && was.p95_ms && node.p95_ms ? node.p95_ms / was.p95_ms : 1;
     const sure = Math.min(1, node.count / FEW);
-    const score = sure * (20 * Math.max(0, errorShare - errorShareBefore) + 5 * errorShare + 2 * Math.max(0, Math.log2(slower)));
+    const score = sure * (20 * moreErrors(node, was) + 5 * errorShare + (slower >= SLOWER ? 2 * Math.log2(slower) : 0));
     return { node, before: was, errorShare, errorShareBefore, slower, score };
   }).sort(byPain);
 }
@@ -42,8 +49,8 @@ export function changes(now: readonly MapNode[], before: readonly MapNode[]): Ch
     const { node, before: was } = p;
     if (!was) { out.push({ service: node.name, kind: "new", text: "is new", weight: 2 }); continue; }
     if (node.count < FEW || was.count < FEW) continue;
-    const more = p.errorShare - p.errorShareBefore, noise = 2 * Math.sqrt(Math.max(p.errorShare, p.errorShareBefore) / Math.min(node.count, was.count));
-    if (more > 0.005 && more > noise) out.push({ service: node.name, kind: "errors", text: `fails ${(100 * p.errorShare).toFixed(1)} % of the time, before ${(100 * p.errorShareBefore).toFixed(1)} %`, weight: 4 + 20 * more });
+    const more = moreErrors(node, was);
+    if (more > 0.005) out.push({ service: node.name, kind: "errors", text: `fails ${(100 * p.errorShare).toFixed(1)} % of the time, before ${(100 * p.errorShareBefore).toFixed(1)} %`, weight: 4 + 20 * more });
     if (p.slower >= 1.3) out.push({ service: node.name, kind: "slower", text: `P95 is ${p.slower.toFixed(1)} × what it was`, weight: 1 + 2 * Math.log2(p.slower) });
     if (p.slower <= 0.6) out.push({ service: node.name, kind: "faster", text: `P95 is ${(1 / p.slower).toFixed(1)} × shorter`, weight: 0.5 });
     const busier = node.count / was.count;

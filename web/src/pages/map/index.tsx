@@ -110,11 +110,11 @@ export function EdgeTable({ map, before, seconds, of }: { map: ServiceMap; befor
   const keyOf = (e: MapEdge) => `${e.from} ${e.to} ${e.kind}`, earlier = new Map(before?.edges.map(e => [keyOf(e), e]));
   const services = new Set(map.nodes.filter(n => n.kind === "service").map(n => n.name));
   const edges = of === undefined ? map.edges : map.edges.filter(e => e.from === of || e.to === of);
-  const end = (name: string) => (services.has(name) ? <a href={href("service", { name })}>{name}</a> : name);
+  const end = (name: string) => <span class="whole">{services.has(name) ? <a href={href("service", { name })}>{name}</a> : name}</span>;
   return <Table caption="Calls" rows={edges} rowKey={keyOf} sort={{ key: "rate", isDown: true }} columns={[
     { key: "from", title: "From", value: e => e.from, cell: e => end(e.from) },
     { key: "to", title: "To", value: e => e.to, cell: e => end(e.to) },
-    { key: "kind", title: "Kind", value: e => e.kind, cell: e => e.kind },
+    { key: "kind", title: "Kind", value: e => e.kind, cell: e => <span class="whole">{e.kind}</span> },
     { key: "rate", title: "Rate", isNumber: true, value: e => e.count, cell: e => <>{showRate(e.count / seconds)}<Moved now={e.count} was={earlier.get(keyOf(e))?.count} show={v => showRate(v / seconds)} isBad={false} /></> },
     { key: "errors", title: "Errors", isNumber: true, value: e => e.errors / Math.max(1, e.count), cell: e => <span class={e.errors ? "error-text" : ""}>{showShare(shareOf(e))}<Moved now={shareOf(e)} was={earlier.get(keyOf(e)) && shareOf(earlier.get(keyOf(e))!)} show={showShare} isBad /></span> },
     { key: "p50", title: "P50", isNumber: true, value: e => e.p50_ms, cell: e => showMs(e.p50_ms) },

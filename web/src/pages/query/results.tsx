@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import type { Filter, Heat, Row } from "../../api/types";
 import { environment } from "../../app/environment";
 import { href, param, setParams } from "../../app/location";
-import { setRangeSeconds } from "../../app/time";
+import { setRangeSeconds, showClock } from "../../app/time";
 import { Chart, Spark } from "../../kit/chart";
 import { colorSlots, cssColor } from "../../kit/color";
 import { ABSENT, showIn, unitOf, type Unit } from "../../kit/format";
@@ -18,7 +18,7 @@ import type { OnSelect, Selection } from "./selection";
 import { equals, print } from "../../api/query_text";
 import { columnOf, groupOf, save, seriesOf, toCsv, type Group } from "../../api/series";
 
-const LINES_MAX = 10, HIGHEST = 0.05;
+const LINES_MAX = 10, HIGHEST = 0.05, EMPTY = 0.2; // EMPTY: so much of a range may be without anything at its start
 
 function unitFor(op: string, column: string | undefined): Unit {
   return column && !["COUNT", "COUNT_DISTINCT", "CONCURRENCY"].includes(op) ? unitOf(column) : "number";
@@ -33,6 +33,7 @@ export function Results(props: { parts: Parts; selection: Selection | null; onSe
   const groups = useMemo(() => result.data.results.map(r => ({ ...groupOf(r.data, breakdowns), row: r.data })), [result]);
   const series = useMemo(() => seriesOf(result.data, columns, breakdowns, 0, spec.granularity ?? result.meta.granularity_s, props.parts), [result]);
   const earlier = useMemo(() => (result.compare ? seriesOf(result.compare, columns, breakdowns, spec.compare_time_offset_seconds ?? 0, spec.granularity) : null), [result]);
+  const first = useMemo(() => (result.data.series ?? []).reduce((t, r) => (columns.some(c => r.data[c]) ? Math.min(t, Date.parse(r.time)) : t), Infinity) / 1000, [result]); // where the answer begins
   const slots = useMemo(() => colorSlots(groups.slice(0, LINES_MAX).map(g => g.label)), [groups]);
   const colorOf = (g: Group) => cssColor(slots.get(g.label) ?? -1);
   if (groups.length === 0 || groups.every(g => columns.every(c => g.row[c] == null || g.row[c] === 0)))
@@ -61,6 +62,7 @@ export function Results(props: { parts: Parts; selection: Selection | null; onSe
         {calculations.some(c => c.op !== "HEATMAP") && (["lines", "stacked", "bars"] as const).map(k => <button key={k} class="button quiet small" aria-pressed={kind === k} onClick={() => setParams({ chart: k === "lines" ? null : k }, { replace: true })}>{k}</button>)}
         <button class="button quiet small" aria-pressed={isLog} onClick={() => setParams({ y: isLog ? null : "log" }, { replace: true })}>log scale</button>
         <button class="button quiet small" title="What is different about events with error = true" onClick={() => props.onSelect({ group: { error: true } }, true)}>errors</button>
+        {first < end && first > start + EMPTY * (end - start) && <button class="button quiet small" title="Nothing of the answer is older" onClick={() => zoom(first, end)}>Begin at {showClock(first * 1000).slice(0, 8)}</button>}
         <span class="grow" />
         <button class="button quiet small" onClick={() => save(`skep-${environment.value}.csv`, "text/csv", toCsv([...breakdowns, ...columns], groups.map(g => g.row)))}>CSV</button>
         <button class="button quiet small" onClick={() => save(`skep-${environment.value}.json`, "application/json", JSON.stringify({ question: param("q"), start, end, ...result }, null, 1))}>JSON</button>

@@ -7,6 +7,7 @@ import { href, param } from "../../app/location";
 import { from, resolveRange, setRangeSeconds, showAgo, showTime, tick, to, type Range } from "../../app/time";
 import { Chart } from "../../kit/chart";
 import { showCount, showMs, showRate, showShare, showValue } from "../../kit/format";
+import { differencesOfErrors } from "../../kit/question_link";
 import { Empty, Panel } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
@@ -18,9 +19,10 @@ import "./service.css";
 interface Overview { range: Range; all: QueryResult; failed: QueryResult }
 interface Operations { range: Range; rows: (Row & { failed: number })[] }
 interface Arrival { count: number; last: number | null } // last: where the last bucket with any begins, unix ms
-interface Signals { spans: Arrival; logs: Arrival; metrics: Arrival; versions: Row[] }
+interface Signals { spans: Arrival; logs: Arrival; metrics: Arrival; versions: (Row & { failed: number })[] }
 
 const DEPLOYMENT = "semconv.deployment.environment.name";
+const versionOf = (r: Row) => `${r["service.version"]} ${r[DEPLOYMENT]}`;
 
 export default function Service() {
   const name = param("name");
@@ -54,12 +56,14 @@ function Of({ name }: { name: string }) {
   const map = useOf<{ map: ServiceMap; seconds: number }>("map", name, async (range, signal) => ({ map: await loadMap(range, signal), seconds: range.end - range.start }));
   const signals = useOf<Signals>("signals", name, async (range, signal) => {
     const one = (filters: { column: string; op: string; value?: string }[]) => ask({ range, withSeries: true, spec: { calculations: [{ op: "COUNT" }], filters: [mine, ...filters] } }, signal).then(arrival);
-    const [spans, logs, metrics, versions] = await Promise.all([
+    const ofVersions = (more: { column: string; op: string; value?: boolean }[]) => ask({ range, spec: { calculations: [{ op: "COUNT" }, { op: "P95", column: "duration_ms" }], breakdowns: ["service.version", DEPLOYMENT], filters: [...served, ...more], limit: 20 } }, signal)
+      .then(r => r.data.results.map(x => x.data).filter(x => x["service.version"] != null || x[DEPLOYMENT] != null));
+    const [spans, logs, metrics, versions, failed] = await Promise.all([
       one([{ column: "trace.span_id", op: "exists" }, { column: "duration_ms", op: "exists" }]), one([{ column: "meta.signal_type", op: "=", value: "log" }]), one([{ column: "meta.signal_type", op: "=", value: "metric" }]),
-      ask({ range, spec: { calculations: [{ op: "COUNT" }, { op: "P95", column: "duration_ms" }], breakdowns: ["service.version", DEPLOYMENT], filters: served, limit: 20 } }, signal)
-        .then(r => r.data.results.map(x => x.data).filter(x => x["service.version"] != null || x[DEPLOYMENT] != null)),
+      ofVersions([]), ofVersions([{ column: "error", op: "=", value: true }]),
     ]);
-    return { spans, logs, metrics, versions };
+    const failures = new Map(failed.map(r => [versionOf(r), r.COUNT as number]));
+    return { spans, logs, metrics, versions: versions.map(r => ({ ...r, failed: failures.get(versionOf(r)) ?? 0 }) as Signals["versions"][number]) };
   });
   const nothing = <Empty title={`Nothing of ${name} in this range.`}><a href={href("doctor")}>Doctor says who was refused</a></Empty>;
   return (
@@ -93,7 +97,7 @@ function Charts({ value, where }: { value: Overview; where: string }) {
     <div class="service-charts">
       <div><h3><a href={href("query", { q: `COUNT WHERE ${where}` })}>Rate</a> <span class="muted">{showRate(count / (value.range.end - value.range.start))}</span></h3>
         <Chart label="Spans a second" times={s.times} unit="number" height={150} onZoom={setRangeSeconds} lines={[{ name: "spans a second", color: "var(--accent)", points: rates }]} /></div>
-      <div><h3><a href={href("query", { q: `COUNT WHERE ${where} AND error = true GROUP BY name` })}>Errors</a> <span class={wrong ? "error-text" : "muted"}>{showShare(count ? wrong / count : 0)}</span></h3>
+      <div><h3><a href={href("query", { q: `COUNT WHERE ${where} AND error = true GROUP BY name` })}>Errors</a> <span class={wrong ? "error-text" : "muted"}>{showShare(count ? wrong / count : 0)}</span>{wrong > 0 && <> <a href={differencesOfErrors(where)}>What is different about them?</a></>}</h3>
         <Chart label="Share of spans that failed" times={s.times} unit="share" height={150} onZoom={setRangeSeconds} lines={[{ name: "failed", color: "var(--error)", points: failures }]} /></div>
       <div><h3><a href={href("query", { q: `HEATMAP(duration_ms), P50(duration_ms), P99(duration_ms) WHERE ${where}` })}>Duration</a> <span class="muted">P95 {showMs(total["P95(duration_ms)"] as number)}</span></h3>
         <Chart label="Duration" times={s.times} unit="ms" height={150} onZoom={setRangeSeconds}
@@ -129,10 +133,11 @@ function Arrives({ value, where }: { value: Signals; where: string }) {
         {line("log lines", value.logs, href("logs", { q: where }))}
         {line("metric points", value.metrics, href("query", { q: `COUNT WHERE ${where} AND meta.signal_type = "metric"` }))}
       </dl>
-      {value.versions.length > 0 && <div><b>Versions seen</b><Table caption="Versions" rows={value.versions} rowKey={r => `${r["service.version"]} ${r[DEPLOYMENT]}`} columns={[
+      {value.versions.length > 0 && <div><b>Versions seen</b><Table caption="Versions" rows={value.versions} rowKey={versionOf} columns={[
         { key: "version", title: "service.version", value: r => String(r["service.version"]), cell: r => <a href={href("query", { q: `COUNT, P95(duration_ms) WHERE ${where} GROUP BY service.version` })}>{showValue(r["service.version"])}</a> },
         { key: "deployment", title: "deployment", value: r => r[DEPLOYMENT] as string | null, cell: r => showValue(r[DEPLOYMENT]) },
         { key: "count", title: "spans", isNumber: true, value: r => r.COUNT as number, cell: r => showCount(r.COUNT as number) },
+        { key: "errors", title: "Errors", isNumber: true, value: r => r.failed / (r.COUNT as number), cell: r => <span class={r.failed ? "error-text" : ""}>{showShare(r.failed / (r.COUNT as number))}</span> },
         { key: "p95", title: "P95", isNumber: true, value: r => r["P95(duration_ms)"] as number, cell: r => showMs(r["P95(duration_ms)"] as number) },
       ]} /></div>}
     </div>

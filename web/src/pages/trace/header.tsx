@@ -1,15 +1,19 @@
 // What a trace is at a glance, and what is odd about it.
+import { useMemo } from "preact/hooks";
 import { ask } from "../../api/query";
+import { printValue } from "../../api/query_text";
 import type { TraceColumns } from "../../api/types";
 import { go, href } from "../../app/location";
 import { showTime, zoneLabel } from "../../app/time";
+import { differencesOfErrors } from "../../kit/question_link";
 import { plural, showCount, showMs, showShare } from "../../kit/format";
 import { copy, toast } from "../../kit/toast";
 import { isMissing, nameOf, SAMPLED, serviceOf, type Critical, type Model } from "./model";
 import type { Folds } from "./rows";
 import type { Skew } from "./skew";
+import { longestWait } from "./tries";
 
-const FRESH_MS = 30_000;
+const FRESH_MS = 30_000, LONG = 0.1; // LONG: so much of a request is worth telling
 const SPANS_SMOOTH = 250_000; // up to so many every step stays within its budget
 
 // The first root that arrived, else whatever stands first.
@@ -43,7 +47,8 @@ async function findTypical(m: Model, root: number): Promise<string | null> {
 export function Header({ model: m, columns, skew, isSkewed, folds, critical }: { model: Model; columns: TraceColumns; skew: Skew; isSkewed: boolean; folds: Folds; critical: Critical }) {
   const root = rootOf(m), whole = m.last - m.first, startMs = Number(BigInt(columns.start_ns) / 1000n) / 1000 + m.first / 1000;
   const missing = columns.missing_parents.length;
-  const busiest = [...critical.byService].sort((a, b) => b[1] - a[1])[0];
+  const wait = useMemo(() => longestWait(m, critical), [m, critical]), tries = wait && wait.waited > LONG * critical.total ? wait : null, ofPath = (us: number) => showShare(us / critical.total);
+  const busiest = [...critical.byService].map(([s, us]) => [s, tries && m.service[tries.parent] === s ? us - tries.waited : us] as const).sort((a, b) => b[1] - a[1])[0];
   const widest = [...folds.list].sort((a, b) => b.covered - a.covered)[0];
   const compareTypical = async () => {
     try {
@@ -72,7 +77,9 @@ export function Header({ model: m, columns, skew, isSkewed, folds, critical }: {
         <button class="button quiet small mono" title="Copy the trace's id" onClick={() => copy(columns.trace_id, "Trace id")}>{columns.trace_id}</button>
         <button class="button small" onClick={compareTypical} title="With one of the same root, as long as the median of the hour before">Compare with a typical one</button>
         <a class="button small" data-native download={`trace-${columns.trace_id}.json`} href={`skep/v1/traces/${columns.trace_id}?${new URLSearchParams({ environment: new URLSearchParams(location.search).get("env") ?? "" })}`}>Export JSON</a>
-        {busiest && critical.total > 0 && <span class="text-2">{showShare(busiest[1] / critical.total)} of the critical path is {columns.services[busiest[0]]}{widest && widest.covered > whole * 0.1 ? <>; {widest.count} × {nameOf(m, widest.first)} take {showShare(widest.covered / whole)} of the request</> : null}.</span>}
+        {busiest && critical.total > 0 && <span class="text-2">
+          {tries && <>{ofPath(tries.waited)} of the critical path {serviceOf(m, tries.parent)} waits to try again: {plural(tries.failed, "try", "tries")} of <a title="What is different about those that fail" href={differencesOfErrors(`service.name = ${printValue(serviceOf(m, tries.call))} AND name = ${printValue(nameOf(m, tries.call))}`)}>{nameOf(m, tries.call)}</a> failed. </>}
+          {ofPath(busiest[1])} of {tries ? "it" : "the critical path"} is {tries && "work of "}{columns.services[busiest[0]]}{widest && widest.covered > whole * LONG ? <>; {widest.count} × {nameOf(m, widest.first)} take {showShare(widest.covered / whole)} of the request</> : null}.</span>}
       </div>
       {columns.count > SPANS_SMOOTH && <p class="notice"><span>All {showCount(columns.count)} spans are here, but this page is made for {showCount(SPANS_SMOOTH)}: opening, finding and switching take longer. Services left out and folded runs make it lighter; the table view says the same in few rows.</span></p>}
       {missing > 0 && <p class="notice is-warn"><span>{plural(missing, "span is", "spans are")} named as a parent and not here; what they called is shown below a dashed row each. {missingCause(columns, Date.now())} <a href={href("doctor")}>Doctor</a> shows what was refused.</span></p>}
