@@ -100,6 +100,8 @@ typedef struct map_edge {
     const char *kind;  /* "call", "database", "messaging", "external" */
     uint64_t count, errors;
     double p50_ms, p95_ms;
+    uint64_t wait_count; /* weighted: consumers whose links tell when their messages were sent */
+    double wait_p50_ms, wait_p95_ms;
 } map_edge;
 
 typedef struct service_map {

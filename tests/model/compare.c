@@ -277,6 +277,12 @@ const char *compare_maps(const service_map *want, const service_map *got, arena 
                        (unsigned long long)b->count, (unsigned long long)b->errors, b->p50_ms,
                        b->p95_ms, (unsigned long long)a->count, (unsigned long long)a->errors,
                        a->p50_ms, a->p95_ms);
+        if (a->wait_count != b->wait_count || !same_bits(a->wait_p50_ms, b->wait_p50_ms) ||
+            !same_bits(a->wait_p95_ms, b->wait_p95_ms))
+            return SAY("edge %.*s → %.*s: %llu waited %g, %g; not %llu, %g, %g",
+                       SPAN_FMT(want->nodes[a->from].name), SPAN_FMT(want->nodes[a->to].name),
+                       (unsigned long long)b->wait_count, b->wait_p50_ms, b->wait_p95_ms,
+                       (unsigned long long)a->wait_count, a->wait_p50_ms, a->wait_p95_ms);
     }
     if (!diff && want->edge_count != got->edge_count)
         diff = SAY("%u edges, not %u", got->edge_count, want->edge_count);

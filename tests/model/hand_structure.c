@@ -90,6 +90,9 @@ static void the_shops_map(void **state)
     check_edge(&m.edges[1], 0, 3, "external", 1, 0, 10);
     check_edge(&m.edges[2], 0, 4, "database", 1, 0, 20);
     check_edge(&m.edges[3], 1, 2, "messaging", 2, 2, 40);
+    assert_int_equal(m.edges[3].wait_count, 2);
+    check_near(m.edges[3].wait_p95_ms, 435, 3.5);
+    assert_int_equal(m.edges[0].wait_count, 0);
     check_edge(&m.edges[4], 5, 6, "call", 1, 0, 100);
     check_edge(&m.edges[5], 6, 0, "call", 1, 1, 60);
     /* Later than trace 1: its producer is missing, and the consumer knows no queue of its own. */

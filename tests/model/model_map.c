@@ -29,7 +29,7 @@ typedef struct wip_node {
 typedef struct wip_edge {
     uint32_t from, to;
     const char *kind;
-    measure seen;
+    measure seen, waited;
 } wip_edge;
 
 typedef struct map_work {
@@ -162,11 +162,12 @@ static bool is_kind(const map_work *w, uint32_t n, const char *kind)
     return strcmp(w->nodes[n].kind, kind) == 0;
 }
 
-static void edge(map_work *w, uint32_t from, uint32_t to, const char *kind, const map_span *s)
+/* NULL: an edge from a node to itself. */
+static wip_edge *edge(map_work *w, uint32_t from, uint32_t to, const char *kind, const map_span *s)
 {
     uint32_t i = 0;
     if (from == to)
-        return;
+        return NULL;
     while (i < w->edge_count && (w->edges[i].from != from || w->edges[i].to != to ||
                                  strcmp(w->edges[i].kind, kind) != 0))
         i++;
@@ -179,6 +180,7 @@ static void edge(map_work *w, uint32_t from, uint32_t to, const char *kind, cons
         note(w, &w->nodes[to].seen, s);
     if (is_kind(w, from, "client"))
         note(w, &w->nodes[from].seen, s);
+    return &w->edges[i];
 }
 
 /* ---- rule 1: messaging ---- */
@@ -194,11 +196,8 @@ static void add_sender(senders *l, const map_span *s)
     l->at[l->count++] = s;
 }
 
-static void find_senders(const map_work *w, const map_span *s, senders *ret)
+static void find_linked(const map_work *w, const map_span *s, senders *ret)
 {
-    ret->count = 0;
-    if (s->parent && s->parent->kind == KIND_PRODUCER)
-        add_sender(ret, s->parent);
     for (uint32_t i = 0; i < w->link_count; i++) {
         const model_row *l = w->links[i];
         trace_id trace;
@@ -217,6 +216,35 @@ static void find_senders(const map_work *w, const map_span *s, senders *ret)
                 add_sender(ret, t);
         }
     }
+}
+
+static void find_senders(const map_work *w, const map_span *s, senders *ret)
+{
+    ret->count = 0;
+    if (s->parent && s->parent->kind == KIND_PRODUCER)
+        add_sender(ret, s->parent);
+    find_linked(w, s, ret);
+}
+
+/* Since the first of what its links lead to began. False: they lead to nothing. */
+static bool wait_of(const map_work *w, const map_span *s, double *ret_ms)
+{
+    senders linked = {.count = 0};
+    find_linked(w, s, &linked);
+    int64_t first_ns = INT64_MAX;
+    for (uint32_t i = 0; i < linked.count; i++)
+        if (linked.at[i]->row->time_ns < first_ns)
+            first_ns = linked.at[i]->row->time_ns;
+    *ret_ms = s->row->time_ns > first_ns ? (double)(s->row->time_ns - first_ns) / 1e6 : 0;
+    return linked.count > 0;
+}
+
+static void take(map_work *w, uint32_t from, uint32_t service, const map_span *s)
+{
+    double ms;
+    wip_edge *e = edge(w, from, service, "messaging", s);
+    if (e && wait_of(w, s, &ms))
+        note(w, &e->waited, s);
 }
 
 /* The consumer's queue; at == NULL: none. */
@@ -245,13 +273,16 @@ static void draw_consumer(map_work *w, const map_span *s)
     span queue = queue_of(s, &from);
     uint32_t service = node(w, "service", s->service);
     if (queue.at)
-        edge(w, node(w, "messaging", queue), service, "messaging", s);
+        take(w, node(w, "messaging", queue), service, s);
     for (uint32_t i = 0; i < from.count; i++) {
         if (queue.at ? from.at[i]->queue.at || !is_new_service(&from, i, true)
                      : !is_new_service(&from, i, false))
             continue;
-        edge(w, node(w, "service", from.at[i]->service),
-             queue.at ? node(w, "messaging", queue) : service, "messaging", s);
+        uint32_t sender = node(w, "service", from.at[i]->service);
+        if (queue.at)
+            edge(w, sender, node(w, "messaging", queue), "messaging", s);
+        else
+            take(w, sender, service, s);
     }
 }
 
@@ -432,6 +463,18 @@ static totals add_up(const map_work *w, const measure *m)
     return t;
 }
 
+static void add_waits(const map_work *w, const measure *m, map_edge *ret)
+{
+    model_number *ms = MODEL_ARRAY(w->mem, model_number, m->count);
+    for (uint32_t i = 0; i < m->count; i++) {
+        ms[i].weight = m->spans[i]->row->rate;
+        must(wait_of(w, m->spans[i], &ms[i].v));
+        ret->wait_count += m->spans[i]->row->rate;
+    }
+    model_percentile(ms, m->count, 500, &ret->wait_p50_ms);
+    model_percentile(ms, m->count, 950, &ret->wait_p95_ms);
+}
+
 static bool node_before(const wip_node *a, const wip_node *b)
 {
     int diff = span_compare(a->name, b->name);
@@ -470,8 +513,14 @@ sk_code model_service_map(engine *e, uint32_t environment, int64_t start_ns, int
             at += diff ? diff < 0 : strcmp(y->kind, x->kind) < 0;
         }
         totals t = add_up(&w, &x->seen);
-        edges[at] =
-            (map_edge){place[x->from], place[x->to], x->kind, t.count, t.errors, t.p50, t.p95};
+        edges[at] = (map_edge){.from = place[x->from],
+                               .to = place[x->to],
+                               .kind = x->kind,
+                               .count = t.count,
+                               .errors = t.errors,
+                               .p50_ms = t.p50,
+                               .p95_ms = t.p95};
+        add_waits(&w, &x->waited, &edges[at]);
     }
     lock_drop(&m->lock);
     *ret = (service_map){

@@ -339,7 +339,7 @@ static void put_times(span_times *t, uint32_t block, int64_t high)
 
 static void kept_times_stay_within_their_bound(void **state)
 {
-    memory *m = memory_new(MIB); /* of which a sixteenth is theirs: seven blocks of small times */
+    memory *m = memory_new(MIB); /* of which a twelfth is theirs: ten blocks of small times */
     span_times *t = span_times_new(m);
     const int64_t small = 1000, large = (int64_t)1 << 40;
     put_times(t, 0, small);
@@ -348,7 +348,7 @@ static void kept_times_stay_within_their_bound(void **state)
     assert_true(finds(t, 0, small) && finds(t, 1, large) && !finds(t, 2, small));
     for (uint32_t block = 2; block < 20; block++)
         put_times(t, block, small);
-    assert_true(memory_used(m, MEMORY_CACHE) > 0 && memory_used(m, MEMORY_CACHE) <= MIB / 16);
+    assert_true(memory_used(m, MEMORY_CACHE) > 0 && memory_used(m, MEMORY_CACHE) <= MIB / 12);
     assert_true(finds(t, 0, small) && finds(t, 1, large) && !finds(t, 19, small));
     for (uint32_t question = 0; question < 40; question++) {
         span_times_begin(t);

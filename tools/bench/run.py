@@ -149,6 +149,8 @@ class Runner:
                 able.append(q)
             except Exception:  # what it cannot answer is in the table already
                 continue
+        if not able:
+            return
         row_remark = f"only {len(able)} of {len(chosen)} can be asked" if len(able) < len(chosen) else ""
         taken = times_ms(lambda: self.ask_all(system, able), min(self.times, 10))
         self.board.put(DASHBOARD, system.name, statistics.median(taken), remark=row_remark, is_comparable=not row_remark)

@@ -16,6 +16,7 @@ typedef struct local {
     struct straddle_cache *straddles;
     struct block_flags *flags;
     struct span_times *times;
+    atomic_bool has_patient; /* patience.c's */
 } local;
 
 #define FAMILY_BIT(f)   (1u << (f))
@@ -40,5 +41,16 @@ sk_code local__fields(engine *e, uint32_t environment, const fields_query *q, ar
                       fields_result *ret, err *er);
 sk_code local__differences(engine *e, uint32_t environment, const differences_query *q,
                            const run_control *c, arena *mem, differences_result *ret, err *er);
+
+/* ---- patience.c: the same, asked again while there was no room for it ---- */
+sk_code local__patient_run(engine *e, uint32_t environment, const plan *p, const run_control *c,
+                           arena *mem, result *ret, err *er);
+sk_code local__patient_rows(engine *e, uint32_t environment, const rows_query *q,
+                            const run_control *c, arena *mem, rows_result *ret, err *er);
+sk_code local__patient_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
+                           const run_control *c, arena *mem, service_map *ret, err *er);
+sk_code local__patient_differences(engine *e, uint32_t environment, const differences_query *q,
+                                   const run_control *c, arena *mem, differences_result *ret,
+                                   err *er);
 
 #endif

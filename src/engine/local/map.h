@@ -25,7 +25,8 @@ typedef enum edge_kind {
     EDGE_DATABASE,
     EDGE_MESSAGING,
     EDGE_EXTERNAL,
-    EDGE_ENTER /* not an edge: spans that enter the service `to` */
+    EDGE_ENTER, /* not an edge: spans that enter the service `to` */
+    EDGE_WAIT /* nor this: how long messages waited that are taken along the messaging edge of the same ends */
 } edge_kind;
 
 #define MAP_NO_SPAN UINT32_MAX
@@ -71,6 +72,7 @@ typedef struct map_target {
 typedef struct map_producer {
     map_target id;
     uint32_t service, queue;
+    int64_t time_ns;
 } map_producer;
 
 typedef struct map_edge_entry {
@@ -328,14 +330,14 @@ typedef struct map_sink {
 /* All that a span whose links lead nowhere is measured on. */
 bool map__measure(map_run *m, const map_sink *to, const map_span *s,
                   const map_span *parent) must_use;
-bool map__note_producer(map_run *m, map_worker *w, map_target id, uint32_t service,
-                        uint32_t queue) must_use;
+bool map__note_producer(map_run *m, map_worker *w, map_producer p) must_use;
 /* A CONSUMER span, once its senders are known. */
 typedef struct map_sender {
     uint32_t service, queue;
 } map_sender;
+/* `wait_ms`: since the first of those was sent that its links lead to; NaN: they lead to none. */
 bool map__consumer(map_run *m, const map_sink *to, const map_span *s, const map_sender *senders,
                    uint32_t sender_count, bool has_parent, uint32_t parent_service,
-                   bool parent_is_producer) must_use;
+                   bool parent_is_producer, double wait_ms) must_use;
 
 #endif

@@ -193,8 +193,11 @@ static sk_code note_producers(map_run *m, map_worker *w, const map_coded *p, con
         if (codes->kind != VECTOR_CODES || !vector_has(codes, row))
             continue;
         const map_said *s = &p->said[codes->codes[row]];
-        map_target id = {map__trace_at(ids->trace, row), map__id_at(ids->span, row)};
-        if (s->kind == KIND_PRODUCER && !map__note_producer(m, w, id, s->service, s->queue))
+        map_producer sent = {{map__trace_at(ids->trace, row), map__id_at(ids->span, row)},
+                             s->service,
+                             s->queue,
+                             ids->time->ints[row]};
+        if (s->kind == KIND_PRODUCER && !map__note_producer(m, w, sent))
             return finish_budget_error(&m->budget, e);
     }
     return SK_OK;

@@ -145,20 +145,28 @@ static bool is_first_of(const map_sender *senders, uint32_t at, bool without_que
     return true;
 }
 
+/* A messaging edge into the service of a consumer. */
+static bool put_taken(const map_sink *to, uint64_t from, uint64_t service, double wait_ms)
+{
+    return put(to, from, service, EDGE_MESSAGING) &&
+           (isnan(wait_ms) || map_table_add(to->table, from, service, EDGE_WAIT,
+                                            (map_measure){wait_ms, to->x.weight, false}));
+}
+
 bool map__consumer(map_run *m, const map_sink *to, const map_span *s, const map_sender *senders,
                    uint32_t sender_count, bool has_parent, uint32_t parent_service,
-                   bool parent_is_producer)
+                   bool parent_is_producer, double wait_ms)
 {
     uint64_t service = map_node_of(NODE_SERVICE, s->service);
     uint32_t queue = least_queue(m, senders, sender_count);
     queue = queue ? queue : s->queue;
-    bool is_done = !queue || put(to, map_node_of(NODE_MESSAGING, queue), service, EDGE_MESSAGING);
+    bool is_done = !queue || put_taken(to, map_node_of(NODE_MESSAGING, queue), service, wait_ms);
     for (uint32_t i = 0; is_done && i < sender_count; i++) {
         uint64_t sender = map_node_of(NODE_SERVICE, senders[i].service);
         if (queue && !senders[i].queue && is_first_of(senders, i, true))
             is_done = put(to, sender, map_node_of(NODE_MESSAGING, queue), EDGE_MESSAGING);
         else if (!queue && is_first_of(senders, i, false))
-            is_done = put(to, sender, service, EDGE_MESSAGING);
+            is_done = put_taken(to, sender, service, wait_ms);
     }
     if (is_done && has_parent && !queue && !parent_is_producer)
         is_done = put(to, map_node_of(NODE_SERVICE, parent_service), service, EDGE_CALL);
@@ -198,13 +206,12 @@ static bool measure_leaf(const map_sink *to, const map_span *s)
                map_node_of((node_kind)s->leaf_kind, s->leaf), kind);
 }
 
-bool map__note_producer(map_run *m, map_worker *w, map_target id, uint32_t service, uint32_t queue)
+bool map__note_producer(map_run *m, map_worker *w, map_producer p)
 {
     if (!m->target_count ||
-        !bsearch(&id, m->targets, m->target_count, sizeof id, map__compare_targets))
+        !bsearch(&p.id, m->targets, m->target_count, sizeof p.id, map__compare_targets))
         return true;
-    return item_list_add(&m->budget, &w->producers, &(map_producer){id, service, queue},
-                         sizeof(map_producer));
+    return item_list_add(&m->budget, &w->producers, &p, sizeof p);
 }
 
 /* `waits`: it is a consumer whose senders are not known yet. */
@@ -220,7 +227,7 @@ static bool measure_span(map_run *m, const map_sink *to, const map_span *s, cons
         bool by_producer = parent && parent->kind == KIND_PRODUCER;
         map_sender sender = {parent ? parent->service : 0, parent ? parent->queue : 0};
         is_done = is_done && (waits || map__consumer(m, to, s, &sender, by_producer, parent != NULL,
-                                                     sender.service, by_producer));
+                                                     sender.service, by_producer, NAN));
     } else if (comes_from_elsewhere) {
         is_done =
             is_done && put(to, map_node_of(NODE_SERVICE, parent->service), service, EDGE_CALL);
@@ -251,8 +258,11 @@ bool map__trace(map_run *m, map_worker *w, map_span *spans, uint32_t span_count,
             !measure_span(m, &to, &spans[i], parent, waits))
             return false;
         if (spans[i].kind == KIND_PRODUCER &&
-            !map__note_producer(m, w, (map_target){spans[i].trace, spans[i].id}, spans[i].service,
-                                spans[i].queue))
+            !map__note_producer(m, w,
+                                (map_producer){{spans[i].trace, spans[i].id},
+                                               spans[i].service,
+                                               spans[i].queue,
+                                               spans[i].time_ns}))
             return false;
     }
     return true;

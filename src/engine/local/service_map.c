@@ -4,6 +4,7 @@
  * of their spans at sealing. Traces in several runs (of segments, or arriving now) are gathered and measured last, as are
  * consumers with links. So the answer does not depend on where rows lie.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -227,10 +228,12 @@ static bool measure_pending(map_run *m, const map_worker *owner, const map_pendi
                        sizeof(map_sender)))
         return false;
     const map_target *links = owner->followed.at;
+    int64_t sent_ns = INT64_MAX;
     for (uint32_t i = 0; i < p->link_count; i++) {
         uint32_t end, at = find_producers(producers, &links[p->first_link + i], &end);
         for (; at < end; at++) {
             const map_producer *from = (const map_producer *)producers->at + at;
+            sent_ns = from->time_ns < sent_ns ? from->time_ns : sent_ns;
             if (!item_list_add(&m->budget, senders, &(map_sender){from->service, from->queue},
                                sizeof(map_sender)))
                 return false;
@@ -238,8 +241,10 @@ static bool measure_pending(map_run *m, const map_worker *owner, const map_pendi
     }
     map_sink to = {.table = m->workers[0]->table,
                    .x = {p->span.duration_ms, p->span.weight, p->span.is_error}};
+    int64_t wait_ns = p->span.time_ns > sent_ns ? p->span.time_ns - sent_ns : 0;
     return map__consumer(m, &to, &p->span, senders->at, senders->count, p->parent_service != 0,
-                         p->parent_service, p->parent_is_producer);
+                         p->parent_service, p->parent_is_producer,
+                         sent_ns == INT64_MAX ? NAN : (double)wait_ns / 1e6);
 }
 
 static sk_code measure_consumers(map_run *m, err *e)
@@ -428,6 +433,24 @@ static int compare_edges(const void *left, const void *right)
     return strcmp(a->kind, b->kind);
 }
 
+/* How long messages waited stands with the edge along which they are taken. */
+static void show_waits(map_answer *a, map_edge *edges, uint32_t edge_count)
+{
+    for (uint32_t i = 0; i < a->table->count; i++) {
+        const map_edge_entry *x = &a->table->entries[i];
+        if (x->kind != EDGE_WAIT)
+            continue;
+        map_edge key = {.from = place_of(a, x->from),
+                        .to = place_of(a, x->to),
+                        .kind = EDGE_KINDS[EDGE_MESSAGING]};
+        map_edge *of = bsearch(&key, edges, edge_count, sizeof key, compare_edges);
+        must(of);
+        of->wait_count = x->count;
+        of->wait_p50_ms = percentile(&a->table->durations, i, CALC_P50, a->m->scratch);
+        of->wait_p95_ms = percentile(&a->table->durations, i, CALC_P95, a->m->scratch);
+    }
+}
+
 static bool show_edges(map_answer *a, service_map *ret)
 {
     map_edge *edges = ARENA_ARRAY(a->mem, map_edge, a->table->count + 1);
@@ -435,7 +458,7 @@ static bool show_edges(map_answer *a, service_map *ret)
         return false;
     for (uint32_t i = 0; i < a->table->count; i++) {
         const map_edge_entry *x = &a->table->entries[i];
-        if (x->kind == EDGE_ENTER)
+        if (x->kind == EDGE_ENTER || x->kind == EDGE_WAIT)
             continue;
         edges[ret->edge_count++] =
             (map_edge){.from = place_of(a, x->from),
@@ -448,6 +471,7 @@ static bool show_edges(map_answer *a, service_map *ret)
     }
     if (ret->edge_count)
         qsort(edges, ret->edge_count, sizeof *edges, compare_edges);
+    show_waits(a, edges, ret->edge_count);
     ret->edges = edges;
     return !arena_failed(a->m->scratch);
 }

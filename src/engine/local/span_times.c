@@ -8,7 +8,7 @@
 #include "base/thread.h"
 
 #define KEPT_BYTES     (64 * MIB)
-#define KEPT_SHARE     16u /* of --memory-max */
+#define KEPT_SHARE     12u /* of --memory-max */
 #define KEPT_QUESTIONS 16u /* a block that so many did not look at makes room */
 #define NARROW_NONE    UINT32_MAX
 

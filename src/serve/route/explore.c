@@ -23,6 +23,16 @@ static void print_numbers(json_writer *w, uint64_t count, uint64_t errors, doubl
     jw_double(w, p95_ms);
 }
 
+static void print_wait(json_writer *w, const map_edge *edge)
+{
+    jw_key_text(w, "wait_count");
+    jw_u64(w, edge->wait_count);
+    jw_key_text(w, "wait_p50_ms");
+    jw_double(w, edge->wait_p50_ms);
+    jw_key_text(w, "wait_p95_ms");
+    jw_double(w, edge->wait_p95_ms);
+}
+
 static void print_map(const service_map *map, buf *out)
 {
     json_writer w = {.out = out};
@@ -52,6 +62,8 @@ static void print_map(const service_map *map, buf *out)
         jw_key_text(&w, "kind");
         jw_text(&w, edge->kind);
         print_numbers(&w, edge->count, edge->errors, edge->p50_ms, edge->p95_ms);
+        if (edge->wait_count)
+            print_wait(&w, edge);
         jw_object_end(&w);
     }
     jw_array_end(&w);
