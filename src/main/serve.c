@@ -344,6 +344,7 @@ static sk_code open_server(skep *s, err *e)
                              .proxies = &s->proxies,
                              .auth_required = s->config.auth_required,
                              .started_ns = clock_wall_ns(),
+                             .disk_max_bytes = s->config.disk_max_bytes,
                              .version = SKEP_VERSION};
     serve_options options = server_options(s);
     sk_code code = serve_open(&options, &s->server, e);

@@ -26,6 +26,7 @@ typedef struct services {
     server *server;                   /* set by serve_open, for /metrics and status */
     bool auth_required;               /* --auth=required */
     int64_t started_ns;               /* wall clock */
+    uint64_t disk_max_bytes;          /* --disk-max */
     const char *version;
     void *app; /* a test's own */
 } services;

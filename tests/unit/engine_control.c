@@ -2,10 +2,13 @@
  * What surrounds a question: cancelling, deadlines, progress, limits, damage, several at once, failing memory.
  */
 #include <glob.h>
+#include <sched.h>
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/thread.h"
+#include "engine/local/local_private.h"
 #include "unit/engine_fixture.h"
 
 static void publish_users(fixture *f, uint32_t rows, uint32_t users)
@@ -264,7 +267,56 @@ static void memory_may_fail_anywhere(void **state)
     fixture_close(&f);
 }
 
+typedef struct patient_one {
+    fixture *f;
+    run_control control;
+    sk_code code;
+    uint32_t rows;
+} patient_one;
+
+static void ask_for_users(void *ctx)
+{
+    patient_one *a = ctx;
+    arena *mem = arena_new(64 * MIB);
+    plan p;
+    result r;
+    err e;
+    make_plan("COUNT GROUP BY user LIMIT 10", false, mem, &p);
+    a->code = engine_run(a->f->engine, ENVIRONMENT, &p, &a->control, mem, &r, &e);
+    a->rows = a->code == SK_OK ? r.row_count : 0;
+    arena_free(mem);
+}
+
+static void a_question_waits_for_room(void **state)
+{
+    fixture f = fixture_open(2, 0);
+    publish_users(&f, 40000, 30000);
+    memory *m = memory_new(64 * MIB);
+    const size_t taken = 63 * MIB;
+    ((local *)f.engine)->o.store.memory = m;
+    assert_true(memory_reserve(m, MEMORY_OPEN, taken));
+    patient_one late = {.f = &f,
+                        .control = {.deadline_mono_ns = clock_mono_ns() + 200 * NS_PER_MS}};
+    ask_for_users(&late);
+    assert_int_equal(late.code, SK_NO_MEMORY); /* nobody lets go */
+    uint64_t refused = memory_refusals(m, MEMORY_QUERY);
+    assert_true(refused > 0);
+    patient_one waiting = {.f = &f};
+    thread t;
+    assert_true(thread_start(&t, "asker", ask_for_users, &waiting));
+    while (memory_refusals(m, MEMORY_QUERY) == refused)
+        sched_yield();
+    memory_release(m, MEMORY_OPEN, taken);
+    thread_join(&t);
+    assert_int_equal(waiting.code, SK_OK);
+    assert_int_equal(waiting.rows, 10);
+    assert_int_equal(memory_used(m, MEMORY_QUERY), 0);
+    ((local *)f.engine)->o.store.memory = NULL;
+    fixture_close(&f);
+    memory_free(m);
+}
+
 TEST_GROUP(engine_control, TEST(cancelled_and_late_questions_end), TEST(limits_are_named),
-           TEST(a_block_of_many_groups_is_answered), TEST(progress_shows_partial_results),
-           TEST(many_ask_at_once), TEST(damage_is_left_out_and_said),
-           TEST(memory_may_fail_anywhere));
+           TEST(a_question_waits_for_room), TEST(a_block_of_many_groups_is_answered),
+           TEST(progress_shows_partial_results), TEST(many_ask_at_once),
+           TEST(damage_is_left_out_and_said), TEST(memory_may_fail_anywhere));

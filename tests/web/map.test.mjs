@@ -104,6 +104,15 @@ test("pain ranks what got worse, not what is always slow; a handful of requests 
   assert.deepEqual(pain.changes(now, []), []);
 });
 
+test("a consumer is late when messages wait longer than before, or some much longer than most", () => {
+  const edge = (to, wait_p50_ms, wait_p95_ms, wait_count = 500) => ({ from: "kafka:orders", to, kind: "messaging", count: 500, errors: 0, p50_ms: 1, p95_ms: 2, wait_count, wait_p50_ms, wait_p95_ms });
+  const now = [edge("mail", 40, 27000), edge("ledger", 9000, 12000), edge("batch", 60000, 90000), edge("stock", 30, 200), edge("rare", 10, 90000, 3), { ...edge("old"), wait_count: undefined }];
+  const before = [edge("ledger", 40, 100), edge("batch", 60000, 88000), edge("stock", 1, 2)];
+  assert.deepEqual(pain.late(now, before).map(c => c.service), ["mail", "ledger"]);
+  assert.match(pain.late(now, before)[1].text, /before 100 ms/);
+  assert.match(pain.late(now, [])[0].text, /half of them within 40/);
+});
+
 test("new is what a known service did not do before; where an answer was cut, nothing is claimed", () => {
   const h = (service, value, count = 1) => ({ service, value, count });
   assert.deepEqual(latest.news("version", [h("a", "2", 5), h("a", "1", 90), h("new", "1"), h("a", "3", 7)], [h("a", "1")]).map(n => `${n.service} ${n.value}`), ["a 3", "a 2"]);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
+import { build } from "./module.mjs";
 
 let server, browser;
 before(async () => {
@@ -29,6 +30,15 @@ test("without the right to, retention is shown, not changed", async () => {
   await context.close();
 });
 
+test("growth says when the disk is full, or what retention holds it at", async () => {
+  const { sentence } = await build("pages/growth_text.ts");
+  const growth = { days: [], aDay: 1e9, history: 5 * 86400, used: 4e9, max: 20e9, settled: 60e9 };
+  assert.match(sentence(growth), /by the last 5 days.*reached in about 16 days/);
+  assert.match(sentence({ ...growth, settled: 7e9 }), /Retention holds it at about .* the limit is not reached/);
+  assert.match(sentence({ ...growth, history: 7200, max: null }), /by the last 2 hours\.$/);
+  assert.match(sentence({ ...growth, history: 0 }), /too little to say/);
+});
+
 test("usage tells the events of each key, by name to who may see names", async () => {
   const made = JSON.parse(await skep(["keys", "create", "--name", "the shop", "--env", "dev", "--json"], server));
   const logs = JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [1, 2].map(n => ({ timeUnixNano: `${Date.now()}000000`, body: { stringValue: `line ${n}` } })) }] }] });
@@ -38,6 +48,7 @@ test("usage tells the events of each key, by name to who may see names", async (
   const { page, faults, context } = await openPage(browser, server.url);
   await page.goto(server.url + "usage?env=dev");
   await page.getByText("without a key").waitFor();
+  await page.getByText("too little to say how it grows").waitFor();
   assert.deepEqual((await cells(page, "without a key")).slice(-3), ["2", "1", "0"]);
   assert.deepEqual((await cells(page, made.id)).slice(-3), ["0", "2", "0"]);
   await page.goto((await skep(["open", "usage", "--print"], server)).trim());

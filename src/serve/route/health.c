@@ -322,6 +322,8 @@ void route_status(exchange *take_x)
     if (who->is_any_environment) {
         jw_key_text(&w, "store");
         print_store(&w, &stats, true);
+        jw_key_text(&w, "disk_max_bytes");
+        jw_u64(&w, s->disk_max_bytes);
         print_saved(&w, take_x, 0);
         jw_key_text(&w, "listeners");
         print_listeners(&w, s->server);

@@ -49,7 +49,8 @@ export interface TraceColumns {
 export interface TraceSpan { index: number; span: Span; events: Span[]; links: Span[]; logs: Span[]; left_out: number }
 
 export interface MapNode { name: string; kind: "service" | "database" | "messaging" | "external" | "client"; count: number; errors: number; p50_ms: number | null; p95_ms: number | null }
-export interface MapEdge { from: string; to: string; kind: "call" | "database" | "messaging" | "external"; count: number; errors: number; p50_ms: number | null; p95_ms: number | null }
+export interface MapEdge { from: string; to: string; kind: "call" | "database" | "messaging" | "external"; count: number; errors: number; p50_ms: number | null; p95_ms: number | null;
+  wait_count?: number; wait_p50_ms?: number; wait_p95_ms?: number } // of messages, until they were taken
 export interface ServiceMap { nodes: MapNode[]; edges: MapEdge[] }
 
 export interface Field { name: string; types: ("string" | "int" | "float" | "bool" | "histogram")[]; count: number; top?: { value: Scalar; count: number }[] }

@@ -10,6 +10,7 @@ import { ABSENT, showBytes, showCount, showShare } from "../kit/format";
 import { Empty, Panel } from "../kit/states";
 import { Table } from "../kit/table";
 import { useData } from "../kit/use_data";
+import { GrowthPanel } from "./growth_panel";
 import "./usage.css";
 
 interface Bill { range: Range; services: QueryResult; traces: number; errors: number; metrics: number; metricNames: number }
@@ -99,6 +100,7 @@ export default function Usage() {
           { key: "bytes", title: "about, on disk", isNumber: true, value: r => r.count, cell: r => (bytesPerEvent ? showBytes(r.count * bytesPerEvent) : ABSENT) },
         ]} />}
       </Panel>
+      <GrowthPanel />
       <Panel title="Events by key" data={keys} isFlush isEmpty={v => !v.keys.length} empty={<p class="muted body">Nothing came since the server started.</p>}>
         {v => <><Table caption="Events by key" rows={v.keys} rowKey={k => k.id} columns={[
           { key: "key", title: "key", value: k => k.name || k.id, cell: k => (k.id ? <span class="usage-unit" title={k.id}>{k.name || k.id}</span> : <span class="muted">without a key</span>) },

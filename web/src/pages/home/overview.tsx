@@ -13,7 +13,7 @@ import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
 import { printValue } from "../../api/query_text";
 import { MarkersPanel, MyQuestions, NewPanel } from "./latest";
-import { changes, isComparable, judged, type Pain } from "./pain";
+import { changes, isComparable, judged, late, type Pain } from "./pain";
 
 const TRACES_MAX = 500; // looked at, to show one of each kind
 
@@ -113,13 +113,13 @@ function kinds(v: QueryResult, ...fields: string[]): { data: Row; count: number 
 }
 const kindRow = (data: Row, name: unknown, note: string): TraceRow => ({ id: String(data["trace.trace_id"]), name: String(name), note, ms: data["MAX(duration_ms)"] as number | null });
 
-const SIGNS = { new: "+", gone: "−", errors: "!", slower: "▲", faster: "▼", busier: "↑", quieter: "↓" };
+const SIGNS = { new: "+", gone: "−", errors: "!", late: "⧖", slower: "▲", faster: "▼", busier: "↑", quieter: "↓" };
 
 function Changes({ value }: { value: Compared }) {
-  const list = changes(value.now.nodes, value.before.nodes).slice(0, 8);
-  if (!isComparable(value.now.nodes, value.before.nodes)) return <p class="muted">There are too few requests before {showClock(value.range.start * 1000)} to hold these against.</p>;
+  const list = [...late(value.now.edges, value.before.edges), ...changes(value.now.nodes, value.before.nodes)].sort((a, b) => b.weight - a.weight).slice(0, 8);
+  if (list.length === 0 && !isComparable(value.now.nodes, value.before.nodes)) return <p class="muted">There are too few requests before {showClock(value.range.start * 1000)} to hold these against.</p>;
   if (list.length === 0) return <p class="muted">Nothing stands out: rates, errors and durations are as they were.</p>;
-  return <ul class="plain">{list.map((c, i) => <li key={i} class="row"><span class={c.kind === "errors" || c.kind === "slower" || c.kind === "gone" ? "error-text" : "muted"} aria-hidden="true">{SIGNS[c.kind]}</span><a href={href("service", { name: c.service })}>{c.service}</a> <span>{c.text}</span></li>)}</ul>;
+  return <ul class="plain">{list.map((c, i) => <li key={i} class="row"><span class={c.kind === "errors" || c.kind === "late" || c.kind === "slower" || c.kind === "gone" ? "error-text" : "muted"} aria-hidden="true">{SIGNS[c.kind]}</span><a href={href("service", { name: c.service })}>{c.service}</a> <span>{c.text}</span></li>)}</ul>;
 }
 
 interface TraceRow { id: string; name: string; note: string; ms: number | null }

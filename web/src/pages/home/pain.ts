@@ -1,8 +1,9 @@
 // How much a service hurts, and what changed since as long a time before: pure, from two service maps.
-import type { MapNode } from "../../api/types";
+import type { MapEdge, MapNode } from "../../api/types";
+import { showMs } from "../../kit/format";
 
 export interface Pain { node: MapNode; before: MapNode | null; errorShare: number; errorShareBefore: number; slower: number; score: number }
-export interface Change { service: string; kind: "new" | "gone" | "errors" | "slower" | "faster" | "busier" | "quieter"; text: string; weight: number }
+export interface Change { service: string; kind: "new" | "gone" | "errors" | "late" | "slower" | "faster" | "busier" | "quieter"; text: string; weight: number }
 
 const FEW = 20; // below so many requests a share says little
 const SLOWER = 1.2; // what P95 is times the one before without anything having changed
@@ -37,6 +38,18 @@ export function pains(now: readonly MapNode[], before: readonly MapNode[]): Pain
 export function judged(all: readonly MapNode[], now: readonly MapNode[], before: readonly MapNode[]): Pain[] {
   const judgement = new Map(pains(now, before).map(p => [p.node.name, p]));
   return pains(all, []).map(p => ({ ...p, ...judgement.get(p.node.name), node: p.node, errorShare: p.errorShare })).sort(byPain);
+}
+
+const LATE_MS = 1000, OFTEN = 20; // a message that waits longer is late; so much longer than most, and not all consumers are as slow
+
+// Who takes messages late: later than before, or some of them much later than others.
+export function late(now: readonly MapEdge[], before: readonly MapEdge[]): Change[] {
+  const key = (e: MapEdge) => `${e.from}\n${e.to}`, earlier = new Map(before.filter(e => e.wait_count).map(e => [key(e), e]));
+  return now.flatMap(e => {
+    const wait = e.wait_p95_ms ?? 0, was = earlier.get(key(e))?.wait_p95_ms, isNew = was !== undefined && wait >= 1.5 * was;
+    if (!e.wait_count || e.wait_count < FEW || wait < LATE_MS || !(isNew || wait >= OFTEN * (e.wait_p50_ms ?? wait))) return [];
+    return [{ service: e.to, kind: "late" as const, weight: 3 + Math.log2(wait / LATE_MS), text: `takes messages of ${e.from} up to ${showMs(wait)} late (P95), ${isNew ? `before ${showMs(was)}` : `half of them within ${showMs(e.wait_p50_ms)}`}` }];
+  });
 }
 
 // In words, the weightiest first. Without a time before there is nothing that changed.

@@ -86,7 +86,7 @@ const shareOf = (n: { count: number; errors: number }) => (n.count ? n.errors / 
 
 function Side({ node, was, map, seconds }: { node: MapNode; was: MapNode | undefined; map: ServiceMap; seconds: number }) {
   const of = `service.name = ${printValue(node.name)}`;
-  const list = (edges: MapEdge[], end: "from" | "to") => <ul class="plain">{edges.sort((a, b) => b.count - a.count).slice(0, 12).map(e => <li key={e[end] + e.kind} class="row"><span class="cut grow">{e[end]}</span><span class="muted">{showRate(e.count / seconds)}</span>{e.errors > 0 && <span class="error-text">{showShare(e.errors / e.count)}</span>}<span>{showMs(e.p95_ms)}</span></li>)}</ul>;
+  const list = (edges: MapEdge[], end: "from" | "to") => <ul class="plain">{edges.sort((a, b) => b.count - a.count).slice(0, 12).map(e => <li key={e[end] + e.kind} class="row"><span class="cut grow">{e[end]}</span><span class="muted">{showRate(e.count / seconds)}</span>{e.errors > 0 && <span class="error-text">{showShare(e.errors / e.count)}</span>}{e.wait_count ? <span title="P95 of the time until a message is taken">waits {showMs(e.wait_p95_ms)}</span> : null}<span>{showMs(e.p95_ms)}</span></li>)}</ul>;
   const ahead = reachable(node.name, map.edges), callers = map.edges.filter(e => e.to === node.name), callees = map.edges.filter(e => e.from === node.name);
   return (
     <aside class="map-side stack" aria-label={`About ${node.name}`}>
@@ -118,6 +118,6 @@ export function EdgeTable({ map, before, seconds, of }: { map: ServiceMap; befor
     { key: "rate", title: "Rate", isNumber: true, value: e => e.count, cell: e => <>{showRate(e.count / seconds)}<Moved now={e.count} was={earlier.get(keyOf(e))?.count} show={v => showRate(v / seconds)} isBad={false} /></> },
     { key: "errors", title: "Errors", isNumber: true, value: e => e.errors / Math.max(1, e.count), cell: e => <span class={e.errors ? "error-text" : ""}>{showShare(shareOf(e))}<Moved now={shareOf(e)} was={earlier.get(keyOf(e)) && shareOf(earlier.get(keyOf(e))!)} show={showShare} isBad /></span> },
     { key: "p50", title: "P50", isNumber: true, value: e => e.p50_ms, cell: e => showMs(e.p50_ms) },
-    { key: "p95", title: "P95", isNumber: true, value: e => e.p95_ms, cell: e => <>{showMs(e.p95_ms)}<Moved now={e.p95_ms} was={earlier.get(keyOf(e))?.p95_ms} show={showMs} isBad /></> },
+    { key: "p95", title: "P95", isNumber: true, value: e => e.p95_ms, cell: e => <>{showMs(e.p95_ms)}<Moved now={e.p95_ms} was={earlier.get(keyOf(e))?.p95_ms} show={showMs} isBad />{e.wait_count ? <span class="muted"> waits {showMs(e.wait_p95_ms)}</span> : null}</> },
   ]} />;
 }
