@@ -113,7 +113,7 @@ function kinds(v: QueryResult, ...fields: string[]): { data: Row; count: number 
 }
 const kindRow = (data: Row, name: unknown, note: string): TraceRow => ({ id: String(data["trace.trace_id"]), name: String(name), note, ms: data["MAX(duration_ms)"] as number | null });
 
-const SIGNS = { new: "+", gone: "−", errors: "!", late: "⧖", slower: "▲", faster: "▼", busier: "↑", quieter: "↓" };
+const SIGNS = { new: "+", gone: "−", errors: "!", late: "▲", slower: "▲", faster: "▼", busier: "↑", quieter: "↓" };
 
 function Changes({ value }: { value: Compared }) {
   const list = [...late(value.now.edges, value.before.edges), ...changes(value.now.nodes, value.before.nodes)].sort((a, b) => b.weight - a.weight).slice(0, 8);
