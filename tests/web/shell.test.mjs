@@ -45,6 +45,7 @@ test("keys lead from page to page, the palette finds pages, Back goes back", asy
   await page.keyboard.press("d");
   await page.waitForURL(/\/doctor/);
   await page.keyboard.press("Control+k");
+  await page.waitForSelector("dialog[open] input:focus"); // the first letters would be keys of the page
   await page.keyboard.type("service map");
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/map/);
