@@ -95,6 +95,39 @@ test("after a slow answer the text waits to be asked", async () => {
   await context.close();
 });
 
+test("what is there of an answer is shown while the rest is on its way, and not taken for the answer when that fails", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.addInitScript(() => { // the answer comes in two: one group, and when asked to go on all of it
+    const send = window.fetch;
+    window.fetch = async (...request) => {
+      const reply = await send(...request);
+      if (!reply.headers.get("content-type")?.startsWith("text/event-stream") || !reply.url.endsWith("/skep/v1/query")) return reply;
+      const said = await reply.text(), part = JSON.parse(/event: result\ndata: (.*)/.exec(said)[1]), encode = t => new TextEncoder().encode(t);
+      part.data.results.length = 1;
+      return new Response(new ReadableStream({ async start(stream) {
+        stream.enqueue(encode(`event: progress\ndata: ${JSON.stringify({ rows_scanned: 1, rows_total: 4, partial: part })}\n\n`));
+        if (await new Promise(resolve => { window.goOn = resolve; })) stream.enqueue(encode(said));
+        stream.close();
+      } }), { headers: reply.headers });
+    };
+  });
+  await page.goto(at({ q: "COUNT GROUP BY service.name" }));
+  const rows = page.locator("#answer tbody tr");
+  await rows.first().waitFor();
+  assert.equal(await rows.count(), 1);
+  await page.evaluate(() => window.goOn(true));
+  await settled(page);
+  const all = await rows.count();
+  assert.ok(all > 5);
+  await page.getByRole("button", { name: "Ask again" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("#answer tbody tr").length === 1);
+  await page.evaluate(() => window.goOn(false));
+  await page.waitForSelector("text=The answer ended early");
+  assert.equal(await rows.count(), all);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("an OR question refuses a filter and a selection in words, and takes what it can say", async () => {
   const { page, faults, context } = await openPage(browser, server.url);
   await page.goto(at({ q: 'COUNT WHERE service.name = "checkout" OR duration_ms > 5 GROUP BY service.name' }));
@@ -269,7 +302,7 @@ test("a group is held against its own time before and against another group; a t
   await page.keyboard.press("d");
   await page.waitForSelector("text=Nothing is selected yet");
   await page.locator(".chart-box").focus();
-  for (const key of ["ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft"]) await page.keyboard.press(key);
+  for (const key of ["ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight"]) await page.keyboard.press(key);
   await page.waitForURL(u => { const w = JSON.parse(u.searchParams.get("sel") ?? "{}").window; return w && w.t1 - w.t0 === 30; });
   await page.keyboard.press("Enter");
   await page.waitForSelector(".difference-sentence");
@@ -294,7 +327,7 @@ test("the same by keyboard alone", async () => {
   await settled(page);
   for (let i = 0; i < 80 && !(await page.evaluate(() => document.activeElement?.classList.contains("heatmap-box"))); i++) await page.keyboard.press("Tab");
   await page.keyboard.press("ArrowDown");
-  for (let i = 0; i < 12; i++) await page.keyboard.press("Shift+ArrowLeft");
+  for (let i = 0; i < 30; i++) await page.keyboard.press("Shift+ArrowLeft");
   for (let i = 0; i < 8; i++) await page.keyboard.press("Shift+ArrowDown");
   await page.keyboard.press("Enter");
   await page.waitForSelector(".difference-sentence");

@@ -33,7 +33,7 @@ export interface QueryData {
 
 export interface QueryMeta { rows_scanned: number; bytes_read: number; elapsed_ms: number; granularity_s?: number; approximate?: string[] }
 export interface QueryResult { data: QueryData; compare?: QueryData; meta: QueryMeta }
-export interface Progress { rows_scanned: number; rows_total: number; partial?: { data: QueryData } }
+export interface Progress { rows_scanned: number; rows_total: number; partial?: QueryResult }
 
 export type Span = Record<string, Scalar> & { start_ns: string; time: string; dataset: string };
 export interface Trace { trace_id: string; spans: Span[]; missing_parents: string[]; folded_rows?: number }

@@ -6,7 +6,7 @@ import { ApiError } from "../api/client";
 const RECONNECT_MS = 3000;
 
 export interface Data<T> {
-  value: T | null;    // the last good answer
+  value: T | null;    // the last good answer, or the part of the next that is there
   key: string | null; // what it answers
   error: ApiError | null;
   isLoading: boolean;
@@ -23,6 +23,7 @@ export function useData<T>(key: string | null, load: (l: Loading) => Promise<T>)
   const [state, setState] = useState<Omit<Data<T>, "retry" | "cancel">>({ value: null, key: null, error: null, isLoading: key !== null, progress: null, startedAt: 0 });
   const [round, setRound] = useState(0);
   const controller = useRef<AbortController | null>(null);
+  const whole = useRef<T | null>(null); // the last good answer, when what is shown is a part of the next
   const latest = useRef(load);
   latest.current = load;
   useEffect(() => {
@@ -39,11 +40,15 @@ export function useData<T>(key: string | null, load: (l: Loading) => Promise<T>)
       progress: share => { if (isCurrent()) setState(s => ({ ...s, progress: share })); },
       partial: value => { if (isCurrent()) setState(s => ({ ...s, value: value as T })); },
     }).then(
-      value => { if (isCurrent()) setState(s => ({ ...s, value, key, error: null, isLoading: false, progress: null })); },
+      value => {
+        if (!isCurrent()) return;
+        whole.current = value;
+        setState(s => ({ ...s, value, key, error: null, isLoading: false, progress: null }));
+      },
       (e: unknown) => {
         if (!isCurrent()) return;
         const error = e instanceof ApiError ? e : new ApiError(0, "page", `the page could not use the answer: ${(e as Error).message}`);
-        setState(s => ({ ...s, error, isLoading: false, progress: null }));
+        setState(s => ({ ...s, value: whole.current, error, isLoading: false, progress: null }));
       });
     return () => abort.abort();
   }, [key, round]);
@@ -57,7 +62,7 @@ export function useData<T>(key: string | null, load: (l: Loading) => Promise<T>)
     retry: () => setRound(n => n + 1),
     cancel: () => {
       controller.current?.abort();
-      setState(s => ({ ...s, isLoading: false, error: new ApiError(0, "cancelled", "cancelled") }));
+      setState(s => ({ ...s, value: whole.current, isLoading: false, error: new ApiError(0, "cancelled", "cancelled") }));
     },
   };
 }

@@ -35,11 +35,11 @@ export function Change({ parts, selection }: { parts: Parts; selection: Selectio
   return (
     <Panel title="The numbers before, and in the selected time" data={data} isFlush>
       {([now, then]) => {
-        const was = new Map(then.data.results.map(r => [groupOf(r.data, groups).key, r.data]));
-        const rows = now.data.results.flatMap(r => {
-          const group = groupOf(r.data, groups);
+        const byGroup = (of: QueryResult) => new Map(of.data.results.map(r => [groupOf(r.data, groups).key, r.data])), is = byGroup(now), was = byGroup(then);
+        const rows = [...new Map([...is, ...was])].flatMap(([id, row]) => { // groups that are gone last
+          const group = groupOf(row, groups);
           return calculations.map(c => {
-            const number = (v: unknown) => (typeof v === "number" ? v : null), a = number(r.data[columnOf(c)]), b = number(was.get(group.key)?.[columnOf(c)]);
+            const number = (v: unknown) => (typeof v === "number" ? v : null), a = number(is.get(id)?.[columnOf(c)]), b = number(was.get(id)?.[columnOf(c)]);
             const x = perSecond(c, a, after), y = perSecond(c, b, before!);
             return { group: group.label, c, a, b, times: x !== null && y ? x / y : null };
           });

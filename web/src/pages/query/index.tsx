@@ -82,8 +82,12 @@ function Asking() {
   const key = query && environment.value && !isEmpty.value ? JSON.stringify([environment.value, query.dataset, runnable(query.spec), from.value, to.value, tick.value]) : null;
   const data = useData<Parts>(key, async loading => {
     const { start, end } = resolveRange();
-    const result = await askWithProgress({ spec: runnable(query!.spec), dataset: query!.dataset, range: { start, end }, withSeries: true }, p => loading.progress(p.rows_total ? p.rows_scanned / p.rows_total : 0), loading.signal);
-    return { query: { dataset: query!.dataset, spec: runnable(query!.spec) }, result, start, end };
+    const asked = { dataset: query!.dataset, spec: runnable(query!.spec) };
+    const result = await askWithProgress({ ...asked, range: { start, end }, withSeries: true }, p => {
+      loading.progress(p.rows_total ? p.rows_scanned / p.rows_total : 0);
+      if (p.partial) loading.partial({ query: asked, result: p.partial, start, end } satisfies Parts);
+    }, loading.signal);
+    return { query: asked, result, start, end };
   });
   const [dialog, setDialog] = useState<"share" | "save" | null>(null);
   useNote(query ? print({ dataset: query.dataset, spec: runnable(query.spec) }) : "", data);
