@@ -208,13 +208,21 @@ const command command_keys = {
 
 typedef struct environments_own {
     bool yes;
-    const char *days;
+    const char *days, *drop, *mask, *hash, *no_rule;
 } environments_own;
 
 static const cli_option environments_options[] = {
     {"yes", 'y', OPTION_FLAG, offsetof(environments_own, yes), NULL, "delete without asking"},
     {"days", 0, OPTION_TEXT, offsetof(environments_own, days), "N",
      "for keep: days, or default for the server's --retention"},
+    {"drop", 0, OPTION_TEXT, offsetof(environments_own, drop), "FIELD[,FIELD]",
+     "for redact: leave these fields out; * stands for any characters"},
+    {"mask", 0, OPTION_TEXT, offsetof(environments_own, mask), "FIELD[,FIELD]",
+     "for redact: their text becomes ***"},
+    {"hash", 0, OPTION_TEXT, offsetof(environments_own, hash), "FIELD[,FIELD]",
+     "for redact: their text becomes a hash, the same for the same"},
+    {"no-rule", 0, OPTION_TEXT, offsetof(environments_own, no_rule), "FIELD[,FIELD]",
+     "for redact: take the rules of these away"},
     {NULL, 0, OPTION_FLAG, 0, NULL, NULL}};
 
 static int environments_list(cli *c, void *own, const char *word)
@@ -329,11 +337,103 @@ static int environments_keep(cli *c, void *own, const char *slug)
     return EXIT_OK;
 }
 
+/* ---- redaction ---- */
+
+static bool is_listed(const char *list, span field)
+{
+    for (span rest = span_text(list); rest.len;)
+        if (span_equal(span_trim(span_cut(&rest, ',')), field))
+            return true;
+    return false;
+}
+
+static void add_rule(json_writer *w, span field, span does)
+{
+    jw_object(w);
+    jw_key_text(w, "field");
+    jw_string(w, field);
+    jw_key_text(w, "action");
+    jw_string(w, does);
+    jw_object_end(w);
+}
+
+static void add_rules(json_writer *w, const char *list, const char *does)
+{
+    for (span rest = span_text(list); rest.len;)
+        add_rule(w, span_trim(span_cut(&rest, ',')), span_text(does));
+}
+
+static int print_rules(cli *c, span text, const node *reply)
+{
+    if (c->json)
+        return admin_print_json(c, text);
+    table *t = table_new(c->mem, 3);
+    if (!t)
+        return cli_fail(c, EXIT_FAILED, "no memory");
+    table_column(t, 0, SPAN("field"), false);
+    table_column(t, 1, SPAN("action"), false);
+    table_column(t, 2, SPAN("values since the start"), true);
+    for (const node *n = node_first(node_get(reply, "rules")); n; n = n->next) {
+        char count[FORM_MAX];
+        form_count(node_count(node_get(n, "redacted")), count);
+        table_cell(t, node_text(node_get(n, "field")), COLOR_NONE);
+        table_cell(t, node_text(node_get(n, "action")), COLOR_NONE);
+        table_printf(t, COLOR_NONE, "%s", count);
+    }
+    table_print(t, form_of(c), &c->out);
+    return EXIT_OK;
+}
+
+static void redaction_path(api_path *path, const char *slug)
+{
+    api_path_init(path, "/skep/v1/environments");
+    api_path_segment(path, span_text(slug));
+    api_path_segment(path, SPAN("redaction"));
+}
+
+/* Rules that are there stay, but for those of fields that are named now. */
+static int environments_redact(cli *c, void *own, const char *slug)
+{
+    const environments_own *o = own;
+    api_path path;
+    span text;
+    const node *reply;
+    redaction_path(&path, slug);
+    int code = api_get(c, &path, &text, &reply);
+    if (code || (!o->drop && !o->mask && !o->hash && !o->no_rule))
+        return code ? code : print_rules(c, text, reply);
+    buf body;
+    buf_init(&body, MIB);
+    json_writer w = {.out = &body};
+    jw_object(&w);
+    jw_key_text(&w, "rules");
+    jw_array(&w);
+    for (const node *n = node_first(node_get(reply, "rules")); n; n = n->next) {
+        span field = node_text(node_get(n, "field"));
+        if (!is_listed(o->drop, field) && !is_listed(o->mask, field) &&
+            !is_listed(o->hash, field) && !is_listed(o->no_rule, field))
+            add_rule(&w, field, node_text(node_get(n, "action")));
+    }
+    add_rules(&w, o->drop, "drop");
+    add_rules(&w, o->mask, "mask");
+    add_rules(&w, o->hash, "hash");
+    jw_array_end(&w);
+    jw_object_end(&w);
+    redaction_path(&path, slug);
+    code = api_send(c, "PUT", &path, buf_span(&body), &text, &reply);
+    buf_done(&body);
+    if (code)
+        return code;
+    cli_talk(c, "the rules hold for what comes from now on; what is stored stays as it is");
+    return print_rules(c, text, reply);
+}
+
 static int run_environments(cli *c, void *own)
 {
     static const action actions[] = {{"list", 0, NULL, environments_list},
                                      {"create", 1, "a name", environments_create},
                                      {"keep", 1, "the environment's name", environments_keep},
+                                     {"redact", 1, "the environment's name", environments_redact},
                                      {"delete", 1, "the environment's name", environments_delete},
                                      {NULL, 0, NULL, NULL}};
     return action_run(c, own, actions);
@@ -341,13 +441,14 @@ static int run_environments(cli *c, void *own)
 
 const command command_environments = {
     .name = "environments",
-    .summary = "list, create, delete; how long each keeps its events",
-    .usage = "[list | create NAME | keep NAME --days N | delete NAME] [OPTIONS]",
+    .summary = "list, create, delete; how long each keeps its events, and what of them never",
+    .usage = "[list | create NAME | keep NAME --days N | redact NAME | delete NAME] [OPTIONS]",
     .examples = "  skep environments\n"
                 "  skep environments create staging\n"
                 "  skep environments keep staging --days 7\n"
+                "  skep environments redact staging --mask user.email --drop '*.password'\n"
                 "  skep environments delete staging\n",
-    .word = "list|create|keep|delete",
+    .word = "list|create|keep|redact|delete",
     .options = environments_options,
     .own_bytes = sizeof(environments_own),
     .run = run_environments,

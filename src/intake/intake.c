@@ -281,23 +281,17 @@ static void count_policy(intake *i, const intake_report *report)
     lock_drop(&i->lock);
 }
 
-static sk_code write_down(flight *f, const policy *p, journal *j, const intake_report *report,
-                          err *e)
+static sk_code append(flight *f, journal *j, err *e)
 {
     intake *i = f->owner;
-    sk_code code = SK_OK;
-    if (report->refused_rows || report->moved_times)
-        code = intake__apply(f->batch, p, e);
     size_t bytes = arena_reserved_bytes(f->batch->mem);
-    if (code == SK_OK && i->o.memory && !memory_reserve(i->o.memory, MEMORY_BODIES, bytes))
+    if (i->o.memory && !memory_reserve(i->o.memory, MEMORY_BODIES, bytes))
         return err_set(e, SK_NO_MEMORY, "the memory bound (--memory-max, %zu MiB) is reached",
                        memory_max(i->o.memory) / MIB);
-    if (code != SK_OK)
-        return code;
     f->reserved_bytes = i->o.memory ? bytes : 0;
     buf encoded;
     buf_init(&encoded, ENCODED_MAX);
-    code = batch_encode(f->batch, &encoded, e);
+    sk_code code = batch_encode(f->batch, &encoded, e);
     journal_record r = {.environment = f->environment,
                         .family = f->batch->family,
                         .arrival_ns = f->arrival_ns,
@@ -307,6 +301,18 @@ static sk_code write_down(flight *f, const policy *p, journal *j, const intake_r
         code = journal_append(j, &r, is_durable, f, e);
     buf_done(&encoded);
     return code;
+}
+
+static sk_code write_down(flight *f, const policy *p, journal *j, const intake_report *report,
+                          err *e)
+{
+    intake *i = f->owner;
+    sk_code code = SK_OK;
+    if (report->refused_rows || report->moved_times)
+        code = intake__apply(f->batch, p, e);
+    if (code == SK_OK && p->is_redacted)
+        code = intake__redact(i->o.meta, f->environment, f->batch, e);
+    return code == SK_OK ? append(f, j, e) : code;
 }
 
 /* The batch has rows and policy was asked. Takes f and waits. */
@@ -360,7 +366,9 @@ sk_code intake_submit(intake *i, const submission *s, intake_report *ret_report,
         batch_free(s->take_batch);
         return code;
     }
-    policy p = {.arrival_ns = clock_wall_ns(), .retention_ns = intake_retention_ns(i, &env)};
+    policy p = {.arrival_ns = clock_wall_ns(),
+                .retention_ns = intake_retention_ns(i, &env),
+                .is_redacted = env.is_redacted};
     s->take_batch->arrival_ns = p.arrival_ns;
     intake__judge(s->take_batch, &p, ret_report);
     flight *f = flight_new(i, s, done, ctx);

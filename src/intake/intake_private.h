@@ -9,17 +9,28 @@
 
 #include "base/thread.h"
 #include "intake/intake.h"
+#include "meta/redaction.h"
 
 /* ---- policy.c: which rows may stay, and at which time ---- */
 typedef struct policy {
     int64_t arrival_ns;
     int64_t retention_ns; /* 0 = none */
+    bool is_redacted;     /* the environment has rules */
 } policy;
 
 /* Fills refused_rows, refused_items, moved_times and text. Changes nothing. */
 void intake__judge(const batch *b, const policy *p, intake_report *ret);
 /* Takes refused rows out and moves times. Needed only when judge found some. SK_NO_MEMORY. */
 sk_code intake__apply(batch *b, const policy *p, err *e) must_use;
+/* Leaves out the columns that are marked or have no value, and links the rest anew. */
+bool intake__keep_columns(batch *b, bool (*goes)(const column *c));
+
+/* ---- redact.c ---- */
+/* By the environment's rules, and counts what each redacted. SK_NO_MEMORY. */
+sk_code intake__redact(meta *m, uint32_t environment_id, batch *b, err *e) must_use;
+/* Sets `redacted` of each rule that did something. */
+bool intake__redact_by(meta *m, uint32_t environment_id, batch *b, redaction *rules,
+                       uint32_t count) must_use; /* false when memory is short */
 
 /* ---- recent.c: the hashes of the last hour's requests ---- */
 #define RECENT_NS (3600 * NS_PER_S)

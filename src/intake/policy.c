@@ -118,8 +118,7 @@ static void keep_ranges(column *c, const row_map *map)
     c->range_count = kept;
 }
 
-/* Leaves out the columns that are marked or have no value, and links the rest anew. */
-static bool keep_columns(batch *b, bool (*goes)(const column *c))
+bool intake__keep_columns(batch *b, bool (*goes)(const column *c))
 {
     uint32_t *moved = ARENA_ARRAY(b->mem, uint32_t, b->column_count + 1);
     if (!moved)
@@ -166,7 +165,7 @@ static bool take_out(batch *b, const policy *p)
         keep_ranges(&b->columns[i], &map);
     }
     b->row_count = kept;
-    return keep_columns(b, NULL);
+    return intake__keep_columns(b, NULL);
 }
 
 /* ---- moving times ---- */
@@ -202,7 +201,7 @@ static bool add_column_to(batch *b, const column *c)
 /* A sender's own field of that name gives way in a batch where we have to say something in it. */
 static bool move_times(batch *b, const policy *p, uint32_t moved)
 {
-    if (!keep_columns(b, is_original_time))
+    if (!intake__keep_columns(b, is_original_time))
         return false;
     column c = {.name = SPAN(F_ORIGINAL_TIME),
                 .type = FIELD_STRING,

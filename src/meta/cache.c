@@ -1,5 +1,5 @@
 /*
- * meta/cache.c: environments and keys in memory, so that a request never waits for the database. Every change reads all
+ * meta/cache.c: environments, keys and rules of redaction in memory, so that a request never waits for the database. Every change reads all
  * anew: there are hundreds of keys, not millions, and they change when people act.
  */
 #include <stdlib.h>
@@ -11,6 +11,7 @@ void meta__cache_done(meta_cache *c)
 {
     base_free(c->environments);
     base_free(c->keys);
+    base_free(c->redactions);
     *c = (meta_cache){0};
 }
 
@@ -36,8 +37,11 @@ static sk_code no_memory(err *e)
 static sk_code read_environments(meta *m, meta_cache *c, err *e)
 {
     sqlite3_stmt *s;
-    sk_code code = meta__prepare(
-        m, "SELECT id, slug, name, created_ns, retention_ns FROM environments ORDER BY id", &s, e);
+    sk_code code = meta__prepare(m,
+                                 "SELECT id, slug, name, created_ns, retention_ns,"
+                                 " EXISTS (SELECT 1 FROM redactions WHERE environment = id)"
+                                 " FROM environments ORDER BY id",
+                                 &s, e);
     if (code != SK_OK)
         return code;
     int step;
@@ -51,7 +55,8 @@ static sk_code read_environments(meta *m, meta_cache *c, err *e)
             environment *env = &c->environments[c->environment_count++];
             *env = (environment){.id = (uint32_t)sqlite3_column_int64(s, 0),
                                  .created_ns = sqlite3_column_int64(s, 3),
-                                 .retention_ns = sqlite3_column_int64(s, 4)};
+                                 .retention_ns = sqlite3_column_int64(s, 4),
+                                 .is_redacted = sqlite3_column_int(s, 5) != 0};
             meta__column_text(s, 1, env->slug, sizeof env->slug);
             meta__column_text(s, 2, env->name, sizeof env->name);
         }
@@ -157,8 +162,11 @@ sk_code meta__reload(meta *m, err *e)
         code = read_environments(m, &next, e);
     if (code == SK_OK)
         code = read_keys(m, &next, e);
+    if (code == SK_OK)
+        code = meta__read_redactions(m, &next, e);
     if (code == SK_OK) {
         lock_take(&m->cache_lock);
+        meta__keep_redacted(&m->cache, &next);
         meta_cache old = m->cache;
         m->cache = next;
         lock_drop(&m->cache_lock);

@@ -64,6 +64,10 @@ static const char *const steps[] = {
     " start_ns INTEGER NOT NULL, end_ns INTEGER, created_ns INTEGER NOT NULL, actor TEXT NOT NULL,"
     " message TEXT NOT NULL, type TEXT NOT NULL, url TEXT NOT NULL) STRICT;"
     "CREATE INDEX markers_by_time ON markers (environment, start_ns);",
+    /* 7: what of events is never written down */
+    "CREATE TABLE redactions (environment INTEGER NOT NULL REFERENCES environments (id)"
+    " ON DELETE CASCADE, position INTEGER NOT NULL, action INTEGER NOT NULL, field TEXT NOT NULL,"
+    " PRIMARY KEY (environment, position)) STRICT, WITHOUT ROWID;",
 };
 #define SCHEMA_VERSION ((int)COUNT_OF(steps))
 

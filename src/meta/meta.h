@@ -46,6 +46,7 @@ typedef struct environment {
     char name[META_NAME_MAX + 1];
     int64_t created_ns;
     int64_t retention_ns; /* 0 = the server's default */
+    bool is_redacted;     /* it has rules: meta/redaction.h */
 } environment;
 
 typedef struct key_info {

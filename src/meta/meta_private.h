@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 
 #include "base/thread.h"
+#include "meta/redaction.h"
 #include "meta/saved.h"
 
 typedef struct key_entry {
@@ -17,10 +18,17 @@ typedef struct key_entry {
     bool is_used; /* last_used_ns is newer than the database's */
 } key_entry;
 
+typedef struct redaction_entry {
+    uint32_t environment;
+    redaction rule;
+} redaction_entry;
+
 typedef struct meta_cache {
-    environment *environments; /* by id */
-    key_entry *keys;           /* by hash */
+    environment *environments;   /* by id */
+    key_entry *keys;             /* by hash */
+    redaction_entry *redactions; /* by environment, in their order */
     uint32_t environment_count, environment_capacity, key_count, key_capacity;
+    uint32_t redaction_count, redaction_capacity;
 } meta_cache;
 
 typedef struct session_entry {
@@ -94,6 +102,11 @@ sk_code meta__write_stamps(meta *m, const char *sql, const stamp *list, uint32_t
 void meta__cache_done(meta_cache *c);
 /* Under cache_lock. */
 const environment *meta__cached_environment(const meta_cache *c, uint32_t id);
+
+/* ---- redaction.c ---- */
+sk_code meta__read_redactions(meta *m, meta_cache *c, err *e) must_use; /* with `lock` held */
+/* How much was redacted by rules that both have. Under cache_lock. */
+void meta__keep_redacted(const meta_cache *from, meta_cache *to);
 
 /* ---- sessions.c: with `lock` held ---- */
 sk_code meta__reload_sessions(meta *m, err *e) must_use;

@@ -334,7 +334,8 @@ def test_every_route_is_in_these_tests():
              ("GET", "/skep/v1/keys"), ("POST", "/skep/v1/keys"), ("POST", "/skep/v1/keys/adopt"), ("POST", "/skep/v1/keys/refuse"), ("POST", "/skep/v1/keys/{id}/origins"),
              ("DELETE", "/skep/v1/keys/{id}"),
              ("GET", "/skep/v1/environments"), ("POST", "/skep/v1/environments"), ("PATCH", "/skep/v1/environments/{slug}"),
-             ("DELETE", "/skep/v1/environments/{slug}"), ("DELETE", "/skep/v1/data"),
+             ("DELETE", "/skep/v1/environments/{slug}"), ("GET", "/skep/v1/environments/{slug}/redaction"), ("PUT", "/skep/v1/environments/{slug}/redaction"),
+             ("DELETE", "/skep/v1/data"),
              ("GET", "/1/auth"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
     assert routes == tried
 
@@ -440,6 +441,8 @@ def test_changing_across(server, tenants, full):
         assert status_of(server, "POST", "/skep/v1/keys", {"name": "x", "environment": "tenant-b"}, key=key) == 403
         assert status_of(server, "DELETE", f"/skep/v1/keys/{b['ingest']['id']}", key=key) in (403, 404)
         assert status_of(server, "DELETE", "/skep/v1/environments/tenant-b", key=key) == 403
+        assert status_of(server, "GET", "/skep/v1/environments/tenant-b/redaction", key=key) == 403
+        assert status_of(server, "PUT", "/skep/v1/environments/tenant-b/redaction", {"rules": []}, key=key) == 403
         assert status_of(server, "PATCH", "/skep/v1/environments/tenant-b", {"retention_s": 3600}, key=key) == 403
         assert status_of(server, "DELETE", "/skep/v1/environments/tenant-a", key=key) == 403
         assert status_of(server, "POST", "/skep/v1/environments", {"name": "mine"}, key=key) == 403

@@ -273,12 +273,12 @@ static void an_older_database_is_brought_up(void **state)
     meta_options o = {.dir = check_dir()};
     check_ok(meta_open(&o, &m, &first, &e), &e);
     lock_take(&m->lock);
-    check_ok(meta__execute(
-                 m,
-                 "DROP TABLE markers; DROP TABLE queries; DROP TABLE history; DROP TABLE results;"
-                 "DROP TABLE links; DROP TABLE sessions; DROP TABLE users;"
-                 "ALTER TABLE keys DROP COLUMN origins; PRAGMA user_version = 1",
-                 &e),
+    check_ok(meta__execute(m,
+                           "DROP TABLE redactions; DROP TABLE markers; DROP TABLE queries; DROP "
+                           "TABLE history; DROP TABLE results;"
+                           "DROP TABLE links; DROP TABLE sessions; DROP TABLE users;"
+                           "ALTER TABLE keys DROP COLUMN origins; PRAGMA user_version = 1",
+                           &e),
              &e);
     lock_drop(&m->lock);
     meta_close(m);

@@ -317,4 +317,4 @@ TEST_GROUP(meta_store, TEST(the_first_start_makes_two_environments), TEST(a_secr
            TEST(ingest_keys_only_send), TEST(environments_come_and_go), TEST(a_preset_key_is_devs),
            TEST(settings_are_kept), TEST(a_lost_secret_is_said),
            TEST(damage_and_newer_formats_are_refused));
-TEST_MAIN(meta_store, meta_people, meta_saved)
+TEST_MAIN(meta_store, meta_people, meta_saved, meta_redacting)

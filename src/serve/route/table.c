@@ -15,6 +15,7 @@
 #include "serve/route/markers.h"
 #include "serve/route/people.h"
 #include "serve/route/query.h"
+#include "serve/route/redaction.h"
 #include "serve/route/results.h"
 #include "serve/route/rows.h"
 #include "serve/route/saved.h"
@@ -72,6 +73,8 @@ const route route_table[] = {
     {"environments-create", ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/environments",          CONFIGURE, route_environments_create, NULL},
     {"environments-change", ROUTE_HTTP, HTTP_METHOD_PATCH,  "/skep/v1/environments/{slug}",   CONFIGURE, route_environments_change, NULL},
     {"environments-delete", ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/environments/{slug}",   CONFIGURE, route_environments_delete, NULL},
+    {"redaction-list",      ROUTE_HTTP, HTTP_METHOD_GET,    "/skep/v1/environments/{slug}/redaction", ASK, route_redaction_list, NULL},
+    {"redaction-set",       ROUTE_HTTP, HTTP_METHOD_PUT,    "/skep/v1/environments/{slug}/redaction", CONFIGURE, route_redaction_set, NULL},
     {"data-delete",         ROUTE_HTTP, HTTP_METHOD_DELETE, "/skep/v1/data",                  CONFIGURE, route_data_delete, NULL},
     {"login",               ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/login",                 0, POOL_QUERY, ERROR_JSON, CORS_NONE, route_login, NULL},
     {"logout",              ROUTE_HTTP, HTTP_METHOD_POST,   "/skep/v1/logout",                ASK, route_logout, NULL},
