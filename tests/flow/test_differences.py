@@ -7,6 +7,7 @@ import urllib.request
 import pytest
 
 from skep import Server
+from wires import to_json, traces
 
 FAULT_S = 600  # the demo's history: the fault began so long ago
 
@@ -69,6 +70,15 @@ def test_a_rectangle_a_group_and_filters_are_one(shop):
     assert text["rows"]["selection"] == rectangle["rows"]["selection"]
     nobody = post(shop, {**ask, "selection": {"group": {"service.name": "nobody"}}})[1]
     assert nobody["rows"]["selection"] == 0 and nobody["fields"] == [] and "sentence" not in nobody
+
+
+def test_failures_are_not_told_by_their_status_code(shop):
+    spans = [{"name": "charge", "status": {"code": 2, "message": "no such card"}} if i % 4 == 0 else {"name": "charge"} for i in range(80)]
+    shop.call("POST", "/v1/traces", to_json(traces("till", *spans)), {"content-type": "application/json"})
+    now = int(time.time())
+    found = post(shop, {"environment": "dev", "query": {"start_time": now - 60, "end_time": now + 1}, "selection": {"group": {"error": True}}})[1]
+    assert found["sentence"].startswith("status_message = no such card"), found["sentence"]
+    assert {"error", "status_code"} <= {f["name"] for f in found["fields"] if f["follows_from_selection"]}
 
 
 def test_a_previous_window_and_logs(shop):

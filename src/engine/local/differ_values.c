@@ -259,6 +259,7 @@ static bool merge_field(differ_run *r, uint32_t field, field_counts *into, field
     return into->buckets || into->numbers.count <= DIFFER_NUMBERS_MAX || put_in_buckets(r, into);
 }
 
+/* A field that a filter names says nothing, nor does the status code that `error` is made from. */
 static bool follows(const differ_run *r, span name)
 {
     const plan *plans[] = {r->query->selection, r->query->baseline};
@@ -266,7 +267,8 @@ static bool follows(const differ_run *r, span name)
         for (uint32_t f = 0; plans[i] && f < plans[i]->filter_count; f++) {
             const plan_field *of = &plans[i]->fields[plans[i]->filters[f].field];
             for (uint32_t c = 0; c < of->candidate_count; c++)
-                if (span_equal(of->candidates[c], name))
+                if (span_equal(of->candidates[c], name) ||
+                    (span_is(of->candidates[c], "error") && span_is(name, "status_code")))
                     return true;
         }
     return false;
