@@ -35,10 +35,11 @@ export const isRelative = computed(() => parseLength(from.value) !== null && to.
 export const tick = signal(0);
 export function refresh(): void { tick.value++; }
 
+// Whole seconds, as questions have them: a zoom to columns of less widens to them.
 export function resolveRange(): Range {
   const now = Math.ceil(Date.now() / 1000);
-  const end = parseMoment(to.value, now) ?? now;
-  const start = parseMoment(from.value, now) ?? end - 7200;
+  const end = Math.ceil(parseMoment(to.value, now) ?? now);
+  const start = Math.floor(parseMoment(from.value, now) ?? end - 7200);
   return start < end ? { start, end } : { start: end - 7200, end };
 }
 
