@@ -109,7 +109,7 @@ export default function Doctor() {
       {seen && (
         <div class="doctor-grid">
           <div class="stack">
-            {seen.doctor.first && <p class="notice is-warn"><strong>First, {seen.doctor.first.subject}</strong><span>{seen.doctor.first.text} {seen.doctor.first.fix}</span></p>}
+            {seen.doctor.first && <p class="notice is-warn"><strong>First, {seen.doctor.first.subject}</strong><span>{seen.doctor.first.text.replace(/[^.!?]$/, "$&.")} {seen.doctor.first.fix}</span></p>}
             <section class="panel"><header><h2>From the wire to the answer</h2></header><div class="body"><Ladder seen={seen} />
               <div class="snippet"><pre>{endpoint}</pre><button class="button small" onClick={() => copy(endpoint, "Endpoint")}><Icon name="copy" /> Copy</button></div></div></section>
             <section class="panel"><header><h2>Refused requests</h2></header><div class="body">{seen.doctor.refusals.length ? <Refusals list={seen.doctor.refusals} /> : <p class="muted">None since the server started.</p>}</div></section>

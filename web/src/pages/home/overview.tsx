@@ -118,7 +118,7 @@ const SIGNS = { new: "+", gone: "−", errors: "!", late: "▲", slower: "▲", 
 function Changes({ value }: { value: Compared }) {
   const list = [...late(value.now.edges, value.before.edges), ...changes(value.now.nodes, value.before.nodes)].sort((a, b) => b.weight - a.weight).slice(0, 8);
   if (list.length === 0 && !isComparable(value.now.nodes, value.before.nodes)) return <p class="muted">There are too few requests before {showClock(value.range.start * 1000)} to hold these against.</p>;
-  if (list.length === 0) return <p class="muted">Nothing stands out: rates, errors and durations are as they were.</p>;
+  if (list.length === 0) return <p class="muted">Nothing stands out: rates, errors and P95 are as they were. What hits fewer than one in twenty is seen in a <a href={href("query", { q: "HEATMAP(duration_ms)" })}>heatmap</a>: drag over a band that began.</p>;
   return <ul class="plain">{list.map((c, i) => <li key={i} class="row"><span class={c.kind === "errors" || c.kind === "late" || c.kind === "slower" || c.kind === "gone" ? "error-text" : "muted"} aria-hidden="true">{SIGNS[c.kind]}</span><a href={href("service", { name: c.service })}>{c.service}</a> <span>{c.text}</span></li>)}</ul>;
 }
 
