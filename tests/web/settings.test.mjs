@@ -1,4 +1,4 @@
-// Settings: how long an environment keeps its events is changed by who may, who is told first what goes. Usage: which key sends.
+// Settings: how long an environment keeps its events is changed by who may, who is told first what goes; what is redacted. Usage: which key sends.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
@@ -88,6 +88,36 @@ test("a shorter retention says what goes, asks for the name, and holds at once; 
   await dialog.waitFor({ state: "detached" });
   dev = await rowsOfDev();
   assert.deepEqual([dev.retention_s, dev.kept_s, dev.rows], [null, 60 * 86400, 3]);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("a field that is redacted never comes in again; what is stored stays, and the rule counts", async () => {
+  const send = async (user, id) => assert.ok((await fetch(server.url + "v1/traces", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [{ traceId: "2".repeat(32), spanId: id, name: "a", kind: 2, startTimeUnixNano: `${Date.now() - 2}000000`, endTimeUnixNano: `${Date.now()}000000`, attributes: [{ key: "user.email", value: { stringValue: user } }] }] }] }] }) })).ok);
+  const users = async () => (await (await fetch(server.url + "skep/v1/query", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ environment: "dev", text: "COUNT WHERE user.email exists GROUP BY user.email" }) })).json()).data.results.map(r => r.data["user.email"]).sort();
+  await send("ann@shop.example", "00000000000000c1");
+  const { page, faults, context } = await openPage(browser, server.url, { width: 360 });
+  await page.goto(server.url + "settings?env=dev");
+  await page.getByText("No rules: events are written as they are sent.").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Add the rule" }).count(), 0);
+  await page.goto((await skep(["open", "settings?env=dev", "--print"], server)).trim());
+  const field = page.getByRole("textbox", { name: "Field" }), rules = page.getByRole("table", { name: "Rules of redaction" });
+  await field.fill("service.name");
+  await page.keyboard.press("Enter");
+  await page.getByText(/"service.name" stays/i).waitFor();
+  await field.fill("user.*");
+  await page.keyboard.press("Enter");
+  await rules.getByRole("row").filter({ hasText: "user.*" }).waitFor();
+  assert.equal(await page.getByText(/"service.name" stays/i).count(), 0);
+  await send("bob@shop.example", "00000000000000c2");
+  assert.deepEqual(await users(), ["***", "ann@shop.example"]);
+  await page.reload();
+  await rules.getByRole("row").filter({ hasText: "user.*" }).filter({ hasText: "1" }).waitFor();
+  assert.deepEqual(await axe(page), []);
+  await page.getByRole("button", { name: "Remove the rule for user.*" }).click();
+  await page.getByText("No rules: events are written as they are sent.").waitFor();
+  await send("eve@shop.example", "00000000000000c3");
+  assert.deepEqual(await users(), ["***", "ann@shop.example", "eve@shop.example"]);
   assert.deepEqual(faults, []);
   await context.close();
 });

@@ -1,15 +1,15 @@
-// Settings: how skep looks on this screen, how long it keeps what it was sent, and what it is made of.
+// Settings: how skep looks on this screen, how long it keeps what it was sent, what of that it never writes down, and what it is made of.
 import { useState } from "preact/hooks";
-import { call, callText } from "../api/client";
+import { type ApiError, call, callText } from "../api/client";
 import type { Environment, QueryResult } from "../api/types";
-import { environments, loadEnvironments } from "../app/environment";
+import { environment, environments, loadEnvironments } from "../app/environment";
 import { me } from "../app/session";
 import { lettersAreOn, switchLetters } from "../app/shortcuts";
 import { chooseTheme, chosenTheme, type Theme } from "../app/theme";
 import { localZone, setZone, zone } from "../app/time";
 import { showBytes, showCount } from "../kit/format";
-import { Confirm } from "../kit/confirm";
-import { Panel } from "../kit/states";
+import { Confirm, problem } from "../kit/confirm";
+import { Failure, Panel } from "../kit/states";
 import { Table } from "../kit/table";
 import { useData } from "../kit/use_data";
 import "./settings.css";
@@ -48,6 +48,46 @@ function Keep({ env, onClose }: { env: Environment; onClose: () => void }) {
   );
 }
 
+interface Rule { field: string; action: string; redacted?: number }
+const ACTIONS: readonly (readonly [string, string])[] = [["mask", "mask: ***"], ["hash", "hash: same value, same text"], ["drop", "drop: left out"]];
+
+// A change is made to the rules as they are on the server, not as this page last saw them.
+function Redaction({ slug }: { slug: string }) {
+  const path = `skep/v1/environments/${encodeURIComponent(slug)}/redaction`, read = async (signal?: AbortSignal) => (await call<{ rules: Rule[] }>(path, { signal })).rules;
+  const data = useData<Rule[]>(slug, l => read(l.signal)), mayChange = me.value?.permissions.includes("configure");
+  const [field, setField] = useState(""), [action, setAction] = useState("mask"), [error, setError] = useState<ApiError | null>(null);
+  const change = async (name: string, added: Rule[]) => {
+    try {
+      const rules = [...(await read()).filter(r => r.field !== name), ...added].map(r => ({ field: r.field, action: r.action }));
+      await call(path, { method: "PUT", body: { rules } });
+      setError(null);
+      if (added.length) setField("");
+      data.retry();
+    } catch (e) {
+      setError(problem(e));
+    }
+  };
+  return (
+    <Panel title={`Redaction in ${slug}`} data={data}>
+      {rules => <div class="stack">
+        {rules.length > 0 && <Table caption="Rules of redaction" rows={rules} rowKey={r => r.field} columns={[
+          { key: "field", title: "field", cell: r => <span class="mono">{r.field}</span> },
+          { key: "action", title: "action", cell: r => r.action },
+          { key: "redacted", title: "redacted", isNumber: true, cell: r => showCount(r.redacted ?? 0) },
+          { key: "remove", title: <span class="visually-hidden">remove</span>, cell: r => mayChange && <button class="button small" aria-label={`Remove the rule for ${r.field}`} onClick={() => void change(r.field, [])}>Remove</button> },
+        ]} />}
+        {mayChange && <form class="row wrap" onSubmit={e => { e.preventDefault(); void change(field.trim(), [{ field: field.trim(), action }]); }}>
+          <input class="input mono" aria-label="Field" placeholder="user.email or *.password" size={26} maxLength={200} value={field} onInput={e => setField(e.currentTarget.value)} />
+          <select class="input" aria-label="Action" value={action} onChange={e => setAction(e.currentTarget.value)}>{ACTIONS.map(([a, about]) => <option key={a} value={a}>{about}</option>)}</select>
+          <button class="button" disabled={!field.trim()}>Add the rule</button>
+        </form>}
+        {error && <Failure error={error} />}
+        <p class="muted">{!rules.length && "No rules: events are written as they are sent. "}Rules hold at once for what arrives, before it is written; the first that matches a field counts. Numbers and other fields that are not text are left out. What is stored stays. Redacted values are counted since the server started.</p>
+      </div>}
+    </Panel>
+  );
+}
+
 export default function Settings() {
   const [kept, setKept] = useState<Environment | null>(null);
   const [theme, setTheme] = useState(chosenTheme());
@@ -81,6 +121,7 @@ export default function Settings() {
         </div>
         {kept && <Keep env={kept} onClose={() => setKept(null)} />}
       </section>
+      {environment.value && <Redaction key={environment.value} slug={environment.value} />}
       <Notices />
     </>
   );
