@@ -15,10 +15,10 @@
 #define COLUMNS_MAX  512u
 #define ROWS_A_VALUE 4u /* fewer on average are not worth keeping */
 
-/* As it is kept: columns ascending; then `keys` of all entries, then `rows`. */
+/* As it is kept: keys of all entries; then column_total, ascending by column; then uint16_t, the entries' rows. */
 typedef struct block_totals {
     uint32_t column_count, entry_count;
-    column_total columns[];
+    uint64_t keys[];
 } block_totals;
 
 typedef struct slot {
@@ -36,14 +36,14 @@ struct totals_room {
     slot slots[SLOTS];
 };
 
-static const uint64_t *keys_of(const block_totals *t)
+static const column_total *columns_of(const block_totals *t)
 {
-    return (const uint64_t *)(const void *)(t->columns + t->column_count);
+    return (const column_total *)(const void *)(t->keys + t->entry_count);
 }
 
 static const uint16_t *rows_of(const block_totals *t)
 {
-    return (const uint16_t *)(keys_of(t) + t->entry_count);
+    return (const uint16_t *)(const void *)(columns_of(t) + t->column_count);
 }
 
 /* ---- making ---- */
@@ -180,10 +180,10 @@ static void keep(differ_run *r, const differ_worker *w)
     qsort(t->columns, t->column_count, sizeof *t->columns, compare_columns);
     to->column_count = t->column_count;
     to->entry_count = t->entry_count;
-    uint8_t *at = (uint8_t *)to->columns;
-    memcpy(at, t->columns, columns);
-    memcpy(at + columns, t->keys, keys);
-    memcpy(at + columns + keys, t->rows, rows);
+    uint8_t *at = (uint8_t *)to->keys;
+    memcpy(at, t->keys, keys);
+    memcpy(at + keys, t->columns, columns);
+    memcpy(at + keys + columns, t->rows, rows);
     span_times_keep(r->engine->times, to);
 }
 
@@ -213,18 +213,19 @@ bool differ__known_total(const differ_worker *w, uint32_t number, totals *ret)
     const block_totals *t = w->block_totals;
     if (!t)
         return false;
+    const column_total *columns = columns_of(t);
     uint32_t low = 0, high = t->column_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (t->columns[middle].column < number)
+        if (columns[middle].column < number)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low == t->column_count || t->columns[low].column != number)
+    if (low == t->column_count || columns[low].column != number)
         return false;
-    const column_total *c = &t->columns[low];
-    *ret = (totals){c->kind, c->count, c->present, keys_of(t) + c->first, rows_of(t) + c->first};
+    const column_total *c = &columns[low];
+    *ret = (totals){c->kind, c->count, c->present, t->keys + c->first, rows_of(t) + c->first};
     return true;
 }
 
