@@ -6,6 +6,7 @@ import secrets
 import time
 
 from skep import Reply
+from test_cli import Tail
 from test_keys import make_key, status_of
 from wires import Grpc, Http, attribute, traces
 
@@ -88,6 +89,20 @@ def test_what_a_rule_names_is_nowhere(own_server):
     again = {k: secrets.token_hex(16) for k in raws[0]}
     assert Http(server, "json").send(Http(server, "json").encode(all_signals(again)["traces"])).status == 200
     assert server.count(f'COUNT WHERE user.email = "{again["email"]}"') == 3 and server.count('COUNT FROM redacted WHERE user.email = "***"') == 9
+
+
+def test_a_tail_shows_what_is_stored(own_server):
+    own_server.call("PUT", PATH, {"rules": RULES}, key=own_server.keys["dev"]["full"])
+    raw, wire, watched = {k: secrets.token_hex(16) for k in ("email", "id", "password", "card", "host", "control", "trace")}, Http(own_server, "json"), Tail(own_server, "--json")
+    hidden = [raw[k] for k in ("email", "id", "password", "card", "host")]
+
+    def some():  # other bytes each time: the same would be taken for a retry
+        for signal, request in all_signals(raw).items():
+            assert wire.send(wire.encode(request), signal).status == 200
+    watched.until(raw["control"], some)
+    watched.end()
+    told = "".join(watched.lines)
+    assert '"***"' in told and not [h for h in hidden if h in told]
 
 
 def test_rules_that_cannot_be(server):
