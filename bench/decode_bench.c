@@ -2,9 +2,10 @@
  * bench/decode_bench.c: how many spans a second one core decodes: OTLP requests to frozen batches,
  * nothing else. Claim: DESIGN §8, "decode alone". The requests are SDK-shaped (one resource, 512
  * spans, ~11 spans a trace) with the 17 fields of load A: a random request id and a random double
- * on 60 % of spans, 200 k users by Zipf. Requests are as many as a server has at hand, so that their bytes are in the caches as if
- * just received, and malloc is set as main/serve.c sets it. usage: decode_bench [SECONDS [protobuf|json]]      prints
- * one line per form; `perf record` on it shows where the time goes
+ * on 60 % of spans, 200 k users by Zipf. They are as many as a server has at hand, so that their
+ * bytes are in the caches as if just received, and malloc is set as main/serve.c sets it.
+ * usage: decode_bench [SECONDS [protobuf|json]]: prints one line per form; `perf record` on it
+ * shows where the time goes
  */
 #include <malloc.h>
 #include <math.h>
