@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/must.h"
 
-#define MARGIN_SHARE 6u  /* of the bound: never given to questions */
+#define MARGIN_SHARE 4u  /* of the bound: never given to questions, nor to what is kept for them */
 #define TIGHT_SHARE  10u /* of it: what is left when it is tight */
 #define LEAST_SHARE  16u /* of it: given to questions whatever is resident */
 
@@ -40,7 +40,9 @@ static bool has_room(const memory *m, memory_use use, size_t before, size_t byte
 {
     if (bytes > m->max - before)
         return false;
-    if (use != MEMORY_QUERY || memory_used(m, use) + bytes <= m->max / LEAST_SHARE)
+    if (use != MEMORY_QUERY && use != MEMORY_CACHE)
+        return true;
+    if (use == MEMORY_QUERY && memory_used(m, use) + bytes <= m->max / LEAST_SHARE)
         return true;
     size_t beyond = atomic_load_explicit(&m->beyond, memory_order_relaxed);
     return before + bytes + beyond <= m->max - m->max / MARGIN_SHARE;

@@ -2,7 +2,8 @@
  * base/memory.h: one account of what the process holds against --memory-max. A holder reserves before it takes and
  * releases after it gave back; nothing is allocated here. Thread-safe.
  * Whoever measures the process says how much is resident. What that is beyond the account (stacks, scratch, what malloc
- * keeps) is taken off the room of MEMORY_QUERY, which also leaves a margin: questions can be asked again, ingest goes first.
+ * keeps) is taken off the room of MEMORY_QUERY and MEMORY_CACHE, which also leave a margin: questions can be asked again,
+ * ingest goes first.
  */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H

@@ -13,7 +13,7 @@ static void keeps_the_bound_over_all_uses(void **state)
     memory *m = memory_new(100);
     assert_int_equal(memory_max(m), 100);
     assert_true(memory_reserve(m, MEMORY_BODIES, 60));
-    assert_true(memory_reserve(m, MEMORY_CACHE, 40));
+    assert_true(memory_reserve(m, MEMORY_SEAL, 40));
     assert_false(memory_reserve(m, MEMORY_OPEN, 1));
     assert_true(memory_reserve(m, MEMORY_OPEN, 0));
     assert_false(memory_reserve(m, MEMORY_OPEN, SIZE_MAX));
@@ -29,16 +29,17 @@ static void keeps_the_bound_over_all_uses(void **state)
 
 static void questions_leave_a_margin_and_what_is_resident_beyond(void **state)
 {
-    memory *m = memory_new(96);
+    memory *m = memory_new(100);
     assert_true(memory_reserve(m, MEMORY_OPEN, 40));
-    assert_true(memory_reserve(m, MEMORY_QUERY, 40));
-    assert_false(memory_reserve(m, MEMORY_QUERY, 1)); /* the last sixth is never theirs */
+    assert_true(memory_reserve(m, MEMORY_QUERY, 35));
+    assert_false(memory_reserve(m, MEMORY_QUERY, 1)); /* the last quarter is never theirs */
+    assert_false(memory_reserve(m, MEMORY_CACHE, 1));
     assert_true(memory_reserve(m, MEMORY_OPEN, 1));
-    memory_release(m, MEMORY_QUERY, 40);
+    memory_release(m, MEMORY_QUERY, 35);
     memory_note_resident(m, 61); /* 20 more than is accounted */
-    assert_false(memory_reserve(m, MEMORY_QUERY, 20));
-    assert_true(memory_reserve(m, MEMORY_QUERY, 19));
-    memory_release(m, MEMORY_QUERY, 19);
+    assert_false(memory_reserve(m, MEMORY_QUERY, 15));
+    assert_true(memory_reserve(m, MEMORY_QUERY, 14));
+    memory_release(m, MEMORY_QUERY, 14);
     memory_note_resident(m, 1000); /* a sixteenth is theirs all the same */
     assert_true(memory_reserve(m, MEMORY_QUERY, 6));
     assert_false(memory_reserve(m, MEMORY_QUERY, 1));
@@ -46,7 +47,7 @@ static void questions_leave_a_margin_and_what_is_resident_beyond(void **state)
     memory_note_resident(m, 5);
     assert_false(memory_is_tight(m));
     assert_true(memory_reserve(m, MEMORY_QUERY, 1));
-    assert_true(memory_reserve(m, MEMORY_OPEN, 48));
+    assert_true(memory_reserve(m, MEMORY_OPEN, 52));
     assert_false(memory_reserve(m, MEMORY_OPEN, 1));
     assert_int_equal(memory_refusals(m, MEMORY_QUERY), 3);
     assert_int_equal(memory_refusals(m, MEMORY_OPEN), 1);
@@ -84,7 +85,7 @@ static void threads_together_stay_within(void **state)
         thread_join(&threads[i]);
     assert_false(atomic_load(&s.is_over));
     assert_int_equal(memory_used(s.m, MEMORY_BODIES), 0);
-    assert_true(memory_reserve(s.m, MEMORY_CACHE, 100));
+    assert_true(memory_reserve(s.m, MEMORY_SEAL, 100));
     memory_free(s.m);
 }
 

@@ -47,6 +47,8 @@ static bool asks_again(local *l, patience *p, const run_control *c, sk_code code
     while (p->waited_ns < WAIT_NS && local__must_end(c, &ignored) == SK_OK) {
         sleep_a_little();
         p->waited_ns += LOOK_NS;
+        if (memory_is_tight(l->o.store.memory))
+            continue;
         if (atomic_exchange(&l->has_patient, true))
             continue;
         p->has_turn = true;
