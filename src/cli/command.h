@@ -6,6 +6,7 @@
 #define CLI_COMMAND_H
 
 #include "base/arena.h"
+#include "cli/table.h"
 #include "cli/term.h"
 #include "outbound/http.h"
 
@@ -93,5 +94,9 @@ void cli_talk(cli *c, const char *format, ...) format_like(2, 3);
 int cli_fail_err(cli *c, const err *e);
 /* Has Ctrl-C been pressed (or the deadline passed)? */
 bool cli_is_interrupted(cli *c);
+static inline table_form cli_form(const cli *c) /* of tables: --plain */
+{
+    return c->plain ? TABLE_PLAIN : TABLE_ALIGNED;
+}
 
 #endif

@@ -169,11 +169,6 @@ static int write_question(cli *c, const differences_own *o, buf *out)
 
 /* ---- the answer ---- */
 
-static table_form form_of(const cli *c)
-{
-    return c->plain ? TABLE_PLAIN : TABLE_ALIGNED;
-}
-
 static void score_cell(table *t, const node *n)
 {
     table_printf(t, COLOR_NONE, "%.3f", node_number(n, 0));
@@ -206,7 +201,7 @@ static void show_suspects(cli *c, const node *suspects)
         table_cell(t, node_text(node_get(node_get(s, "instance"), "name")), COLOR_NONE);
         table_cell(t, node_text(node_get(node_get(s, "operation"), "name")), COLOR_NONE);
     }
-    table_print(t, form_of(c), &c->out);
+    table_print(t, cli_form(c), &c->out);
     term_print(&c->out, "\n");
 }
 
@@ -231,7 +226,7 @@ static void show_words(cli *c, const node *words)
             share_cell(t, node_number(node_get(node_get(w, "traces_with"), sides[i]), 0),
                        node_number(node_get(node_get(w, "traces"), sides[i]), 0));
     }
-    table_print(t, form_of(c), &c->out);
+    table_print(t, cli_form(c), &c->out);
     term_print(&c->out, "\n");
 }
 
@@ -332,7 +327,7 @@ static void show_fields(cli *c, const node *reply)
             value_cells(c, t, shown[i], rows);
         }
     }
-    table_print(t, form_of(c), &c->out);
+    table_print(t, cli_form(c), &c->out);
 }
 
 static void show(cli *c, const node *reply)

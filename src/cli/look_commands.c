@@ -7,11 +7,6 @@
 #include "cli/api.h"
 #include "cli/table.h"
 
-static table_form form_of(const cli *c)
-{
-    return c->plain ? TABLE_PLAIN : TABLE_ALIGNED;
-}
-
 /* The reply as it came, for --json. */
 static int print_json(cli *c, span text)
 {
@@ -87,7 +82,7 @@ static void show_fields(cli *c, const node *reply)
         count_cell(c, t, node_get(f, "count"));
         table_cell(t, join(c, node_get(f, "top"), "value", ", "), COLOR_DIM);
     }
-    table_print(t, form_of(c), &c->out);
+    table_print(t, cli_form(c), &c->out);
     if (node_is_true(node_get(reply, "is_sampled")))
         cli_talk(c, "the most frequent values are those of a sample");
 }
@@ -103,7 +98,7 @@ static void show_datasets(cli *c, const node *reply)
         table_cell(t, node_text(node_get(d, "name")), COLOR_NONE);
         count_cell(c, t, node_get(d, "rows"));
     }
-    table_print(t, form_of(c), &c->out);
+    table_print(t, cli_form(c), &c->out);
 }
 
 static int run_fields(cli *c, void *own)
@@ -197,9 +192,9 @@ static void show_map(cli *c, const node *reply)
         table_cell(edges, node_text(node_get(n, "kind")), COLOR_DIM);
         numbers_cells(c, edges, n);
     }
-    table_print(nodes, form_of(c), &c->out);
+    table_print(nodes, cli_form(c), &c->out);
     term_print(&c->out, "\n");
-    table_print(edges, form_of(c), &c->out);
+    table_print(edges, cli_form(c), &c->out);
 }
 
 static int run_map(cli *c, void *own)
@@ -265,7 +260,7 @@ static void show_senders(cli *c, const node *environments)
         }
     if (table_rows(t)) {
         term_print(&c->out, "\n");
-        table_print(t, form_of(c), &c->out);
+        table_print(t, cli_form(c), &c->out);
     }
 }
 
@@ -305,9 +300,9 @@ static void show_status(cli *c, const node *reply)
         table_printf(t, COLOR_NONE, "%s", rows);
         table_printf(t, COLOR_NONE, "%s", bytes);
         count_cell(c, t, node_get(of, "segments"));
-        table_time(t, node_text(node_get(of, "oldest")), form_of(c));
+        table_time(t, node_text(node_get(of, "oldest")), cli_form(c));
     }
-    table_print(t, form_of(c), &c->out);
+    table_print(t, cli_form(c), &c->out);
     show_senders(c, environments);
 }
 

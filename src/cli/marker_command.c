@@ -45,7 +45,7 @@ static int list_markers(cli *c, const marker_own *o)
     code = api_get(c, &path, &text, &reply);
     if (code || c->json)
         return code ? code : admin_print_json(c, text);
-    table_form form = c->plain ? TABLE_PLAIN : TABLE_ALIGNED;
+    table_form form = cli_form(c);
     static const char *const names[] = {"id", "start", "end", "type", "message", "url"};
     table *t = table_new(c->mem, COUNT_OF(names));
     if (!t)

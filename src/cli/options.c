@@ -193,9 +193,9 @@ typedef struct found_option {
     void *base;
 } found_option;
 
-static const cli_option *find_in(const cli_option *table, span name, char letter)
+static const cli_option *find_in(const cli_option *options, span name, char letter)
 {
-    for (const cli_option *o = table; o && o->name; o++)
+    for (const cli_option *o = options; o && o->name; o++)
         if (letter ? o->letter == letter : span_is(name, o->name))
             return o;
     return NULL;

@@ -116,7 +116,7 @@ static int user_list(cli *c, void *own, const char *word)
     int code = api_get(c, &path, &text, &reply);
     if (code || c->json)
         return code ? code : admin_print_json(c, text);
-    table_form form = c->plain ? TABLE_PLAIN : TABLE_ALIGNED;
+    table_form form = cli_form(c);
     static const char *const names[] = {"name", "role", "state", "last login"};
     table *t = table_new(c->mem, COUNT_OF(names));
     if (!t)

@@ -97,7 +97,7 @@ static int show(cli *c, const trace_own *o, const node *reply)
     err e;
     trace_filter f = {o->min_ns, o->depth < UINT32_MAX ? (uint32_t)o->depth : 0, o->errors,
                       o->service};
-    table_form form = c->plain ? TABLE_PLAIN : TABLE_ALIGNED;
+    table_form form = cli_form(c);
     if (trace_view_read(reply, c->mem, &v, &e) != SK_OK)
         return cli_fail_err(c, &e);
     if (o->view && strcmp(o->view, "critical") == 0)

@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "engine/local/kept_blocks.h"
 #include "engine/local/local_private.h"
-#include "engine/local/span_times.h"
 #include "event/fields.h"
 #include "query/differences.h"
 #include "unit/engine_fixture.h"
@@ -292,7 +292,7 @@ static void take_step(fixture *f, int step)
 static void what_is_kept_is_of_the_rows_that_are_there(void **state)
 {
     fixture kept = fixture_open(2, 0);
-    span_times *times = ((local *)kept.engine)->times;
+    kept_blocks *times = ((local *)kept.engine)->kept;
     for (int steps = 1; steps <= STEPS; steps++) {
         fixture fresh = fixture_open(2, 0);
         for (int step = 0; step < steps; step++)
@@ -301,12 +301,12 @@ static void what_is_kept_is_of_the_rows_that_are_there(void **state)
         char *want = answer_text(&fresh), *first = answer_text(&kept);
         uint64_t found[KEPT_KINDS];
         for (kept_kind k = 0; k < KEPT_KINDS; k++)
-            found[k] = span_times_found(times, k);
+            found[k] = kept_blocks_found(times, k);
         char *second = answer_text(&kept);
         assert_string_equal(first, want);
         assert_string_equal(second, want);
         for (kept_kind k = 0; k < KEPT_KINDS; k++)
-            assert_true(span_times_found(times, k) > found[k]);
+            assert_true(kept_blocks_found(times, k) > found[k]);
         base_free(want);
         base_free(first);
         base_free(second);
@@ -317,30 +317,30 @@ static void what_is_kept_is_of_the_rows_that_are_there(void **state)
 
 #define KEPT_ROWS 1000u
 
-static bool finds(span_times *t, uint32_t block, int64_t high)
+static bool finds(kept_blocks *t, uint32_t block, int64_t high)
 {
     static int64_t self_ns[KEPT_ROWS], gap_ns[KEPT_ROWS];
-    if (!span_times_get(t, 1, block, KEPT_ROWS, self_ns, gap_ns))
+    if (!kept_blocks_times(t, 1, block, KEPT_ROWS, self_ns, gap_ns))
         return false;
     for (uint32_t i = 0; i < KEPT_ROWS; i++)
         assert_true(self_ns[i] == (int64_t)i * high - 1 && gap_ns[i] == (int64_t)(i % 2) - 1);
     return true;
 }
 
-static void put_times(span_times *t, uint32_t block, int64_t high)
+static void put_times(kept_blocks *t, uint32_t block, int64_t high)
 {
     static int64_t self_ns[KEPT_ROWS], gap_ns[KEPT_ROWS];
     for (uint32_t i = 0; i < KEPT_ROWS; i++) {
         self_ns[i] = (int64_t)i * high - 1;
         gap_ns[i] = (int64_t)(i % 2) - 1;
     }
-    span_times_put(t, 1, block, KEPT_ROWS, self_ns, gap_ns);
+    kept_blocks_put_times(t, 1, block, KEPT_ROWS, self_ns, gap_ns);
 }
 
 static void kept_times_stay_within_their_bound(void **state)
 {
     memory *m = memory_new(MIB); /* of which a twelfth is theirs: ten blocks of small times */
-    span_times *t = span_times_new(m);
+    kept_blocks *t = kept_blocks_new(m);
     const int64_t small = 1000, large = (int64_t)1 << 40;
     put_times(t, 0, small);
     put_times(t, 0, small);
@@ -351,12 +351,12 @@ static void kept_times_stay_within_their_bound(void **state)
     assert_true(memory_used(m, MEMORY_CACHE) > 0 && memory_used(m, MEMORY_CACHE) <= MIB / 12);
     assert_true(finds(t, 0, small) && finds(t, 1, large) && !finds(t, 19, small));
     for (uint32_t question = 0; question < 40; question++) {
-        span_times_begin(t);
+        kept_blocks_begin(t);
         assert_true(finds(t, 1, large));
     }
     put_times(t, 19, small);
     assert_true(finds(t, 19, small) && finds(t, 1, large) && !finds(t, 0, small));
-    span_times_free(t);
+    kept_blocks_free(t);
     assert_true(memory_used(m, MEMORY_CACHE) == 0);
     memory_free(m);
 }

@@ -1,5 +1,5 @@
 /*
- * engine/local/differ_facts.c: what traces are measured by, of each row of a sealed block, kept between questions (span_times.h): which spans
+ * engine/local/differ_facts.c: what traces are measured by, of each row of a sealed block, kept between questions (kept_blocks.h): which spans
  * are alike, what counts of each, whose work it is. It says of a run of rows what the run alone says, so it holds whatever else
  * there is of its trace: runs of traces that lie elsewhere too are not measured by it. Called by differ_spans.c.
  */
@@ -191,15 +191,15 @@ static bool note_edges(differ_worker *w, const differ_source *from, facts_room *
            (last == 0 || note_edge(w, from, room, last, count, room->first_end, e));
 }
 
-static void keep(span_times *times, uint64_t part_id, uint32_t block, const facts_room *room,
+static void keep(kept_blocks *times, uint64_t part_id, uint32_t block, const facts_room *room,
                  uint32_t row_count)
 {
     uint32_t edge_count = count_edges(row_count, room->first_end, room->last_first);
     size_t row_bytes = row_count * sizeof *room->rows,
            like_bytes = room->like_count * sizeof *room->likes,
            edge_bytes = edge_count * sizeof *room->edges;
-    block_facts *f = span_times_room(times, KEPT_FACTS, part_id, block, row_count,
-                                     sizeof *f + edge_bytes + row_bytes + like_bytes);
+    block_facts *f = kept_blocks_room(times, KEPT_FACTS, part_id, block, row_count,
+                                      sizeof *f + edge_bytes + row_bytes + like_bytes);
     if (!f)
         return;
     f->row_count = row_count;
@@ -209,26 +209,26 @@ static void keep(span_times *times, uint64_t part_id, uint32_t block, const fact
     memcpy(f->edges, room->edges, edge_bytes);
     memcpy(rows_of(f), room->rows, row_bytes);
     memcpy(likes_of(f), room->likes, like_bytes);
-    span_times_keep(times, f);
+    kept_blocks_keep(times, f);
 }
 
 void differ__keep_facts(differ_run *r, differ_worker *w, const differ_source *from)
 {
     span_rows *rows = w->rows;
     const scan_worker *at = from->worker;
-    span_times *times = r->engine->times;
+    kept_blocks *kept = r->engine->kept;
     err ignored;
-    if (!span_times_fits(times, rows->count * sizeof(row_fact)))
+    if (!kept_blocks_fits(kept, rows->count * sizeof(row_fact)))
         return;
     facts_room *room = base_alloc_zero(1, sizeof *room); /* the query does not fail for it */
     if (!room)
         return;
-    if (span_times_get(times, at->at->info.id, at->block, rows->count, room->self_ns,
-                       room->gap_ns)) {
+    if (kept_blocks_times(kept, at->at->info.id, at->block, rows->count, room->self_ns,
+                          room->gap_ns)) {
         /* as the part alone gives them */
         memcpy(rows->self_ns, room->self_ns, rows->count * sizeof *rows->self_ns);
         if (note_rows(r, w, from, room, &ignored) && note_edges(w, from, room, &ignored))
-            keep(times, at->at->info.id, at->block, room, rows->count);
+            keep(kept, at->at->info.id, at->block, room, rows->count);
     }
     base_free(room);
 }
@@ -238,12 +238,12 @@ void differ__keep_facts(differ_run *r, differ_worker *w, const differ_source *fr
 const struct block_facts *differ__hold_facts(differ_run *r, const differ_source *from)
 {
     const scan_worker *w = from->worker;
-    return span_times_hold(r->engine->times, KEPT_FACTS, w->at->info.id, w->block, w->row_count);
+    return kept_blocks_hold(r->engine->kept, KEPT_FACTS, w->at->info.id, w->block, w->row_count);
 }
 
 void differ__let_go_facts(differ_run *r, const struct block_facts *f)
 {
-    span_times_let_go(r->engine->times, f);
+    kept_blocks_let_go(r->engine->kept, f);
 }
 
 sk_code differ__open_facts(differ_run *r, differ_worker *w, const differ_source *from,

@@ -1,5 +1,5 @@
 /*
- * engine/local/differ_totals.c: how often each value stands in each column of a sealed block, kept between questions (span_times.h). Where both
+ * engine/local/differ_totals.c: how often each value stands in each column of a sealed block, kept between questions (kept_blocks.h). Where both
  * sides together are the whole block and no row weighs more than 1, the baseline is what the selection leaves of it: only
  * selected rows are counted, and a column without any is not read. Called by differ_count.c and differ_codes.c.
  * Never: says anything of columns that hang on other parts (derived fields).
@@ -143,14 +143,14 @@ static const column_total *make_total(differ_worker *w, uint32_t number, const v
 void differ__open_totals(differ_run *r, differ_worker *w)
 {
     const scan_worker *all = &w->scans[SCAN_ALL];
-    span_times *kept = r->engine->times;
+    kept_blocks *kept = r->engine->kept;
     w->block_totals = NULL;
     w->makes_totals = false;
     if (!w->is_whole || all->at->info.is_open)
         return;
     w->block_totals =
-        span_times_hold(kept, KEPT_TOTALS, all->at->info.id, all->block, all->row_count);
-    if (w->block_totals || !span_times_fits(kept, all->row_count))
+        kept_blocks_hold(kept, KEPT_TOTALS, all->at->info.id, all->block, all->row_count);
+    if (w->block_totals || !kept_blocks_fits(kept, all->row_count))
         return;
     if (!w->totals_room)
         w->totals_room =
@@ -173,8 +173,8 @@ static void keep(differ_run *r, const differ_worker *w)
     const scan_worker *all = &w->scans[SCAN_ALL];
     size_t columns = t->column_count * sizeof *t->columns, keys = t->entry_count * sizeof *t->keys,
            rows = t->entry_count * sizeof *t->rows;
-    block_totals *to = span_times_room(r->engine->times, KEPT_TOTALS, all->at->info.id, all->block,
-                                       all->row_count, sizeof *to + columns + keys + rows);
+    block_totals *to = kept_blocks_room(r->engine->kept, KEPT_TOTALS, all->at->info.id, all->block,
+                                        all->row_count, sizeof *to + columns + keys + rows);
     if (!to)
         return;
     qsort(t->columns, t->column_count, sizeof *t->columns, compare_columns);
@@ -184,13 +184,13 @@ static void keep(differ_run *r, const differ_worker *w)
     memcpy(at, t->keys, keys);
     memcpy(at + keys, t->columns, columns);
     memcpy(at + keys + columns, t->rows, rows);
-    span_times_keep(r->engine->times, to);
+    kept_blocks_keep(r->engine->kept, to);
 }
 
 void differ__close_totals(differ_run *r, differ_worker *w, bool is_counted)
 {
     if (w->block_totals)
-        span_times_let_go(r->engine->times, w->block_totals);
+        kept_blocks_let_go(r->engine->kept, w->block_totals);
     if (w->makes_totals && is_counted && w->totals_room->column_count)
         keep(r, w);
     w->block_totals = NULL;

@@ -5,9 +5,9 @@
 #include "base/alloc.h"
 #include "base/must.h"
 #include "engine/local/block_flags.h"
+#include "engine/local/kept_blocks.h"
 #include "engine/local/local_private.h"
 #include "engine/local/map_seal.h"
-#include "engine/local/span_times.h"
 #include "engine/local/straddle.h"
 
 #define QUERY_MEMORY_DEFAULT (256 * MIB)
@@ -60,7 +60,7 @@ static void local_close(engine *take_e)
     store_close(l->store);
     straddle_cache_free(l->straddles);
     block_flags_free(l->flags);
-    span_times_free(l->times);
+    kept_blocks_free(l->kept);
     base_free(l);
 }
 
@@ -90,8 +90,8 @@ sk_code engine_open_local(const local_options *o, engine **ret, err *e)
         l->o.query_memory_max = QUERY_MEMORY_DEFAULT;
     l->straddles = straddle_cache_new();
     l->flags = block_flags_new();
-    l->times = span_times_new(o->store.memory);
-    sk_code code = l->straddles && l->flags && l->times
+    l->kept = kept_blocks_new(o->store.memory);
+    sk_code code = l->straddles && l->flags && l->kept
                        ? store_open(&l->o.store, &l->store, e)
                        : err_set(e, SK_NO_MEMORY, "memory ran out while the engine was opened");
     if (code == SK_OK) {
@@ -102,7 +102,7 @@ sk_code engine_open_local(const local_options *o, engine **ret, err *e)
     if (code != SK_OK) {
         straddle_cache_free(l->straddles);
         block_flags_free(l->flags);
-        span_times_free(l->times);
+        kept_blocks_free(l->kept);
         base_free(l);
         return code;
     }

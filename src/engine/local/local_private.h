@@ -15,7 +15,7 @@ typedef struct local {
     pool *pool;
     struct straddle_cache *straddles;
     struct block_flags *flags;
-    struct span_times *times;
+    struct kept_blocks *kept;
     atomic_bool has_patient; /* patience.c's */
 } local;
 

@@ -185,7 +185,7 @@ sk_code structure_open(local *l, uint32_t environment, const plan *p, snapshot *
                      .straddling = {.budget = budget},
                      .any = {.budget = budget}};
     *ret = s;
-    span_times_begin(l->times);
+    kept_blocks_begin(l->kept);
     sk_code code = prepare(s, snap, e);
     if (code == SK_OK && s->any_bits)
         code = structure__find_any(s, e);

@@ -15,7 +15,7 @@
 
 #include "engine/local/block_flags.h"
 #include "engine/local/derive.h"
-#include "engine/local/span_times.h"
+#include "engine/local/kept_blocks.h"
 #include "engine/local/straddle.h"
 #include "query/group_keys.h"
 
@@ -74,7 +74,7 @@ typedef struct structure {
     bool has_inner;
     bool needs_spans; /* anything but any. and none. */
     bool needs_resources;
-    bool keeps_times; /* self times and gaps are all that is asked: they are kept (span_times.h) */
+    bool keeps_times; /* self times and gaps are all that is asked: they are kept (kept_blocks.h) */
     derive_rules rules;
     uint8_t filtered;  /* DERIVE_BITs of relations with filters */
     uint8_t any_bits;  /* of relations with filters, as any_slot */

@@ -445,13 +445,13 @@ static sk_code judge_sealed(structure_worker *w, uint32_t part_number, uint32_t 
 static sk_code judge_or_recall(structure_worker *w, uint32_t part_number, uint32_t block,
                                uint32_t row_count, err *e)
 {
-    span_times *kept = w->structure->engine->times;
+    kept_blocks *kept = w->structure->engine->kept;
     uint64_t id = w->structure->inner.parts[part_number].info.id;
-    if (span_times_get(kept, id, block, row_count, w->self_ns, w->gap_ns))
+    if (kept_blocks_times(kept, id, block, row_count, w->self_ns, w->gap_ns))
         return SK_OK;
     sk_code code = judge_sealed(w, part_number, block, e);
     if (code == SK_OK)
-        span_times_put(kept, id, block, row_count, w->self_ns, w->gap_ns);
+        kept_blocks_put_times(kept, id, block, row_count, w->self_ns, w->gap_ns);
     return code;
 }
 

@@ -1,7 +1,7 @@
 /*
- * engine/local/span_times.c: see span_times.h. A block's times are held in 4 bytes each where all of them fit.
+ * engine/local/kept_blocks.c: see kept_blocks.h. A block's times are held in 4 bytes each where all of them fit.
  */
-#include "engine/local/span_times.h"
+#include "engine/local/kept_blocks.h"
 
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -12,27 +12,27 @@
 #define KEPT_QUESTIONS 16u /* a block that so many did not look at makes room */
 #define NARROW_NONE    UINT32_MAX
 
-typedef struct times_entry {
-    struct times_entry *next;
+typedef struct kept_entry {
+    struct kept_entry *next;
     uint64_t part_id, last_used;
     uint32_t block, row_count, users;
     kept_kind kind;
     bool is_narrow;
     size_t bytes;
     int64_t ns[]; /* or uint32_t: self times, then gaps */
-} times_entry;
+} kept_entry;
 
-struct span_times {
+struct kept_blocks {
     lock guard;
     memory *memory;
     uint64_t clock, swept, found[KEPT_KINDS];
     size_t bytes, bytes_max;
-    times_entry *chains[4096];
+    kept_entry *chains[4096];
 };
 
-span_times *span_times_new(memory *m)
+kept_blocks *kept_blocks_new(memory *m)
 {
-    span_times *t = base_alloc_zero(1, sizeof *t);
+    kept_blocks *t = base_alloc_zero(1, sizeof *t);
     if (!t)
         return NULL;
     lock_init(&t->guard, RANK_LEAF);
@@ -43,22 +43,22 @@ span_times *span_times_new(memory *m)
     return t;
 }
 
-static void give_back(span_times *t, size_t bytes)
+static void give_back(kept_blocks *t, size_t bytes)
 {
     t->bytes -= bytes;
     if (t->memory)
         memory_release(t->memory, MEMORY_CACHE, bytes);
 }
 
-static void forget(span_times *t, times_entry **at)
+static void forget(kept_blocks *t, kept_entry **at)
 {
-    times_entry *x = *at;
+    kept_entry *x = *at;
     *at = x->next;
     give_back(t, x->bytes);
     base_free(x);
 }
 
-void span_times_free(span_times *take_t)
+void kept_blocks_free(kept_blocks *take_t)
 {
     if (!take_t)
         return;
@@ -69,14 +69,14 @@ void span_times_free(span_times *take_t)
     base_free(take_t);
 }
 
-void span_times_begin(span_times *t)
+void kept_blocks_begin(kept_blocks *t)
 {
     lock_take(&t->guard);
     t->clock++;
     lock_drop(&t->guard);
 }
 
-uint64_t span_times_found(span_times *t, kept_kind kind)
+uint64_t kept_blocks_found(kept_blocks *t, kept_kind kind)
 {
     lock_take(&t->guard);
     uint64_t found = t->found[kind];
@@ -84,22 +84,22 @@ uint64_t span_times_found(span_times *t, kept_kind kind)
     return found;
 }
 
-static times_entry **place_of(span_times *t, kept_kind kind, uint64_t part_id, uint32_t block,
-                              uint32_t row_count)
+static kept_entry **place_of(kept_blocks *t, kept_kind kind, uint64_t part_id, uint32_t block,
+                             uint32_t row_count)
 {
-    times_entry **at = &t->chains[hash_mix(part_id * 31 + block * KEPT_KINDS + (uint32_t)kind) %
-                                  COUNT_OF(t->chains)];
+    kept_entry **at = &t->chains[hash_mix(part_id * 31 + block * KEPT_KINDS + (uint32_t)kind) %
+                                 COUNT_OF(t->chains)];
     while (*at && ((*at)->part_id != part_id || (*at)->block != block ||
                    (*at)->row_count != row_count || (*at)->kind != kind))
         at = &(*at)->next;
     return at;
 }
 
-static times_entry *hold_entry(span_times *t, kept_kind kind, uint64_t part_id, uint32_t block,
-                               uint32_t row_count)
+static kept_entry *hold_entry(kept_blocks *t, kept_kind kind, uint64_t part_id, uint32_t block,
+                              uint32_t row_count)
 {
     lock_take(&t->guard);
-    times_entry *x = *place_of(t, kind, part_id, block, row_count);
+    kept_entry *x = *place_of(t, kind, part_id, block, row_count);
     if (x) {
         x->users++;
         x->last_used = t->clock;
@@ -109,7 +109,7 @@ static times_entry *hold_entry(span_times *t, kept_kind kind, uint64_t part_id, 
     return x;
 }
 
-static void let_go(span_times *t, times_entry *x)
+static void let_go(kept_blocks *t, kept_entry *x)
 {
     lock_take(&t->guard);
     x->users--;
@@ -118,7 +118,7 @@ static void let_go(span_times *t, times_entry *x)
 
 /* ---- getting ---- */
 
-static void widen(const times_entry *x, uint32_t first, int64_t *ret)
+static void widen(const kept_entry *x, uint32_t first, int64_t *ret)
 {
     const uint32_t *from = (const uint32_t *)x->ns + first;
     if (!x->is_narrow) {
@@ -129,10 +129,10 @@ static void widen(const times_entry *x, uint32_t first, int64_t *ret)
         ret[i] = from[i] == NARROW_NONE ? -1 : (int64_t)from[i];
 }
 
-bool span_times_get(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
-                    int64_t *ret_self_ns, int64_t *ret_gap_ns)
+bool kept_blocks_times(kept_blocks *t, uint64_t part_id, uint32_t block, uint32_t row_count,
+                       int64_t *ret_self_ns, int64_t *ret_gap_ns)
 {
-    times_entry *x = hold_entry(t, KEPT_TIMES, part_id, block, row_count);
+    kept_entry *x = hold_entry(t, KEPT_TIMES, part_id, block, row_count);
     if (!x)
         return false;
     widen(x, 0, ret_self_ns);
@@ -141,19 +141,19 @@ bool span_times_get(span_times *t, uint64_t part_id, uint32_t block, uint32_t ro
     return true;
 }
 
-static times_entry *entry_of(const void *ns)
+static kept_entry *entry_of(const void *ns)
 {
-    return (times_entry *)((uintptr_t)ns - offsetof(times_entry, ns));
+    return (kept_entry *)((uintptr_t)ns - offsetof(kept_entry, ns));
 }
 
-const void *span_times_hold(span_times *t, kept_kind kind, uint64_t part_id, uint32_t block,
-                            uint32_t row_count)
+const void *kept_blocks_hold(kept_blocks *t, kept_kind kind, uint64_t part_id, uint32_t block,
+                             uint32_t row_count)
 {
-    times_entry *x = hold_entry(t, kind, part_id, block, row_count);
+    kept_entry *x = hold_entry(t, kind, part_id, block, row_count);
     return x ? x->ns : NULL;
 }
 
-void span_times_let_go(span_times *t, const void *held)
+void kept_blocks_let_go(kept_blocks *t, const void *held)
 {
     let_go(t, entry_of(held));
 }
@@ -168,7 +168,7 @@ static bool is_narrow(const int64_t *ns, uint32_t count)
     return high == 0;
 }
 
-static void hold(times_entry *x, uint32_t first, const int64_t *ns)
+static void hold(kept_entry *x, uint32_t first, const int64_t *ns)
 {
     uint32_t *to = (uint32_t *)x->ns + first;
     if (!x->is_narrow) {
@@ -180,32 +180,32 @@ static void hold(times_entry *x, uint32_t first, const int64_t *ns)
 }
 
 /* Once a question: blocks of parts that are gone are among those that go. */
-static void sweep(span_times *t)
+static void sweep(kept_blocks *t)
 {
     if (t->swept == t->clock)
         return;
     t->swept = t->clock;
     for (size_t i = 0; i < COUNT_OF(t->chains); i++)
-        for (times_entry **at = &t->chains[i]; *at;)
+        for (kept_entry **at = &t->chains[i]; *at;)
             if ((*at)->users == 0 && (*at)->last_used + KEPT_QUESTIONS < t->clock)
                 forget(t, at);
             else
                 at = &(*at)->next;
 }
 
-static bool is_within(span_times *t, size_t bytes)
+static bool is_within(kept_blocks *t, size_t bytes)
 {
     if (t->bytes + bytes > t->bytes_max)
         sweep(t);
     return t->bytes + bytes <= t->bytes_max;
 }
 
-static bool has_room(span_times *t, size_t bytes)
+static bool has_room(kept_blocks *t, size_t bytes)
 {
     return is_within(t, bytes) && (!t->memory || memory_reserve(t->memory, MEMORY_CACHE, bytes));
 }
 
-bool span_times_fits(span_times *t, size_t bytes)
+bool kept_blocks_fits(kept_blocks *t, size_t bytes)
 {
     lock_take(&t->guard);
     bool fits = is_within(t, bytes);
@@ -214,23 +214,23 @@ bool span_times_fits(span_times *t, size_t bytes)
 }
 
 /* Its bytes are counted from here on. NULL: there is no room, or it is kept. */
-static times_entry *new_entry(span_times *t, kept_kind kind, uint64_t part_id, uint32_t block,
-                              uint32_t row_count, size_t bytes)
+static kept_entry *new_entry(kept_blocks *t, kept_kind kind, uint64_t part_id, uint32_t block,
+                             uint32_t row_count, size_t bytes)
 {
-    bytes += sizeof(times_entry);
+    bytes += sizeof(kept_entry);
     lock_take(&t->guard);
     bool fits = !*place_of(t, kind, part_id, block, row_count) && has_room(t, bytes);
     t->bytes += fits ? bytes : 0;
     uint64_t now = t->clock;
     lock_drop(&t->guard);
-    times_entry *x = fits ? base_alloc(bytes) : NULL;
+    kept_entry *x = fits ? base_alloc(bytes) : NULL;
     if (x) {
-        *x = (times_entry){.part_id = part_id,
-                           .last_used = now,
-                           .block = block,
-                           .row_count = row_count,
-                           .kind = kind,
-                           .bytes = bytes};
+        *x = (kept_entry){.part_id = part_id,
+                          .last_used = now,
+                          .block = block,
+                          .row_count = row_count,
+                          .kind = kind,
+                          .bytes = bytes};
     } else if (fits) {
         lock_take(&t->guard);
         give_back(t, bytes);
@@ -240,10 +240,10 @@ static times_entry *new_entry(span_times *t, kept_kind kind, uint64_t part_id, u
 }
 
 /* Unless another worker was first. */
-static void keep(span_times *t, times_entry *take_x)
+static void keep(kept_blocks *t, kept_entry *take_x)
 {
     lock_take(&t->guard);
-    times_entry **at = place_of(t, take_x->kind, take_x->part_id, take_x->block, take_x->row_count);
+    kept_entry **at = place_of(t, take_x->kind, take_x->part_id, take_x->block, take_x->row_count);
     bool is_first = !*at;
     if (is_first)
         *at = take_x;
@@ -254,12 +254,12 @@ static void keep(span_times *t, times_entry *take_x)
         base_free(take_x);
 }
 
-void span_times_put(span_times *t, uint64_t part_id, uint32_t block, uint32_t row_count,
-                    const int64_t *self_ns, const int64_t *gap_ns)
+void kept_blocks_put_times(kept_blocks *t, uint64_t part_id, uint32_t block, uint32_t row_count,
+                           const int64_t *self_ns, const int64_t *gap_ns)
 {
     bool narrows = is_narrow(self_ns, row_count) && is_narrow(gap_ns, row_count);
     size_t each = narrows ? sizeof(uint32_t) : sizeof(int64_t);
-    times_entry *x = new_entry(t, KEPT_TIMES, part_id, block, row_count, 2 * row_count * each);
+    kept_entry *x = new_entry(t, KEPT_TIMES, part_id, block, row_count, 2 * row_count * each);
     if (!x)
         return;
     x->is_narrow = narrows;
@@ -268,14 +268,14 @@ void span_times_put(span_times *t, uint64_t part_id, uint32_t block, uint32_t ro
     keep(t, x);
 }
 
-void *span_times_room(span_times *t, kept_kind kind, uint64_t part_id, uint32_t block,
-                      uint32_t row_count, size_t bytes)
+void *kept_blocks_room(kept_blocks *t, kept_kind kind, uint64_t part_id, uint32_t block,
+                       uint32_t row_count, size_t bytes)
 {
-    times_entry *x = new_entry(t, kind, part_id, block, row_count, bytes);
+    kept_entry *x = new_entry(t, kind, part_id, block, row_count, bytes);
     return x ? x->ns : NULL;
 }
 
-void span_times_keep(span_times *t, void *take_room)
+void kept_blocks_keep(kept_blocks *t, void *take_room)
 {
     keep(t, entry_of(take_room));
 }
