@@ -68,6 +68,7 @@ const PLACES = {
   usage: ["usage", {}],
   settings: ["settings", {}],
 };
+const EMPTY = /No (deployment|event|span|request|field|line|trace)\b[^.]*|None (since|yet|in)[^.]*|Nothing (was|in|came)[^.]*/g; // what only an answer tells
 const STATES = { data: "dev", empty: "demo", broken: "dev" };
 
 async function settled(page) {
@@ -92,6 +93,7 @@ for (const theme of ["light", "dark"])
         await open(page, place, environment);
         found.push(...(await axe(page)).map(f => `${name}: ${f}`));
         if (await page.evaluate(() => window.hit)) found.push(`${name}: what was sent has run`);
+        if (state === "broken") found.push(...((await page.innerText("main")).match(EMPTY) ?? []).map(said => `${name}: says “${said}”, which it cannot know`));
       }
       assert.deepEqual(found, []);
       assert.deepEqual(faults, []);

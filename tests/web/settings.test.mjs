@@ -24,7 +24,7 @@ const rowsOfDev = async () => (await (await fetch(server.url + "skep/v1/environm
 test("without the right to, retention is shown, not changed", async () => {
   const { page, faults, context } = await openPage(browser, server.url);
   await page.goto(server.url + "settings?env=dev");
-  await page.getByText("60 days as --retention says").first().waitFor();
+  await page.getByText("60 days by default").first().waitFor();
   assert.equal(await page.getByRole("button", { name: /^Change how long/ }).count(), 0);
   assert.deepEqual(faults, []);
   await context.close();

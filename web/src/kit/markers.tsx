@@ -25,7 +25,7 @@ export function since(m: Moment, { start, end }: Range): { window: { t0: number;
   return { window: { t0, t1: Math.max(end, t0 + 1) }, base: t0 - start >= end - t0 ? null : "previous" };
 }
 
-export interface Markers { list: Moment[]; marks: Marker[]; isOff: boolean; retry: () => void }
+export interface Markers { list: Moment[]; marks: Marker[]; isOff: boolean; error: ApiError | null; retry: () => void }
 
 // `range` null: not known yet.
 export function useMarkers(range: Range | null): Markers {
@@ -34,8 +34,8 @@ export function useMarkers(range: Range | null): Markers {
   const data = useData<Moment[]>(range && environment.value && !isOff ? JSON.stringify([environment.value, range]) : null, l => readMarkers(Math.floor(range!.start), Math.ceil(range!.end), l.signal));
   return useMemo(() => {
     const list = isOff ? [] : (data.value ?? []);
-    return { list, marks: list.map(m => ({ time: timeOf(m), text: textOf(m) })), isOff, retry: data.retry };
-  }, [isOff, data.value]);
+    return { list, marks: list.map(m => ({ time: timeOf(m), text: textOf(m) })), isOff, error: data.error, retry: data.retry };
+  }, [isOff, data.value, data.error]);
 }
 
 function NewMarker({ at, onClose, onMade }: { at: number | null; onClose: () => void; onMade: () => void }) {

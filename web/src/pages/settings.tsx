@@ -112,7 +112,7 @@ export default function Settings() {
         <div class="body stack">
           <Table caption="Retention of each environment" rows={environments.value ?? []} rowKey={e => e.slug} columns={[
             { key: "slug", title: "environment", value: e => e.slug, cell: e => e.name || e.slug },
-            { key: "retention", title: "kept for", value: e => e.kept_s ?? null, cell: e => <>{keptFor(e)} {!e.retention_s && <span class="muted">as --retention says</span>}</> },
+            { key: "retention", title: "kept for", value: e => e.kept_s ?? null, cell: e => <>{keptFor(e)} {!e.retention_s && <span class="muted">by default</span>}</> },
             { key: "rows", title: "events", isNumber: true, value: e => e.rows, cell: e => showCount(e.rows) },
             { key: "bytes", title: "on disk", isNumber: true, value: e => e.bytes, cell: e => showBytes(e.bytes) },
             { key: "change", title: <span class="visually-hidden">change</span>, cell: e => me.value?.permissions.includes("configure") && <button class="button small" aria-label={`Change how long ${e.slug} keeps events`} onClick={() => setKept(e)}>Change</button> },

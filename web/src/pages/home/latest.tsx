@@ -11,7 +11,7 @@ import { from, resolveRange, showAgo, tick, to, type Range } from "../../app/tim
 import { showCount } from "../../kit/format";
 import { MarkerList, since, useMarkers } from "../../kit/markers";
 import { QuestionLink } from "../../kit/question_link";
-import { Panel } from "../../kit/states";
+import { Failure, Panel } from "../../kit/states";
 import { useData } from "../../kit/use_data";
 import { GROUPS_MAX, heard, news, type Heard, type News } from "./news";
 
@@ -51,7 +51,7 @@ export function MarkersPanel() {
   return (
     <section class="panel"><header><h2>Markers</h2></header>
       <div class="body stack">
-        {markers.isOff ? <p class="muted">Markers are hidden: m shows them.</p> : markers.list.length === 0 && <p class="muted">No deployment or other moment was marked in this range.</p>}
+        {markers.isOff ? <p class="muted">Markers are hidden: m shows them.</p> : markers.error ? <Failure error={markers.error} retry={markers.retry} /> : markers.list.length === 0 && <p class="muted">No deployment or other moment was marked in this range.</p>}
         <MarkerList markers={markers} at={null} onCompare={m => { const { window, base } = since(m, range); go(href("query", { sel: JSON.stringify({ window }), tab: "differences", base })); }} />
       </div>
     </section>
