@@ -5,7 +5,9 @@
 
 #include "base/clock.h"
 #include "cli/api.h"
+#include "cli/query_view.h"
 #include "cli/table.h"
+#include "query/traces.h"
 
 /* The reply as it came, for --json. */
 static int print_json(cli *c, span text)
@@ -200,10 +202,18 @@ static void show_map(cli *c, const node *reply)
 static int run_map(cli *c, void *own)
 {
     api_path path;
-    span text;
+    span text, where = span_text(c->word_count ? c->words[0] : "");
     const node *reply;
+    plan p;
+    err e = {0};
+    if (c->word_count > 1)
+        return cli_fail(c, EXIT_USAGE, "skep map takes one filter; put quotes around it");
+    if (traces_plan(where, 0, 1, c->mem, &p, &e) != SK_OK)
+        return query_say_error(c, where, &e);
     api_path_init(&path, "/skep/v1/service-map");
     api_path_environment(&path, c);
+    if (where.len)
+        api_path_query(&path, "where", where);
     int code = api_path_times(&path, c);
     if (code) {
         api_path_done(&path);
@@ -215,7 +225,9 @@ static int run_map(cli *c, void *own)
     if (c->json)
         print_json(c, text);
     else if (is_empty)
-        cli_talk(c, "no spans have arrived in that time; skep doctor says what was refused");
+        cli_talk(c, where.len ? "no trace in that time is such a one"
+                              : "no spans have arrived in that time; skep doctor says what was "
+                                "refused");
     else
         show_map(c, reply);
     return is_empty && c->fail_empty ? EXIT_NOTHING : EXIT_OK;
@@ -224,8 +236,11 @@ static int run_map(cli *c, void *own)
 const command command_map = {
     .name = "map",
     .summary = "which service calls which, how often, how slow",
-    .usage = "[OPTIONS]",
-    .examples = "  skep map\n  skep map --env demo --since 10m\n",
+    .usage = "['FILTER'] [OPTIONS]",
+    .examples = "  skep map\n  skep map --env demo --since 10m\n  skep map 'user.id = 42 AND "
+                "duration_ms > 500'\n",
+    .more = "FILTER is the WHERE part of a query: then the map is of the traces that have such a "
+            "row.\n",
     .pages = true,
     .run = run_map,
 };

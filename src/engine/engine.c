@@ -67,14 +67,14 @@ sk_code engine_rows(engine *e, uint32_t environment, const rows_query *q, const 
     return code == SK_OK ? e->ops->rows(e, environment, q, c, mem, ret, er) : code;
 }
 
-sk_code engine_service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
-                           const run_control *c, arena *mem, service_map *ret, err *er)
+sk_code engine_service_map(engine *e, uint32_t environment, const plan *p, const run_control *c,
+                           arena *mem, service_map *ret, err *er)
 {
-    sk_code code = check_range(start_ns, end_ns, er);
+    must(p->filter_count == 0);
+    sk_code code = check_range(p->start_ns, p->end_ns, er);
     if (code == SK_OK)
         code = check_control(c, er);
-    return code == SK_OK ? e->ops->service_map(e, environment, start_ns, end_ns, c, mem, ret, er)
-                         : code;
+    return code == SK_OK ? e->ops->service_map(e, environment, p, c, mem, ret, er) : code;
 }
 
 sk_code engine_fields(engine *e, uint32_t environment, const fields_query *q, arena *mem,

@@ -168,8 +168,8 @@ typedef struct engine_ops {
                      arena *mem, trace_result *ret, err *er);
     sk_code (*rows)(engine *e, uint32_t environment, const rows_query *q, const run_control *c,
                     arena *mem, rows_result *ret, err *er);
-    sk_code (*service_map)(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
-                           const run_control *c, arena *mem, service_map *ret, err *er);
+    sk_code (*service_map)(engine *e, uint32_t environment, const plan *p, const run_control *c,
+                           arena *mem, service_map *ret, err *er);
     sk_code (*fields)(engine *e, uint32_t environment, const fields_query *q, arena *mem,
                       fields_result *ret, err *er);
     sk_code (*differences)(engine *e, uint32_t environment, const differences_query *q,
@@ -194,8 +194,9 @@ sk_code engine_trace(engine *e, uint32_t environment, trace_id id, int64_t start
                      arena *mem, trace_result *ret, err *er) must_use;
 sk_code engine_rows(engine *e, uint32_t environment, const rows_query *q, const run_control *c,
                     arena *mem, rows_result *ret, err *er) must_use;
-sk_code engine_service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
-                           const run_control *c, arena *mem, service_map *ret, err *er) must_use;
+/* Of the plan count its time and `related` alone, as traces_plan makes it: rows of other traces are not looked at. */
+sk_code engine_service_map(engine *e, uint32_t environment, const plan *p, const run_control *c,
+                           arena *mem, service_map *ret, err *er) must_use;
 sk_code engine_fields(engine *e, uint32_t environment, const fields_query *q, arena *mem,
                       fields_result *ret, err *er) must_use;
 /* What sets the selected rows apart from those of the baseline: docs/internals/differences.md. No progress is reported. */

@@ -7,6 +7,7 @@
  */
 #include "compare.h"
 #include "layouts.h"
+#include "query/traces.h"
 #include "questions.h"
 
 #define QUERIES_ALL     12000
@@ -19,7 +20,7 @@
 typedef struct tally {
     coverage coverage;
     uint64_t queries, non_empty, refused, over_memory, loose, answers, rows, traces, maps,
-        field_lists, differences, suspects, words;
+        field_lists, chosen_maps, differences, suspects, words;
 } tally;
 
 typedef struct party { /* one world, the model and the engines that hold it */
@@ -78,17 +79,18 @@ static void gather(party *p, uint64_t seed, uint32_t row_count)
 /* Nearly all that was asked has been answered, and was something. */
 static void check_tally(const tally *t, const char *what)
 {
-    print_message(
-        "%s: %llu queries (%llu non-empty, %llu refused), %llu answers with %llu rows "
-        "compared (%llu decided by sums of floats), %llu over the memory of a query; "
-        "%llu traces, %llu service maps, %llu lists of fields, %llu differences (%llu with "
-        "suspects, %llu with words)\n",
-        what, (unsigned long long)t->queries, (unsigned long long)t->non_empty,
-        (unsigned long long)t->refused, (unsigned long long)t->answers, (unsigned long long)t->rows,
-        (unsigned long long)t->loose, (unsigned long long)t->over_memory,
-        (unsigned long long)t->traces, (unsigned long long)t->maps,
-        (unsigned long long)t->field_lists, (unsigned long long)t->differences,
-        (unsigned long long)t->suspects, (unsigned long long)t->words);
+    print_message("%s: %llu queries (%llu non-empty, %llu refused), %llu answers with %llu rows "
+                  "compared (%llu decided by sums of floats), %llu over the memory of a query; "
+                  "%llu traces, %llu service maps (%llu of chosen traces), %llu lists of fields, "
+                  "%llu differences (%llu with "
+                  "suspects, %llu with words)\n",
+                  what, (unsigned long long)t->queries, (unsigned long long)t->non_empty,
+                  (unsigned long long)t->refused, (unsigned long long)t->answers,
+                  (unsigned long long)t->rows, (unsigned long long)t->loose,
+                  (unsigned long long)t->over_memory, (unsigned long long)t->traces,
+                  (unsigned long long)t->maps, (unsigned long long)t->chosen_maps,
+                  (unsigned long long)t->field_lists, (unsigned long long)t->differences,
+                  (unsigned long long)t->suspects, (unsigned long long)t->words);
     assert_true(t->refused * 50 <= t->queries + 50);
     assert_true(t->loose * 50 <= t->answers + 500);
     assert_true(t->over_memory * 50 <= t->answers + 50);
@@ -211,18 +213,23 @@ static void ask_maps(party *p, tally *t, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         arena *mem = arena_new(QUERY_MEMORY);
         service_map want, got;
+        plan asked;
         err e = {0};
+        char question[500];
         int64_t start, end;
         random_range(&p->w, &start, &end);
-        check_ok(engine_service_map(p->model, 1, start, end, NULL, mem, &want, &e), &e);
+        span where = world_chance(&p->w, 50) ? question_traces(&p->w, mem) : SPAN("");
+        snprintf(question, sizeof question, "service map WHERE %.*s", SPAN_FMT(where));
+        check_ok(traces_plan(where, start, end, mem, &asked, &e), &e);
+        check_ok(engine_service_map(p->model, 1, &asked, NULL, mem, &want, &e), &e);
         for (int l = 0; l < LAYOUT_COUNT; l++) {
-            check_ok(engine_service_map(p->holders[l].engine, 1, start, end, NULL, mem, &got, &e),
-                     &e);
+            check_ok(engine_service_map(p->holders[l].engine, 1, &asked, NULL, mem, &got, &e), &e);
             const char *diff = compare_maps(&want, &got, mem);
             if (diff)
-                differ(p, l, "service map", diff);
+                differ(p, l, question, diff);
         }
         t->maps += want.edge_count > 0;
+        t->chosen_maps += where.len && want.edge_count > 0;
         arena_free(mem);
     }
 }

@@ -2,6 +2,7 @@
  * tests/model/hand_structure.c: a small shop whose map, trace and fields are worked out by hand.
  */
 #include "event/fields.h"
+#include "query/traces.h"
 #include "unit/engine_fixture.h"
 
 #define MS NS_PER_MS
@@ -75,7 +76,10 @@ static void the_shops_map(void **state)
     arena *mem = arena_new(64 * MIB);
     service_map m;
     err e = {0};
-    check_ok(engine_service_map(f.engine, ENVIRONMENT, T0, T0 + NS_PER_S, NULL, mem, &m, &e), &e);
+    check_ok(engine_service_map(f.engine, ENVIRONMENT,
+                                &(plan){.start_ns = T0, .end_ns = T0 + NS_PER_S}, NULL, mem, &m,
+                                &e),
+             &e);
     assert_int_equal(m.node_count, 7);
     check_node(&m.nodes[0], "cart", "service", 1, 1, 60);
     check_node(&m.nodes[1], "kafka:orders", "messaging", 1, 0, 1);
@@ -96,11 +100,47 @@ static void the_shops_map(void **state)
     check_edge(&m.edges[4], 5, 6, "call", 1, 0, 100);
     check_edge(&m.edges[5], 6, 0, "call", 1, 1, 60);
     /* Later than trace 1: its producer is missing, and the consumer knows no queue of its own. */
-    check_ok(
-        engine_service_map(f.engine, ENVIRONMENT, T0 + 400 * MS, T0 + NS_PER_S, NULL, mem, &m, &e),
-        &e);
+    check_ok(engine_service_map(f.engine, ENVIRONMENT,
+                                &(plan){.start_ns = T0 + 400 * MS, .end_ns = T0 + NS_PER_S}, NULL,
+                                mem, &m, &e),
+             &e);
     assert_int_equal(m.node_count, 2);
     assert_int_equal(m.edge_count, 0);
+    arena_free(mem);
+    fixture_close(&f);
+}
+
+static service_map map_of(fixture *f, const char *where, arena *mem)
+{
+    service_map m;
+    plan p;
+    err e = {0};
+    check_ok(traces_plan(span_text(where), T0, T0 + NS_PER_S, mem, &p, &e), &e);
+    check_ok(engine_service_map(f->engine, ENVIRONMENT, &p, NULL, mem, &m, &e), &e);
+    return m;
+}
+
+/* A trace is chosen by any of its rows, a log of later too, and comes whole; what others hold is missing. */
+static void the_map_of_chosen_traces(void **state)
+{
+    fixture f = fixture_open(1, 0);
+    arena *mem = arena_new(64 * MIB);
+    publish_shop(&f);
+    batch *b = rows_new(FAMILY_LOG);
+    uint32_t row = rows_begin(b, "mail", T0 + 5 * NS_PER_S, 1);
+    b->trace_id[row] = (trace_id){0xabcdef, 2};
+    put_string(b, F_SEVERITY, "ERROR");
+    fixture_publish(&f, b);
+    service_map m = map_of(&f, "db.system = \"postgresql\"", mem);
+    assert_int_equal(m.node_count, 6); /* all but mail */
+    assert_int_equal(m.edge_count, 5);
+    check_node(&m.nodes[5], "web", "service", 1, 0, 100);
+    m = map_of(&f, "severity = \"ERROR\"", mem); /* its producer is not there */
+    assert_int_equal(m.node_count, 1);
+    check_node(&m.nodes[0], "mail", "service", 2, 2, 40);
+    assert_int_equal(m.edge_count, 0);
+    assert_int_equal(map_of(&f, "db.system exists AND error exists", mem).node_count, 0);
+    assert_int_equal(map_of(&f, "duration_ms >= 40", mem).node_count, 7);
     arena_free(mem);
     fixture_close(&f);
 }
@@ -188,5 +228,5 @@ static void the_shops_fields(void **state)
     fixture_close(&f);
 }
 
-TEST_GROUP(hand_structure, TEST(the_shops_map), TEST(a_trace_in_order_and_folded),
-           TEST(the_shops_fields));
+TEST_GROUP(hand_structure, TEST(the_shops_map), TEST(the_map_of_chosen_traces),
+           TEST(a_trace_in_order_and_folded), TEST(the_shops_fields));

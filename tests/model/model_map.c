@@ -422,14 +422,18 @@ static void draw_span(map_work *w, const map_span *s)
         edge(w, node(w, "client", SPAN("user")), service, "call", s);
 }
 
-static void collect(map_work *w, uint32_t environment, int64_t start_ns, int64_t end_ns)
+static void collect(map_work *w, uint32_t environment, const plan *p)
 {
+    model_views views = model_views_of(w->m, w->mem);
     w->spans = MODEL_ARRAY(w->mem, map_span, w->m->row_count);
     w->links = MODEL_ARRAY(w->mem, const model_row *, w->m->row_count);
     for (uint32_t i = 0; i < w->m->row_count; i++) {
         const model_row *r = &w->m->rows[i];
-        if (!model_sees(r, environment) || r->family != FAMILY_TRACE || r->time_ns < start_ns ||
-            r->time_ns >= end_ns || !trace_id_is_set(r->trace))
+        if (!model_sees(r, environment) || r->family != FAMILY_TRACE || r->time_ns < p->start_ns ||
+            r->time_ns >= p->end_ns || !trace_id_is_set(r->trace))
+            continue;
+        if (p->related_count &&
+            !model_passes_related(p, model_view_row(w->m, r, &views, w->mem), r, w->mem))
             continue;
         span annotation = model_text(r, F_ANNOTATION_TYPE, w->mem);
         if (r->span_id)
@@ -481,15 +485,15 @@ static bool node_before(const wip_node *a, const wip_node *b)
     return diff ? diff < 0 : strcmp(a->kind, b->kind) < 0;
 }
 
-sk_code model_service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
-                          const run_control *c, arena *mem, service_map *ret, err *er)
+sk_code model_service_map(engine *e, uint32_t environment, const plan *p, const run_control *c,
+                          arena *mem, service_map *ret, err *er)
 {
     model *m = (model *)e;
     lock_take(&m->lock);
     map_work w = {.m = m, .mem = mem, .capacity = m->row_count * 4 + 1};
     w.nodes = MODEL_ARRAY(mem, wip_node, w.capacity);
     w.edges = MODEL_ARRAY(mem, wip_edge, w.capacity);
-    collect(&w, environment, start_ns, end_ns);
+    collect(&w, environment, p);
     for (uint32_t i = 0; i < w.span_count; i++)
         draw_span(&w, &w.spans[i]);
     map_node *nodes = MODEL_ARRAY(mem, map_node, w.node_count);

@@ -53,6 +53,16 @@ value model_field_value(const plan *p, const model_trace_view *t, const model_ro
                         const plan_field *f, arena *mem);
 bool model_passes_related(const plan *p, const model_trace_view *t, const model_row *r, arena *mem);
 bool model_matches(const plan_filter *f, value v); /* model_run.c */
+/* Views of the traces met so far (model_run.c); room for as many as there are rows. */
+typedef struct model_views {
+    trace_id *ids;
+    model_trace_view **at;
+    uint32_t count;
+} model_views;
+model_views model_views_of(const model *m, arena *mem);
+/* NULL: the row has no trace. */
+const model_trace_view *model_view_row(const model *m, const model_row *r, model_views *known,
+                                       arena *mem);
 
 /* ---- calculations (model_calc.c) ---- */
 typedef struct model_pick { /* a row that counts for a query */
@@ -94,8 +104,8 @@ sk_code model_rows(engine *e, uint32_t environment, const rows_query *q, const r
                    arena *mem, rows_result *ret, err *er);
 sk_code model_trace(engine *e, uint32_t environment, trace_id id, int64_t start_ns, int64_t end_ns,
                     arena *mem, trace_result *ret, err *er);
-sk_code model_service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
-                          const run_control *c, arena *mem, service_map *ret, err *er);
+sk_code model_service_map(engine *e, uint32_t environment, const plan *p, const run_control *c,
+                          arena *mem, service_map *ret, err *er);
 /* The plan's filters alone; `t` as above. */
 bool model_passes(const plan *p, const model_trace_view *t, const model_row *r, arena *mem);
 /* Whether a dataset is one of metrics. */

@@ -116,21 +116,22 @@ static bool needs_trace(const plan *p)
     return needs;
 }
 
-/* Views of the traces met so far. */
-typedef struct view_list {
-    trace_id *ids;
-    model_trace_view **at;
-    uint32_t count;
-} view_list;
-
-static const model_trace_view *view_of(const model *m, uint32_t environment, trace_id id,
-                                       view_list *known, arena *mem)
+model_views model_views_of(const model *m, arena *mem)
 {
+    return (model_views){MODEL_ARRAY(mem, trace_id, m->row_count),
+                         MODEL_ARRAY(mem, model_trace_view *, m->row_count), 0};
+}
+
+const model_trace_view *model_view_row(const model *m, const model_row *r, model_views *known,
+                                       arena *mem)
+{
+    if (!trace_id_is_set(r->trace))
+        return NULL;
     for (uint32_t i = 0; i < known->count; i++)
-        if (trace_id_equal(known->ids[i], id))
+        if (trace_id_equal(known->ids[i], r->trace))
             return known->at[i];
-    known->ids[known->count] = id;
-    return known->at[known->count++] = model_view_trace(m, environment, id, mem);
+    known->ids[known->count] = r->trace;
+    return known->at[known->count++] = model_view_trace(m, r->environment, r->trace, mem);
 }
 
 bool model_passes(const plan *p, const model_trace_view *t, const model_row *r, arena *mem)
@@ -146,8 +147,7 @@ static uint32_t pick_rows(const model *m, uint32_t environment, const plan *p, a
 {
     bool is_metrics = model_reads_metrics(m, environment, p->dataset);
     bool by_trace = needs_trace(p);
-    view_list views = {MODEL_ARRAY(mem, trace_id, m->row_count),
-                       MODEL_ARRAY(mem, model_trace_view *, m->row_count), 0};
+    model_views views = model_views_of(m, mem);
     uint32_t count = 0;
     for (uint32_t i = 0; i < m->row_count; i++) {
         const model_row *r = &m->rows[i];
@@ -156,8 +156,8 @@ static uint32_t pick_rows(const model *m, uint32_t environment, const plan *p, a
             r->time_ns < p->start_ns || r->time_ns >= p->end_ns ||
             (p->dataset.at && !span_equal(r->dataset, p->dataset)))
             continue;
-        if (by_trace && trace_id_is_set(r->trace))
-            view = view_of(m, environment, r->trace, &views, mem);
+        if (by_trace)
+            view = model_view_row(m, r, &views, mem);
         value *fields = MODEL_ARRAY(mem, value, p->field_count);
         for (uint32_t k = 0; k < p->field_count; k++)
             fields[k] = model_field_value(p, view, r, &p->fields[k], mem);

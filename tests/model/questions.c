@@ -180,6 +180,27 @@ static void make_filters(world *w, coverage *c, query_spec *s, filter_op *ops, u
     }
 }
 
+span question_traces(world *w, arena *mem)
+{
+    static const char *const prefixes[] = {"", "", "", "root.", "any.", "none."};
+    query_spec s = {.filter_count = 1 + (uint32_t)world_below(w, 3)};
+    buf text;
+    span where;
+    s.filters = ARENA_ARRAY(mem, spec_filter, s.filter_count);
+    for (uint32_t i = 0; i < s.filter_count; i++) {
+        uint32_t field = (uint32_t)world_below(w, world_field_count);
+        span name = arena_print(mem, "%s%s", prefixes[world_below(w, COUNT_OF(prefixes))],
+                                world_fields[field].name);
+        s.filters[i] = make_filter(w, (filter_op)world_below(w, FILTER_OP_COUNT), name, field, mem);
+    }
+    buf_init(&text, MIB);
+    spec_to_text(&s, &text);
+    assert_true(span_starts_with(buf_span(&text), SPAN("WHERE ")));
+    assert_true(arena_copy(mem, span_from(buf_span(&text), strlen("WHERE ")), &where));
+    buf_done(&text);
+    return where;
+}
+
 /* The calculation that has met this query's filters least. */
 static calc_op neediest_calc(coverage *c, const query_spec *s, const filter_op *ops,
                              const uint32_t *types)

@@ -19,6 +19,8 @@ typedef struct coverage {
 
 /* A spec in `mem`, of a time range that ends at the latest a little after the world's now; the coverage counts it. */
 query_spec question_make(world *w, coverage *c, arena *mem);
+/* The WHERE of traces_plan: one row's filters, at times with others on the root or on any or no row. */
+span question_traces(world *w, arena *mem);
 /* The least of all cells; prints one line per calculation and type when `print`. */
 uint32_t coverage_least(const coverage *c, bool print);
 

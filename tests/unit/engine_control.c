@@ -52,7 +52,9 @@ static void cancelled_and_late_questions_end(void **state)
     run_control c = {.cancel = &cancel};
     check_code(engine_run(f.engine, ENVIRONMENT, &p, &c, mem, &r, &e), SK_CANCELLED, &e);
     check_code(f.engine->ops->run(f.engine, ENVIRONMENT, &p, &c, mem, &r, &e), SK_CANCELLED, &e);
-    check_code(f.engine->ops->service_map(f.engine, ENVIRONMENT, T0, T0 + 1, &c, mem, &m, &e),
+    check_code(f.engine->ops->service_map(f.engine, ENVIRONMENT,
+                                          &(plan){.start_ns = T0, .end_ns = T0 + 1}, &c, mem, &m,
+                                          &e),
                SK_CANCELLED, &e);
     cancel = false;
     check_ok(engine_run(f.engine, ENVIRONMENT, &p, &c, mem, &r, &e), &e);
@@ -224,7 +226,10 @@ static void damage_is_left_out_and_said(void **state)
     check_ok(engine_fields(f.engine, ENVIRONMENT, &q, mem, &fields, &e), &e);
     assert_true(fields.damaged_blocks > 0);
     service_map m;
-    check_ok(engine_service_map(f.engine, ENVIRONMENT, T0, T0 + NS_PER_S, NULL, mem, &m, &e), &e);
+    check_ok(engine_service_map(f.engine, ENVIRONMENT,
+                                &(plan){.start_ns = T0, .end_ns = T0 + NS_PER_S}, NULL, mem, &m,
+                                &e),
+             &e);
     arena_free(mem);
     fixture_close(&f);
 }
@@ -253,7 +258,9 @@ static void memory_may_fail_anywhere(void **state)
         if (code == SK_OK)
             code = engine_fields(f.engine, ENVIRONMENT, &q, mem, &fields, &e);
         if (code == SK_OK)
-            code = engine_service_map(f.engine, ENVIRONMENT, T0, T0 + NS_PER_S, NULL, mem, &m, &e);
+            code = engine_service_map(f.engine, ENVIRONMENT,
+                                      &(plan){.start_ns = T0, .end_ns = T0 + NS_PER_S}, NULL, mem,
+                                      &m, &e);
         if (code != SK_OK)
             assert_true(e.text[0] && (code == SK_NO_MEMORY || code == SK_TOO_LARGE));
         bool did_fail = alloc_did_fail();

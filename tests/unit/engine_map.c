@@ -4,6 +4,7 @@
  */
 #include "base/hash.h"
 #include "event/fields.h"
+#include "query/traces.h"
 #include "unit/engine_fixture.h"
 
 #define SPANS      20000u
@@ -117,23 +118,34 @@ static void check_same(const service_map *a, const service_map *b)
     }
 }
 
-static void ask(fixture *f, int64_t start, int64_t end, arena *mem, service_map *ret)
+static void ask_of(fixture *f, const char *traces, int64_t start, int64_t end, arena *mem,
+                   service_map *ret)
 {
     err e;
-    check_ok(engine_service_map(f->engine, ENVIRONMENT, start, end, NULL, mem, ret, &e), &e);
+    plan p;
+    check_ok(traces_plan(span_text(traces), start, end, mem, &p, &e), &e);
+    check_ok(engine_service_map(f->engine, ENVIRONMENT, &p, NULL, mem, ret, &e), &e);
     assert_int_equal(ret->damaged_blocks, 0);
 }
 
-/* Both of all times, and of times that cut the traces of some blocks. */
+static void ask(fixture *f, int64_t start, int64_t end, arena *mem, service_map *ret)
+{
+    ask_of(f, "", start, end, mem, ret);
+}
+
+/* Both of all times, and of times that cut the traces of some blocks; of all traces and of some. */
 static void check_maps(fixture *f, fixture *want)
 {
-    for (int64_t i = 0; i < 6; i++) {
+    static const char *const traces[] = {"error exists", "server.address = \"cache-1\"",
+                                         "span.kind = \"producer\" AND messaging.system exists"};
+    for (int64_t i = 0; i < 9; i++) {
+        const char *of = i < 6 ? "" : traces[i % 3];
         arena *mem = arena_new(256 * MIB);
         service_map a, b;
-        int64_t start = i ? T0 + (i * 131 + 1) * NS_PER_MS + i * NS_PER_US : T0 - NS_PER_S;
+        int64_t start = i % 6 ? T0 + (i % 6 * 131 + 1) * NS_PER_MS + i * NS_PER_US : T0 - NS_PER_S;
         int64_t end = i == 4 ? start + 200 * NS_PER_MS + 1 : T0 + 600 * NS_PER_S;
-        ask(want, start, end, mem, &a);
-        ask(f, start, end, mem, &b);
+        ask_of(want, of, start, end, mem, &a);
+        ask_of(f, of, start, end, mem, &b);
         assert_true(a.edge_count > 0);
         check_same(&a, &b);
         arena_free(mem);

@@ -245,9 +245,10 @@ static char *map_text(fixture *f)
     buf out;
     err e;
     buf_init(&out, MIB);
-    check_ok(
-        engine_service_map(f->engine, ENVIRONMENT, T0, T0 + 3 * NS_PER_MS / 2, NULL, mem, &m, &e),
-        &e);
+    check_ok(engine_service_map(f->engine, ENVIRONMENT,
+                                &(plan){.start_ns = T0, .end_ns = T0 + 3 * NS_PER_MS / 2}, NULL,
+                                mem, &m, &e),
+             &e);
     for (uint32_t i = 0; i < m.node_count; i++)
         buf_print(&out, "%s %.*s %llu %llu %.17g %.17g\n", m.nodes[i].kind,
                   SPAN_FMT(m.nodes[i].name), (unsigned long long)m.nodes[i].count,

@@ -35,8 +35,8 @@ sk_code local__trace(engine *e, uint32_t environment, trace_id id, int64_t start
                      arena *mem, trace_result *ret, err *er);
 sk_code local__rows(engine *e, uint32_t environment, const rows_query *q, const run_control *c,
                     arena *mem, rows_result *ret, err *er);
-sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
-                           const run_control *c, arena *mem, service_map *ret, err *er);
+sk_code local__service_map(engine *e, uint32_t environment, const plan *p, const run_control *c,
+                           arena *mem, service_map *ret, err *er);
 sk_code local__fields(engine *e, uint32_t environment, const fields_query *q, arena *mem,
                       fields_result *ret, err *er);
 sk_code local__differences(engine *e, uint32_t environment, const differences_query *q,
@@ -47,8 +47,8 @@ sk_code local__patient_run(engine *e, uint32_t environment, const plan *p, const
                            arena *mem, result *ret, err *er);
 sk_code local__patient_rows(engine *e, uint32_t environment, const rows_query *q,
                             const run_control *c, arena *mem, rows_result *ret, err *er);
-sk_code local__patient_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
-                           const run_control *c, arena *mem, service_map *ret, err *er);
+sk_code local__patient_map(engine *e, uint32_t environment, const plan *p, const run_control *c,
+                           arena *mem, service_map *ret, err *er);
 sk_code local__patient_differences(engine *e, uint32_t environment, const differences_query *q,
                                    const run_control *c, arena *mem, differences_result *ret,
                                    err *er);

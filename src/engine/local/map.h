@@ -212,6 +212,7 @@ typedef struct map_run {
     agg_budget budget;
     arena *scratch;
     scan scan;
+    struct structure *structure; /* of filters on traces; NULL: all are looked at */
     group_keys *texts;
     uint32_t worker_count;
     map_worker **workers;
@@ -227,7 +228,8 @@ typedef struct map_run {
 } map_run;
 
 /* ---- map_rows.c ---- */
-plan_field *map__fields(arena *mem); /* MAP_FIELD_COUNT of them; NULL: no memory */
+/* The plan of the passes: MAP_FIELD_COUNT fields, then those of `asked`, whose time and `related` it takes. False: no memory. */
+bool map__plan(const plan *asked, arena *mem, plan *ret) must_use;
 int map__compare_targets(const void *left, const void *right);
 /* First pass: notes the link targets of a block. Second: its spans; whole traces go through map_trace. */
 sk_code map__note_block(map_run *m, map_worker *w, uint32_t number, uint32_t block,

@@ -14,7 +14,7 @@
 
 /* ---- fields ---- */
 
-plan_field *map__fields(arena *mem)
+bool map__plan(const plan *asked, arena *mem, plan *ret)
 {
     static const char *const names[MAP_FIELD_COUNT][4] = {
         [MAP_SERVICE] = {F_SERVICE_NAME},
@@ -38,17 +38,31 @@ plan_field *map__fields(arena *mem)
         [MAP_RPC_SERVICE] = {"rpc.service"},
         [MAP_RPC_METHOD] = {"rpc.method"},
     };
-    plan_field *fields = ARENA_ARRAY(mem, plan_field, MAP_FIELD_COUNT);
+    uint32_t count = MAP_FIELD_COUNT + asked->field_count;
+    plan_field *fields = ARENA_ARRAY(mem, plan_field, count);
     span *candidates = ARENA_ARRAY(mem, span, MAP_FIELD_COUNT * 4);
-    if (!fields || !candidates)
-        return NULL;
+    plan_filter *related = ARENA_ARRAY(mem, plan_filter, asked->related_count + 1ul);
+    if (!fields || !candidates || !related)
+        return false;
     for (uint32_t f = 0; f < MAP_FIELD_COUNT; f++) {
         fields[f].candidates = candidates + (size_t)f * 4;
         for (uint32_t c = 0; c < 4 && names[f][c]; c++)
             candidates[(size_t)f * 4 + fields[f].candidate_count++] = span_text(names[f][c]);
         fields[f].name = fields[f].candidates[0];
     }
-    return fields;
+    for (uint32_t i = 0; i < asked->field_count; i++)
+        fields[MAP_FIELD_COUNT + i] = asked->fields[i];
+    for (uint32_t i = 0; i < asked->related_count; i++) {
+        related[i] = asked->related[i];
+        related[i].field += MAP_FIELD_COUNT;
+    }
+    *ret = (plan){.start_ns = asked->start_ns,
+                  .end_ns = asked->end_ns,
+                  .fields = fields,
+                  .field_count = count,
+                  .related = related,
+                  .related_count = asked->related_count};
+    return true;
 }
 
 span map__text(const map_run *m, uint32_t text)
@@ -254,7 +268,7 @@ sk_code map__read_names(map_run *m, map_worker *w, err *e)
 /* The service of rows that do not name one. */
 static sk_code read_datasets(map_run *m, map_worker *w, err *e)
 {
-    scan_source *of = &w->scan.at->fields[MAP_FIELD_COUNT].sources[0];
+    scan_source *of = &w->scan.at->fields[m->plan.field_count].sources[0];
     const vector *v;
     sk_code code = scan_read_source(&w->scan, of, &v, e);
     _Atomic(uint32_t) *known = code == SK_OK ? scan_keys_of(&m->scan, of) : NULL;

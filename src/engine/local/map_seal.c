@@ -289,9 +289,7 @@ static sk_code open(seal *s, snapshot *snap, err *e)
 {
     map_run *m = &s->m;
     uint32_t columns[FIELD_TYPE_COUNT];
-    m->plan = (plan){.start_ns = INT64_MIN, .end_ns = INT64_MAX, .field_count = MAP_FIELD_COUNT};
-    m->plan.fields = map__fields(m->scratch);
-    if (!m->plan.fields)
+    if (!map__plan(&(plan){.start_ns = INT64_MIN, .end_ns = INT64_MAX}, m->scratch, &m->plan))
         return err_set(e, SK_NO_MEMORY, "memory ran out while a segment was written");
     sk_code code = scan_open(&m->scan, &m->plan, snap, &m->budget, m->scratch, e);
     if (code != SK_OK)

@@ -80,13 +80,13 @@ sk_code local__patient_rows(engine *e, uint32_t environment, const rows_query *q
     return code;
 }
 
-sk_code local__patient_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
-                           const run_control *c, arena *mem, service_map *ret, err *er)
+sk_code local__patient_map(engine *e, uint32_t environment, const plan *p, const run_control *c,
+                           arena *mem, service_map *ret, err *er)
 {
     sk_code code;
     patience own = begin((local *)e);
     do
-        code = local__service_map(e, environment, start_ns, end_ns, c, mem, ret, er);
+        code = local__service_map(e, environment, p, c, mem, ret, er);
     while (asks_again((local *)e, &own, c, code));
     return code;
 }

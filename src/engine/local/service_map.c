@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/must.h"
 #include "engine/local/map.h"
+#include "engine/local/structure.h"
 #include "event/fields.h"
 
 #define SCRATCH_BYTES   (512 * MIB)
@@ -26,6 +27,8 @@ static sk_code run_morsel(void *ctx, uint32_t slot, uint32_t number, err *e)
     const scan_morsel *at = &m->scan.morsels[number];
     map_worker *w = m->workers[slot];
     sk_code code = SK_OK;
+    if (m->scan.parts[at->part].info.family != FAMILY_TRACE)
+        return SK_OK;
     for (uint32_t b = at->first_block; code == SK_OK && b < at->end_block; b++) {
         code = local__must_end(m->control, e);
         if (code == SK_OK)
@@ -566,8 +569,25 @@ static sk_code draw(map_run *m, arena *mem, service_map *ret, err *e)
     return code == SK_OK ? answer(m, &range, mem, ret, e) : code;
 }
 
-sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, int64_t end_ns,
-                           const run_control *c, arena *mem, service_map *ret, err *er)
+/* Traces are chosen by rows of any time, logs too. */
+static sk_code open_traces(map_run *m, snapshot **ret, err *e)
+{
+    bool by_trace = structure_is_needed(&m->plan);
+    uint32_t families = FAMILY_BIT(FAMILY_TRACE) | (by_trace ? FAMILY_BIT(FAMILY_LOG) : 0);
+    sk_code code = store_snapshot(m->engine->store, m->environment, families,
+                                  by_trace ? INT64_MIN : m->plan.start_ns,
+                                  by_trace ? INT64_MAX : m->plan.end_ns, ret, e);
+    if (code == SK_OK)
+        code = scan_open(&m->scan, &m->plan, *ret, &m->budget, m->scratch, e);
+    if (code == SK_OK && by_trace)
+        code = structure_open(m->engine, m->environment, &m->plan, *ret, m->control, &m->budget,
+                              m->scratch, &m->structure, e);
+    m->scan.structure = m->structure;
+    return code;
+}
+
+sk_code local__service_map(engine *e, uint32_t environment, const plan *p, const run_control *c,
+                           arena *mem, service_map *ret, err *er)
 {
     map_run m = {
         .engine = (local *)e,
@@ -578,21 +598,18 @@ sk_code local__service_map(engine *e, uint32_t environment, int64_t start_ns, in
     *ret = (service_map){0};
     m.budget.max_bytes = m.engine->o.query_memory_max;
     m.budget.account = m.engine->o.store.memory;
-    m.plan = (plan){.start_ns = start_ns, .end_ns = end_ns, .field_count = MAP_FIELD_COUNT};
-    m.plan.fields = m.scratch ? map__fields(m.scratch) : NULL;
     sk_code code =
-        m.plan.fields ? SK_OK
-                      : err_set(er, SK_NO_MEMORY, "memory ran out while the service map was drawn");
+        m.scratch && map__plan(p, m.scratch, &m.plan)
+            ? SK_OK
+            : err_set(er, SK_NO_MEMORY, "memory ran out while the service map was drawn");
     if (code == SK_OK)
-        code = store_snapshot(m.engine->store, environment, FAMILY_BIT(FAMILY_TRACE), start_ns,
-                              end_ns, &s, er);
-    if (code == SK_OK) {
-        code = scan_open(&m.scan, &m.plan, s, &m.budget, m.scratch, er);
-        if (code == SK_OK)
-            code = draw(&m, mem, ret, er);
-        free_workers(&m);
+        code = open_traces(&m, &s, er);
+    if (code == SK_OK)
+        code = draw(&m, mem, ret, er);
+    free_workers(&m);
+    if (s)
         scan_close(&m.scan);
-    }
+    structure_close(m.structure);
     agg_budget_done(&m.budget);
     snapshot_release(s);
     arena_free(m.scratch);

@@ -4,6 +4,7 @@
  */
 #include "serve/route/explore.h"
 
+#include "query/traces.h"
 #include "serve/route/common.h"
 
 #define DAY_NS (86400 * NS_PER_S)
@@ -72,10 +73,11 @@ static void print_map(const service_map *map, buf *out)
 
 void route_service_map(exchange *take_x)
 {
-    static const char *const parameters[] = {"environment", "start", "end", NULL};
+    static const char *const parameters[] = {"environment", "start", "end", "where", NULL};
     err e = {0};
     environment env;
     service_map map;
+    plan p;
     int64_t start_ns, end_ns;
     run_control control = {.cancel = exchange_cancel(take_x),
                            .deadline_mono_ns = exchange_deadline_mono_ns(take_x)};
@@ -85,8 +87,11 @@ void route_service_map(exchange *take_x)
     if (code == SK_OK)
         code = route_range(take_x, DAY_NS, &start_ns, &end_ns, &e);
     if (code == SK_OK)
-        code = engine_service_map(exchange_services(take_x)->engine, env.id, start_ns, end_ns,
-                                  &control, exchange_arena(take_x), &map, &e);
+        code = traces_plan(exchange_query(take_x, "where"), start_ns, end_ns,
+                           exchange_arena(take_x), &p, &e);
+    if (code == SK_OK)
+        code = engine_service_map(exchange_services(take_x)->engine, env.id, &p, &control,
+                                  exchange_arena(take_x), &map, &e);
     if (code != SK_OK) {
         route_fail(take_x, code, &e);
         return;
