@@ -67,6 +67,38 @@ test("leaves of one caller stand as one; a way between two; what moved", () => {
   assert.deepEqual([[120, 100], [121, 100], [83, 100], [0, 0], [1, 0], [1, undefined], [null, 1]].map(([n, w]) => reduce.arrow(n, w)), ["", "↑", "↓", "", "↑", "", ""]);
 });
 
+test("the map of chosen traces: by a filter, from a search, of one trace; what cannot choose is said", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("map"));
+  await page.waitForSelector(".map-node");
+  const all = await page.locator(".map-node").count();
+  await page.keyboard.press("/");
+  await page.keyboard.type('service.name = "email"');
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(n => document.querySelectorAll(".map-node").length < n, all);
+  await page.getByText("in traces with such a row").waitFor();
+  assert.ok(await page.locator('[data-node="email"]').count());
+  assert.equal(new URL(page.url()).searchParams.get("q"), 'service.name = "email"');
+  assert.deepEqual(await axe(page), []);
+  await page.locator('[data-node="email"]').focus();
+  assert.match(new URL(await page.locator(".map-side").getByRole("link", { name: "Traces" }).getAttribute("href"), page.url()).searchParams.get("q"), /^service.name = "email" AND service.name = "email"$/);
+  await page.fill(".filter-box", 'name = "never"');
+  await page.keyboard.press("Enter");
+  await page.getByText("No trace in this range has a row like that.").waitFor();
+  await page.fill(".filter-box", "meta.self_ms > 3");
+  await page.keyboard.press("Enter");
+  await page.getByText("what the trace itself decides does not choose traces").waitFor();
+  await page.getByRole("button", { name: "All traces" }).click();
+  await page.waitForFunction(n => document.querySelectorAll(".map-node").length === n, all);
+  await page.goto(at("traces", { q: 'service.name = "email"' }));
+  await page.locator(".traces-open").first().click();
+  await page.getByRole("link", { name: "Map", exact: true }).click();
+  await page.waitForSelector(".map-node");
+  assert.match(new URL(page.url()).searchParams.get("q"), /^trace.trace_id = "[0-9a-f]{32}"$/);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("a range in which the sending began is judged by its end, and shows all its services", () => {
   const node = (name, count, p95_ms) => ({ name, kind: "service", count, errors: 0, p95_ms });
   const list = pain.judged([node("well", 900, 9), node("ended", 50, 9), node("slow", 400, 20)], [node("well", 400, 9), node("slow", 200, 40)], [node("well", 400, 9), node("slow", 200, 10)]);

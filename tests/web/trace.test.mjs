@@ -130,7 +130,7 @@ test("from the list to a span: search, sort, open, details, find, folding", asyn
   const { page, faults, context } = await openPage(browser, server.url);
   await page.goto(at("traces", { env: "demo", from: "30m" }));
   await page.waitForSelector(".traces-open");
-  await page.fill(".traces-filter", 'name = "checkout.Checkout/PlaceOrder"');
+  await page.fill(".filter-box", 'name = "checkout.Checkout/PlaceOrder"');
   await page.keyboard.press("Enter");
   await page.waitForURL(/q=name/);
   await page.selectOption("select:has(option[value=longest])", "longest");

@@ -10,6 +10,7 @@ import "./api/series";
 import "./app/shell";
 import "./kit/color";
 import "./kit/combobox";
+import "./kit/filter_box";
 import "./kit/markers";
 import "./kit/question_link";
 import "./kit/table";

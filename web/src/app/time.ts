@@ -48,8 +48,9 @@ export function setRange(range: { from: string; to: string }, options: { replace
 }
 
 // Seconds with at most a millisecond's fraction, as they are written into an address.
+export function instant(seconds: number): string { return new Date(seconds * 1000).toISOString(); }
 export function setRangeSeconds(start: number, end: number): void {
-  setRange({ from: new Date(start * 1000).toISOString(), to: new Date(end * 1000).toISOString() });
+  setRange({ from: instant(start), to: instant(end) });
 }
 
 /* ---- zone ---- */

@@ -7,6 +7,7 @@ import { href, param, setParams } from "../../app/location";
 import { useShortcuts } from "../../app/shortcuts";
 import { from, tick, to } from "../../app/time";
 import { showCount, showMs, showRate, showShare } from "../../kit/format";
+import { FilterBox } from "../../kit/filter_box";
 import { Empty, Panel } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
@@ -30,19 +31,20 @@ function chosen(map: ServiceMap, focus: string | null, hops: number): { nodes: M
 }
 
 export default function MapPage() {
-  const focus = param("focus"), hops = Math.max(1, Math.min(5, Math.floor(Number(param("hops"))) || 1)), metric: Metric = METRICS.find(m => m === param("metric")) ?? "errors", view = param("view") ?? "map";
-  const [all, setAll] = useState(false), [selected, setSelected] = useState<string | null>(null);
-  const data = useData<{ map: ServiceMap; before: ServiceMap | null; seconds: number }>(JSON.stringify(["map", environment.value, from.value, to.value, tick.value]), async l => {
-    const { range, now, before } = await loadCompared(l.signal);
+  const focus = param("focus"), hops = Math.max(1, Math.min(5, Math.floor(Number(param("hops"))) || 1)), metric: Metric = METRICS.find(m => m === param("metric")) ?? "errors", view = param("view") ?? "map", filter = param("q") ?? "";
+  const box = useRef<HTMLInputElement>(null), [all, setAll] = useState(false), [selected, setSelected] = useState<string | null>(null);
+  const data = useData<{ map: ServiceMap; before: ServiceMap | null; seconds: number }>(JSON.stringify(["map", environment.value, filter, from.value, to.value, tick.value]), async l => {
+    const { range, now, before } = await loadCompared(l.signal, filter);
     return { map: now, before: isComparable(now.nodes, before.nodes) ? before : null, seconds: range.end - range.start };
   });
-  useShortcuts([{ keys: "v", about: "Map or table", run: () => setParams({ view: view === "map" ? "table" : null }, { replace: true }) }], [view]);
+  useShortcuts([{ keys: "v", about: "Map or table", run: () => setParams({ view: view === "map" ? "table" : null }, { replace: true }) }, { keys: "/", about: "Choose traces", run: () => box.current?.focus() }], [view]);
   if (isEmpty.value) return <><div class="page-head"><h1>Service map</h1></div><Empty title="Nothing was ever received in this environment."><a href={href("")}>Set up a program</a></Empty></>;
   return (
     <>
       <div class="page-head"><h1>Service map</h1></div>
-      <Panel title={focus ? <>Around {focus}</> : "Who calls whom"} data={data} isFlush isEmpty={v => v.map.nodes.length === 0}
-        empty={<Empty title="No calls between services in this range."><span>Edges are made of pairs of client and server spans: a program whose spans are all internal, or whose caller does not send its trace on, stands alone. <a href={href("doctor")}>Doctor</a> looks for that.</span></Empty>}
+      <FilterBox value={filter} placeholder={'Of traces with … user.id = "42" AND duration_ms > 500'} button="Draw" onApply={q => setParams({ q })} box={box}>{filter && <button type="button" class="button" onClick={() => setParams({ q: null })}>All traces</button>}</FilterBox>
+      <Panel title={<>{focus ? <>Around {focus}</> : "Who calls whom"}{filter && <span class="muted"> in traces with such a row</span>}</>} data={data} isFlush isEmpty={v => v.map.nodes.length === 0}
+        empty={filter ? <Empty title="No trace in this range has a row like that."><span>All filters must hold on one span or log of the trace.</span></Empty> : <Empty title="No calls between services in this range."><span>Edges are made of pairs of client and server spans: a program whose spans are all internal, or whose caller does not send its trace on, stands alone. <a href={href("doctor")}>Doctor</a> looks for that.</span></Empty>}
         actions={<div class="row wrap">
           {focus && <><label class="row">hops <select class="input" value={String(hops)} onChange={e => setParams({ hops: e.currentTarget.value === "1" ? null : e.currentTarget.value })}>{[1, 2, 3, 4, 5].map(n => <option key={n}>{n}</option>)}</select></label>
             <button class="button small" onClick={() => setParams({ focus: null, hops: null })}>All services</button></>}
@@ -85,7 +87,7 @@ function Moved({ now, was, show, isBad }: { now: number | null; was: number | nu
 const shareOf = (n: { count: number; errors: number }) => (n.count ? n.errors / n.count : 0);
 
 function Side({ node, was, map, seconds }: { node: MapNode; was: MapNode | undefined; map: ServiceMap; seconds: number }) {
-  const of = `service.name = ${printValue(node.name)}`;
+  const of = [`service.name = ${printValue(node.name)}`, param("q")].filter(Boolean).join(" AND ");
   const list = (edges: MapEdge[], end: "from" | "to") => <ul class="plain">{edges.sort((a, b) => b.count - a.count).slice(0, 12).map(e => <li key={e[end] + e.kind} class="row"><span class="cut grow">{e[end]}</span><span class="muted">{showRate(e.count / seconds)}</span>{e.errors > 0 && <span class="error-text">{showShare(e.errors / e.count)}</span>}{e.wait_count ? <span title="P95 of the time until a message is taken">waits {showMs(e.wait_p95_ms)}</span> : null}<span>{showMs(e.p95_ms)}</span></li>)}</ul>;
   const ahead = reachable(node.name, map.edges), callers = map.edges.filter(e => e.to === node.name), callees = map.edges.filter(e => e.from === node.name);
   return (

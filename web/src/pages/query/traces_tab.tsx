@@ -1,7 +1,9 @@
 // The traces that have events of the question, or of what is selected in it.
 import { ask } from "../../api/query";
+import { printWhere } from "../../api/query_text";
 import { environment } from "../../app/environment";
 import { href } from "../../app/location";
+import { instant } from "../../app/time";
 import { showCount, showMs, showNumber } from "../../kit/format";
 import { Empty, Failure, Waiting } from "../../kit/states";
 import { Table } from "../../kit/table";
@@ -22,6 +24,7 @@ export function TracesTab({ parts, selection }: { parts: Parts; selection: Selec
     <div class="stack" aria-busy={data.isLoading}>
       <Waiting data={data} />
       {selection && <p>Traces with events where <b class="selection-text">{sayReader(selection)}</b></p>}
+      {within.filters?.length && within.filter_combination !== "OR" ? <div><a class="button small" href={href("map", { q: printWhere(within.filters), from: instant(range.start), to: instant(range.end) })}>Map of these traces</a></div> : null}
       {data.error && <Failure error={data.error} retry={data.retry} />}
       {data.value && (data.value.data.results.length === 0 ? <Empty title="None of these events belongs to a trace." /> : (
         <Table caption="Traces, slowest event first" rows={data.value.data.results.map(r => r.data).filter(r => r["trace.trace_id"])} rowKey={r => String(r["trace.trace_id"])} columns={[

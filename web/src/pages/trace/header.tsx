@@ -4,7 +4,7 @@ import { ask } from "../../api/query";
 import { printValue } from "../../api/query_text";
 import type { TraceColumns } from "../../api/types";
 import { go, href } from "../../app/location";
-import { showTime, zoneLabel } from "../../app/time";
+import { instant, showTime, zoneLabel } from "../../app/time";
 import { differencesOfErrors } from "../../kit/question_link";
 import { plural, showCount, showMs, showShare } from "../../kit/format";
 import { copy, toast } from "../../kit/toast";
@@ -76,6 +76,7 @@ export function Header({ model: m, columns, skew, isSkewed, folds, critical }: {
       <div class="row wrap">
         <button class="button quiet small mono" title="Copy the trace's id" onClick={() => copy(columns.trace_id, "Trace id")}>{columns.trace_id}</button>
         <button class="button small" onClick={compareTypical} title="With one of the same root, as long as the median of the hour before">Compare with a typical one</button>
+        <a class="button small" href={href("map", { q: `trace.trace_id = ${printValue(columns.trace_id)}`, from: instant(Math.floor(startMs / 1000)), to: instant(Math.ceil((startMs + whole / 1000) / 1000) + 1) })} title="Who calls whom in this trace">Map</a>
         <a class="button small" data-native download={`trace-${columns.trace_id}.json`} href={`skep/v1/traces/${columns.trace_id}?${new URLSearchParams({ environment: new URLSearchParams(location.search).get("env") ?? "" })}`}>Export JSON</a>
         {busiest && critical.total > 0 && <span class="text-2">
           {tries && <>{ofPath(tries.waited)} of the critical path {serviceOf(m, tries.parent)} waits to try again: {plural(tries.failed, "try", "tries")} of <a title="What is different about those that fail" href={differencesOfErrors(`service.name = ${printValue(serviceOf(m, tries.call))} AND name = ${printValue(nameOf(m, tries.call))}`)}>{nameOf(m, tries.call)}</a> failed. </>}

@@ -1,10 +1,11 @@
 // Traces: find the right one among many.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { environment, isEmpty } from "../../app/environment";
 import { go, href, param, setParams } from "../../app/location";
 import { useShortcuts } from "../../app/shortcuts";
 import { clockOf, from, resolveRange, setRangeSeconds, showTime, tick, to } from "../../app/time";
 import { colorSlots, cssColor } from "../../kit/color";
+import { FilterBox } from "../../kit/filter_box";
 import { plural, showMs } from "../../kit/format";
 import { Empty, Failure, Waiting } from "../../kit/states";
 import { useData } from "../../kit/use_data";
@@ -30,8 +31,7 @@ function durationBounds(): string {
 export default function Traces() {
   const filter = param("q") ?? "", sort: Sort = SORTS.find(([s]) => s === param("sort"))?.[0] ?? "newest", rootsOnly = param("roots") === "1";
   const picked = (param("pick") ?? "").split(",").filter(Boolean);
-  const bounds = durationBounds(), [draft, setDraft] = useState(filter), box = useRef<HTMLInputElement>(null), list = useRef<HTMLTableSectionElement>(null);
-  useEffect(() => setDraft(filter), [filter]);
+  const bounds = durationBounds(), box = useRef<HTMLInputElement>(null), list = useRef<HTMLTableSectionElement>(null);
   const where = [filter, bounds].filter(Boolean).join(" AND ");
   const data = useData(environment.value ? JSON.stringify([environment.value, where, sort, rootsOnly || !!bounds, from.value, to.value, tick.value]) : null, l => loadList(where, rootsOnly || !!bounds, sort, resolveRange(), l.signal));
   const rows = data.value?.rows ?? [];
@@ -53,14 +53,13 @@ export default function Traces() {
   return (
     <div class="stack" aria-busy={data.isLoading}>
       <div class="page-head"><h1>Traces</h1>{data.value && <p role="status">{plural(rows.length, "trace")}{data.value.isNarrowed ? ", the newest of this range" : data.value.total > rows.length ? ", the first of more" : ""} · {plural(data.value.scanned, "row")} read in {showMs(data.value.elapsed)}</p>}</div>
-      <form class="row wrap" onSubmit={e => { e.preventDefault(); setParams({ q: draft.trim() }); }}>
-        <input ref={box} class="input mono traces-filter" value={draft} onInput={e => setDraft(e.currentTarget.value)} placeholder={'service.name = "checkout" AND duration_ms > 500'} aria-label="Filter: the WHERE part of a query" spellcheck={false} autocomplete="off" />
-        <button class="button primary">Search</button>
+      <FilterBox value={filter} placeholder={'service.name = "checkout" AND duration_ms > 500'} button="Search" onApply={q => setParams({ q })} box={box}>
         <label class="row"><input type="checkbox" checked={rootsOnly} onChange={e => setParams({ roots: e.currentTarget.checked })} /> Root spans only</label>
         <label class="row"><span class="label">Sort</span><select class="input" value={sort} onChange={e => setParams({ sort: e.currentTarget.value === "newest" ? null : e.currentTarget.value })}>{SORTS.map(([s, text]) => <option key={s} value={s}>{text}</option>)}</select></label>
         <span class="grow" />
+        {where && <a class="button" href={href("map", { q: where })} title="Who calls whom in these traces">Map</a>}
         <button type="button" class="button" disabled={picked.length !== 2} onClick={compare} title={picked.length === 2 ? "Compare the two picked (c)" : "Pick two traces first"}>Compare {picked.length}/2</button>
-      </form>
+      </FilterBox>
       {bounds && <p class="row wrap"><span class="pill">{bounds}</span><button class="button small" onClick={() => setParams({ min: null, max: null })}>Any duration</button></p>}
       <section class="panel">
         <Waiting data={data} />
