@@ -381,6 +381,12 @@ def test_status_fields_and_map(shop):
     drawn = demo(shop, "map").stdout
     assert re.search(r"^gateway +service", drawn, re.M) and re.search(r"catalog +postgres\S* +database", drawn)
     assert re.search(r"^web +gateway +call", drawn, re.M)
+    chosen = demo(shop, "map", 'service.name = "email"').stdout
+    assert re.search(r"^email +service", chosen, re.M) and "gateway" not in chosen, "of the traces that have such a span alone"
+    nothing = demo(shop, "map", 'name = "never"')
+    assert not nothing.stdout and "no trace in that time is such a one" in nothing.stderr
+    wrong = demo(shop, "map", "meta.depth > 2", check=False)
+    assert wrong.returncode == 2 and "meta.depth: what the trace itself decides does not choose traces" in wrong.stderr
 
 
 def test_reveal_names_six_kinds_of_fault(server):
