@@ -136,6 +136,15 @@ test("pain ranks what got worse, not what is always slow; a handful of requests 
   assert.deepEqual(pain.changes(now, []), []);
 });
 
+test("what all services do together is said once", () => {
+  const node = (name, count) => ({ name, kind: "service", count, errors: 0, p95_ms: 10 });
+  const before = ["a", "b", "c"].map(n => node(n, 100)), said = now => pain.changes(now, before).map(c => [c.service, c.kind, c.text]);
+  assert.deepEqual(said([node("a", 300), node("b", 310), node("c", 290)]), [[null, "busier", "All together get 3.0 × the requests"]]);
+  assert.deepEqual(said([node("a", 300), node("b", 900), node("c", 300)]).map(c => c.slice(0, 2)), [[null, "busier"]], "b has less than twice its share");
+  assert.deepEqual(said([node("a", 150), node("b", 900), node("c", 150)]), [["b", "busier", "has 2.3 × its share of the requests"], ["a", "quieter", "has a 2.7 × smaller share of the requests"], ["c", "quieter", "has a 2.7 × smaller share of the requests"], [null, "busier", "All together get 4.0 × the requests"]]);
+  assert.deepEqual(said([node("a", 100), node("b", 250), node("c", 100)]), [["b", "busier", "gets 2.5 × the requests"]]);
+});
+
 test("a consumer is late when messages wait longer than before, or some much longer than most", () => {
   const edge = (to, wait_p50_ms, wait_p95_ms, wait_count = 500) => ({ from: "kafka:orders", to, kind: "messaging", count: 500, errors: 0, p50_ms: 1, p95_ms: 2, wait_count, wait_p50_ms, wait_p95_ms });
   const now = [edge("mail", 40, 27000), edge("ledger", 9000, 12000), edge("batch", 60000, 90000), edge("stock", 30, 200), edge("rare", 10, 90000, 3), { ...edge("old"), wait_count: undefined }];

@@ -1,10 +1,11 @@
 // What hurts, what changed, and traces to look at.
 import { loadCompared, loadMap, type Compared } from "../../api/map";
 import { ask } from "../../api/query";
+import { askRows } from "../../api/rows";
 import type { QueryResult, Row, ServiceMap } from "../../api/types";
 import { environment } from "../../app/environment";
 import { href } from "../../app/location";
-import { from, resolveRange, showClock, tick, to } from "../../app/time";
+import { from, resolveRange, showAgo, showClock, tick, to } from "../../app/time";
 import { Spark } from "../../kit/chart";
 import { ABSENT, plural, showMs, showRate, showShare } from "../../kit/format";
 import { Icon } from "../../kit/icons";
@@ -15,7 +16,7 @@ import { printValue } from "../../api/query_text";
 import { MarkersPanel, MyQuestions, NewPanel } from "./latest";
 import { changes, isComparable, judged, late, type Pain } from "./pain";
 
-const TRACES_MAX = 500; // looked at, to show one of each kind
+const SHOWN = 8, TRACES_MAX = 500; // looked at, to show one of each kind
 
 function key(what: string): string { return JSON.stringify([what, environment.value, from.value, to.value, tick.value]); }
 
@@ -58,6 +59,8 @@ export function Overview() {
     filters: [{ column: "trace.parent_id", op: "does-not-exist" }, { column: "duration_ms", op: "exists" }], orders: [{ op: "MAX", column: "duration_ms", order: "descending" }], limit: TRACES_MAX } }, l.signal));
   const failed = useData<QueryResult>(key("failed"), l => ask({ range: resolveRange(), spec: { calculations: [{ op: "COUNT" }, { op: "MAX", column: "duration_ms" }], breakdowns: ["trace.trace_id", "meta.root_name"],
     filters: [{ column: "error", op: "=", value: true }, { column: "trace.span_id", op: "exists" }], orders: [{ op: "COUNT", order: "descending" }], limit: TRACES_MAX } }, l.signal));
+  const newest = useData<TraceRow[]>(key("newest"), async l => (await askRows({ where: "trace.parent_id does-not-exist AND duration_ms exists AND trace.trace_id exists", range: resolveRange(), limit: SHOWN }, l.signal)).rows.map(r =>
+    ({ id: String(r["trace.trace_id"]), name: String(r.name), note: `${r["service.name"] ?? ""} ${showAgo(Date.parse(r.time))}`, ms: r.duration_ms as number })));
   const range = resolveRange();
   const lines = counts.value ? sparks(counts.value) : new Map<string, (number | null)[]>();
   return (
@@ -70,6 +73,9 @@ export function Overview() {
             {v => <Services list={judged(v.all.nodes, v.now.nodes, v.before.nodes)} seconds={range.end - range.start} lines={lines} />}
           </Panel>
           <MyQuestions />
+          <Panel title="Newest traces" data={newest} isFlush isEmpty={v => v.length === 0} empty={<div class="none muted">No root span in this range.</div>} actions={<a href={href("traces")}>All</a>}>
+            {v => <Traces rows={v} />}
+          </Panel>
         </div>
         <div class="stack">
           <Panel title="What changed" data={map} actions={<span class="muted">{map.value && `${showMs((map.value.range.end - map.value.range.start) * 1000)} `}against as long before</span>}>
@@ -119,13 +125,13 @@ function Changes({ value }: { value: Compared }) {
   const list = [...late(value.now.edges, value.before.edges), ...changes(value.now.nodes, value.before.nodes)].sort((a, b) => b.weight - a.weight).slice(0, 8);
   if (list.length === 0 && !isComparable(value.now.nodes, value.before.nodes)) return <p class="muted">There are too few requests before {showClock(value.range.start * 1000)} to hold these against.</p>;
   if (list.length === 0) return <p class="muted">Nothing stands out: rates, errors and P95 are as they were. What hits fewer than one in twenty is seen in a <a href={href("query", { q: "HEATMAP(duration_ms)" })}>heatmap</a>: drag over a band that began.</p>;
-  return <ul class="plain">{list.map((c, i) => <li key={i} class="row"><span class={c.kind === "errors" || c.kind === "late" || c.kind === "slower" || c.kind === "gone" ? "error-text" : "muted"} aria-hidden="true">{SIGNS[c.kind]}</span><a href={href("service", { name: c.service })}>{c.service}</a> <span>{c.text}</span></li>)}</ul>;
+  return <ul class="plain">{list.map((c, i) => <li key={i} class="row"><span class={c.kind === "errors" || c.kind === "late" || c.kind === "slower" || c.kind === "gone" ? "error-text" : "muted"} aria-hidden="true">{SIGNS[c.kind]}</span>{c.service !== null && <a href={href("service", { name: c.service })}>{c.service}</a>} <span>{c.text}</span></li>)}</ul>;
 }
 
 interface TraceRow { id: string; name: string; note: string; ms: number | null }
 
 function Traces({ rows }: { rows: TraceRow[] }) {
-  return <Table caption="Traces" rows={rows.slice(0, 8)} rowKey={r => r.id + r.name} columns={[
+  return <Table caption="Traces" rows={rows.slice(0, SHOWN)} rowKey={r => r.id + r.name} columns={[
     { key: "name", title: "Trace", cell: r => <a href={href("trace", { id: r.id })}>{r.name}</a> },
     { key: "note", title: "", cell: r => <span class="muted">{r.note}</span> },
     { key: "ms", title: "longest", isNumber: true, cell: r => (r.ms === null ? ABSENT : showMs(r.ms)) },

@@ -3,7 +3,12 @@ import type { MapEdge, MapNode } from "../../api/types";
 import { showMs } from "../../kit/format";
 
 export interface Pain { node: MapNode; before: MapNode | null; errorShare: number; errorShareBefore: number; slower: number; score: number }
-export interface Change { service: string; kind: "new" | "gone" | "errors" | "late" | "slower" | "faster" | "busier" | "quieter"; text: string; weight: number }
+export interface Change {
+  service: string | null; // null: all together
+  kind: "new" | "gone" | "errors" | "late" | "slower" | "faster" | "busier" | "quieter";
+  text: string;
+  weight: number;
+}
 
 const FEW = 20; // below so many requests a share says little
 const SLOWER = 1.2; // what P95 is times the one before without anything having changed
@@ -57,6 +62,9 @@ export function changes(now: readonly MapNode[], before: readonly MapNode[]): Ch
   const services = before.filter(n => n.kind === "service"), out: Change[] = [];
   if (!isComparable(now, before)) return out;
   const names = new Set(now.filter(n => n.kind === "service").map(n => n.name));
+  // What all do together (or the sending that began in the time before) is said once, and is not each one's news.
+  const grown = total(now) / total(before), all = grown >= 2 || grown <= 0.5 ? grown : 1;
+  if (all !== 1) out.push({ service: null, kind: all > 1 ? "busier" : "quieter", text: all > 1 ? `All together get ${all.toFixed(1)} × the requests` : `All together get ${(1 / all).toFixed(1)} × fewer requests`, weight: 1 });
   for (const n of services) if (!names.has(n.name) && n.count >= FEW) out.push({ service: n.name, kind: "gone", text: "is not heard of any more", weight: 3 });
   for (const p of pains(now, before)) {
     const { node, before: was } = p;
@@ -66,9 +74,9 @@ export function changes(now: readonly MapNode[], before: readonly MapNode[]): Ch
     if (more > 0.005) out.push({ service: node.name, kind: "errors", text: `fails ${(100 * p.errorShare).toFixed(1)} % of the time, before ${(100 * p.errorShareBefore).toFixed(1)} %`, weight: 4 + 20 * more });
     if (p.slower >= 1.3) out.push({ service: node.name, kind: "slower", text: `P95 is ${p.slower.toFixed(1)} × what it was`, weight: 1 + 2 * Math.log2(p.slower) });
     if (p.slower <= 0.6) out.push({ service: node.name, kind: "faster", text: `P95 is ${(1 / p.slower).toFixed(1)} × shorter`, weight: 0.5 });
-    const busier = node.count / was.count;
-    if (busier >= 2) out.push({ service: node.name, kind: "busier", text: `gets ${busier.toFixed(1)} × the requests`, weight: 1 + Math.log2(busier) / 2 });
-    if (busier <= 0.5) out.push({ service: node.name, kind: "quieter", text: `gets ${(1 / busier).toFixed(1)} × fewer requests`, weight: 1.5 });
+    const busier = node.count / was.count / all;
+    if (busier >= 2) out.push({ service: node.name, kind: "busier", text: all === 1 ? `gets ${busier.toFixed(1)} × the requests` : `has ${busier.toFixed(1)} × its share of the requests`, weight: 1 + Math.log2(busier) / 2 });
+    if (busier <= 0.5) out.push({ service: node.name, kind: "quieter", text: all === 1 ? `gets ${(1 / busier).toFixed(1)} × fewer requests` : `has a ${(1 / busier).toFixed(1)} × smaller share of the requests`, weight: 1.5 });
   }
   return out.sort((a, b) => b.weight - a.weight);
 }
