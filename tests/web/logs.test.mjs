@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { axe, openBrowser, openPage, ROOT, startSkep } from "./harness.mjs";
+import { axe, openBrowser, openPage, ROOT, skep, startSkep } from "./harness.mjs";
 
 const esbuild = createRequire(join(ROOT, "web/package.json"))("esbuild");
 const BASE_NS = BigInt(Date.now() - 600_000) * 1_000_000n;
@@ -173,10 +173,48 @@ test("the tail follows, waits with a count while it is read, and says what was s
   assert.equal(await page.locator('.line-body:has-text("third")').count(), 0);
   await page.keyboard.press("G");
   await page.waitForSelector('.line-body:has-text("third")');
-  await sendLogs("tail", Array.from({ length: 1000 }, (_, i) => ({ ns: now(), body: `burst ${i}` })));
+  await sendLogs("tail", Array.from({ length: 3000 }, (_, i) => ({ ns: now(), body: `burst ${i}` })));
   await page.waitForSelector("[data-shed]");
   const shed = Number(await page.locator("[data-shed]").getAttribute("data-shed"));
-  assert.ok(shed > 0 && shed < 1000);
+  assert.ok(shed > 0 && shed < 3000);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("at 5,000 lines a second the tail is paused, a line is read and copied, followed again, and no line is uncounted", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(server.url + "logs?env=dev&tail=1");
+  await page.waitForSelector("text=live,");
+  const sending = skep(["load", "--json", "--shape", "logs", "--rate", "5000", "--spans", "25000", "--quiet"], server);
+  await page.waitForFunction(() => document.querySelectorAll(".line-body").length > 20);
+  await page.locator("h1").click();
+  await page.keyboard.press("Space");
+  await page.getByRole("button", { name: /new lines?, follow/ }).waitFor();
+  const read = await page.evaluate(() => {
+    const line = document.querySelector(".line-body:not([role=columnheader])"), range = document.createRange();
+    range.selectNodeContents(line);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    return String(getSelection());
+  });
+  assert.ok(read.length > 20);
+  const waiting = () => page.getByRole("button", { name: /new lines?, follow/ }).innerText().then(text => Number(/([\d,]+) new/.exec(text)[1].replaceAll(",", "")));
+  const before = await waiting();
+  await page.waitForFunction(n => Number(/([\d,]+) new/.exec(document.querySelector(".tail-status").innerText)[1].replaceAll(",", "")) > n + 2000, before);
+  assert.equal(await page.evaluate(() => String(getSelection())), read, "what is read stays where it is");
+  await page.keyboard.press("G");
+  const frames = await page.evaluate(() => new Promise(resolve => { // the page goes on painting
+    let n = 0;
+    const begun = performance.now(), next = now => (now - begun > 500 ? resolve(n) : (n++, requestAnimationFrame(next)));
+    requestAnimationFrame(next);
+  }));
+  assert.ok(frames >= 3, `${frames} frames in half a second`);
+  const sent = JSON.parse(await sending).items;
+  const counted = least => {
+    const all = Number(document.querySelector("[data-shed]")?.dataset.shed ?? 0) + Number(document.querySelector("[data-dropped]")?.dataset.dropped ?? 0) + 5000; // which it holds
+    return all >= least && all;
+  };
+  assert.equal(await (await page.waitForFunction(counted, sent)).jsonValue(), sent);
   assert.deepEqual(faults, []);
   await context.close();
 });

@@ -80,7 +80,7 @@ function TailStatus({ tail, shown }: { tail: Tail; shown: number }) {
       {tail.retryIn !== null ? <span class="warn-text">The stream was lost; it is opened again in {tail.retryIn} s and what was missed is asked for.</span>
         : tail.isOpen ? <span><span class="tail-dot" /> live, {tail.rate >= 10 ? showCount(tail.rate) : tail.rate.toFixed(1)} lines/s</span> : <span class="muted">opening the stream</span>}
       {ring.shed > 0 && <span class="warn-text" data-shed={ring.shed}>{plural(ring.shed, "line")} came faster than they could be sent and {ring.shed === 1 ? "is" : "are"} not shown here: search finds {ring.shed === 1 ? "it" : "them"}.</span>}
-      {ring.dropped > 0 && <span class="text-2">{plural(ring.dropped, "older line")} made room: the tail holds {ring.size.toLocaleString("en-US")}.</span>}
+      {ring.dropped > 0 && <span class="text-2" data-dropped={ring.dropped}>{plural(ring.dropped, "older line")} made room: the tail holds {ring.size.toLocaleString("en-US")}.</span>}
       <span class="visually-hidden" role="status">{said}</span>
       <span class="grow" />
       {ring.isPaused ? <button class="button small primary" onClick={tail.resume}><Icon name="play" /> {plural(ring.waiting.length, "new line")}, follow <kbd>G</kbd></button>
