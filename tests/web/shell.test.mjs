@@ -75,6 +75,48 @@ test("time range, zone and environment live in the address", async () => {
   await context.close();
 });
 
+test("two zones, and a day whose clocks are put back", async () => {
+  await skep(["environments", "keep", "dev", "--days", "3650", "--yes"], server);
+  const spans = ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"].map((time, n) => ({ traceId: String(n + 1).repeat(32), spanId: "1".repeat(16), name: `strike ${n + 1}`, kind: 1,
+    startTimeUnixNano: `${Date.parse(time)}000000`, endTimeUnixNano: `${Date.parse(time) + 5}000000` })); // both are 02:30 in Berlin
+  const sent = await fetch(server.url + "v1/traces", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] }) });
+  assert.equal(sent.status, 200);
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(server.url + "traces?env=dev&tz=Europe/Berlin");
+  const choose = async (from, to) => {
+    await page.waitForSelector("h1");
+    await page.keyboard.press("t");
+    await page.fill("label:has-text('From') input", from);
+    await page.fill("label:has-text('To') input", to);
+  };
+  await choose("2026-10-25 00:00", "2026-10-26");
+  await page.waitForSelector("text=2026-10-25 00:00:00 – 2026-10-26 00:00:00 UTC+2 → UTC+1");
+  await page.click("button:has-text('Apply')");
+  await page.waitForSelector(".traces-open");
+  const kept = new URL(page.url()).searchParams;
+  assert.deepEqual([kept.get("from"), kept.get("to")], ["2026-10-24T22:00:00.000Z", "2026-10-25T23:00:00.000Z"], "25 hours, and the same for a reader elsewhere");
+  const times = () => page.locator(".traces-table tbody td:nth-child(2)").allInnerTexts().then(all => all.map(t => t.slice(0, 2))); // of the hour: a bucket's
+  assert.deepEqual(await times(), ["02", "02"]);
+  await page.locator("h1").click();
+  await page.keyboard.press("u");
+  await page.waitForSelector("text=2026-10-24 22:00:00 – 2026-10-25 23:00:00");
+  assert.deepEqual(await times(), ["01", "00"]);
+  await page.goto(server.url + "traces?env=dev&tz=Europe/Berlin");
+  await choose("2026-10-25 02:30", "2026-10-25 03:00");
+  await page.click("button:has-text('Apply')");
+  await page.waitForURL(/from=2026-10-25T00%3A30%3A00.000Z&to=2026-10-25T02%3A00%3A00.000Z/); // of two the first
+  await choose("2026-03-29 02:30", "2026-03-29 04:00");
+  await page.waitForSelector("text=2026-03-29 03:30:00 – 2026-03-29 04:00:00 UTC+2"); // there is none
+  await page.keyboard.press("Escape");
+  await page.goto(server.url + "traces?env=dev&tz=Europe/Berlin&from=2026-10-25T01:30:00Z&to=2026-10-25T12:00:00Z");
+  await page.waitForSelector("h1");
+  await page.keyboard.press("t");
+  assert.equal(await page.inputValue("label:has-text('From') input"), "2026-10-25T01:30:00.000Z", "which of the two is not lost");
+  assert.equal(await page.inputValue("label:has-text('To') input"), "2026-10-25 13:00:00");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("a server that is killed is said so, and one that is back answers without a reload", async () => {
   const first = await startSkep();
   await skep(["demo", "--seed", "1", "--past", "10m", "--past-only", "--quiet"], first);

@@ -150,6 +150,24 @@ test("from the list to a span: search, sort, open, details, find, folding", asyn
   await context.close();
 });
 
+test("traces without a duration to draw are listed, and an empty range leads to a full one", async () => {
+  const lone = await startSkep();
+  await sendSpans(lone.url, hex(77, 32), [{ id: 2, parent: 1, service: "lone", name: "child", start: 0, length: 5 }]);
+  const { page, faults, context } = await openPage(browser, lone.url);
+  await page.goto(lone.url + "traces?env=dev&from=1m&q=" + encodeURIComponent('service.name = "lone"')); // it came two minutes ago
+  await page.waitForSelector("text=No trace in this range matches the filter.");
+  await page.click("header.top >> text=Last 1m");
+  await page.click("text=Last 15 minutes");
+  await page.waitForSelector("text=root missing");
+  await page.goto(lone.url + "traces?env=dev&from=1m");
+  await page.waitForSelector("text=No traces in this range.");
+  await page.click("text=Look at the last day");
+  await page.waitForSelector("text=No traces in this range."); // no root
+  assert.deepEqual(faults, []);
+  await context.close();
+  await lone.stop();
+});
+
 test("a missing parent has a placeholder and a cause; folding, errors and leaving out", async () => {
   const { page, faults, context } = await openPage(browser, server.url);
   await page.goto(at("trace", { env: "dev", id: HOLED, fold: "1" }));

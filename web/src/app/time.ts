@@ -16,14 +16,30 @@ export function parseLength(text: string): number | null {
   return found ? Number(found[1]) * UNITS[found[2]!]! : null;
 }
 
-// A moment in seconds: "now", "2h" (ago), RFC 3339, unix seconds. Null when it is none of them.
+const WALL = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?)?$/;
+
+// How far the zone's clocks are ahead then.
+function offsetAt(ms: number): number {
+  const c = clockOf(ms);
+  return Date.UTC(+c.year, +c.month - 1, +c.day, +c.hour, +c.minute, +c.second) - Math.floor(ms / 1000) * 1000;
+}
+
+// The moment, in ms, at which the clocks of the zone show that. Of two, when they are put back, the first; of none, when they are put forward, as if they had not been.
+function momentOf(wall: number): number {
+  const before = wall - offsetAt(wall - 86_400_000), after = wall - offsetAt(wall + 86_400_000);
+  const isShown = (at: number) => at + offsetAt(at) === wall;
+  return isShown(before) || !isShown(after) ? before : after;
+}
+
+// A moment in seconds: "now", "2h" (ago), RFC 3339, a date and time of the zone in which times are shown, unix seconds. Null when it is none of them.
 export function parseMoment(text: string, now: number): number | null {
   const trimmed = text.trim();
   if (trimmed === "now") return now;
   const ago = parseLength(trimmed.replace(/^-/, "").replace(/^now-/, ""));
   if (ago !== null) return now - ago;
   if (/^\d{9,11}(\.\d+)?$/.test(trimmed)) return Number(trimmed);
-  const parsed = Date.parse(trimmed);
+  const wall = WALL.exec(trimmed);
+  const parsed = wall ? momentOf(Date.UTC(+wall[1]!, +wall[2]! - 1, +wall[3]!, +(wall[4] ?? 0), +(wall[5] ?? 0), +(wall[6] ?? 0))) : Date.parse(trimmed);
   return Number.isNaN(parsed) ? null : parsed / 1000;
 }
 
@@ -97,7 +113,14 @@ export function showClock(ms: number): string {
   return `${c.hour}:${c.minute}:${c.second}.${c.ms}`;
 }
 
-// UTC+2
+// As it is typed: in the zone where that says it, else in UTC.
+export function showMoment(seconds: number): string {
+  const text = showTime(seconds * 1000, { ms: false });
+  return parseMoment(text, 0) === seconds ? text : instant(seconds);
+}
+
+// UTC+2; where it changes within a range, both.
+export function zoneLabels(range: Range): string { return [...new Set([range.start, range.end].map(s => zoneLabel(s * 1000)))].join(" → "); }
 export function zoneLabel(at = Date.now()): string {
   if (zone.value === "UTC") return "UTC";
   const name = new Intl.DateTimeFormat("en", { timeZone: zone.value, timeZoneName: "shortOffset" }).formatToParts(new Date(at)).find(p => p.type === "timeZoneName")?.value ?? "";

@@ -1,7 +1,7 @@
 // The time range: quick choices, any two moments, and the zone in which all times are shown.
 import { useState } from "preact/hooks";
 import { Dialog } from "../kit/dialog";
-import { from, isRelative, localZone, parseMoment, refresh, resolveRange, setRange, setZone, showTime, zone, zoneLabel } from "./time";
+import { from, instant, isRelative, localZone, parseLength, parseMoment, refresh, resolveRange, setRange, setZone, showMoment, showTime, zone, zoneLabels } from "./time";
 import { useShortcuts } from "./shortcuts";
 
 const QUICK: readonly (readonly [string, string])[] = [["5m", "Last 5 minutes"], ["15m", "Last 15 minutes"], ["30m", "Last 30 minutes"], ["1h", "Last hour"], ["2h", "Last 2 hours"], ["6h", "Last 6 hours"], ["1d", "Last day"], ["3d", "Last 3 days"], ["7d", "Last 7 days"], ["30d", "Last 30 days"]];
@@ -19,22 +19,23 @@ function zones(): string[] {
 
 function Chooser({ onClose }: { onClose: () => void }) {
   const now = Date.now() / 1000, range = resolveRange();
-  const [start, setStart] = useState(isRelative.value ? from.value : new Date(range.start * 1000).toISOString());
-  const [end, setEnd] = useState(isRelative.value ? "now" : new Date(range.end * 1000).toISOString());
+  const [start, setStart] = useState(isRelative.value ? from.value : showMoment(range.start));
+  const [end, setEnd] = useState(isRelative.value ? "now" : showMoment(range.end));
   const startAt = parseMoment(start, now), endAt = parseMoment(end, now);
-  const wrong = startAt === null ? "From is not a time: write 2h, or 2026-08-21T14:05:00Z" : endAt === null ? "To is not a time: write now, 10m, or 2026-08-21T14:05:00Z"
+  const wrong = startAt === null ? "From is not a time: write 2h, or 2026-08-21 14:05" : endAt === null ? "To is not a time: write now, 10m, or 2026-08-21 14:05"
     : startAt >= endAt ? "From must be before To" : null;
+  const kept = (text: string, at: number) => (text.trim() === "now" || parseLength(text) !== null ? text.trim() : instant(at)); // an address means the same in every zone
   const choose = (f: string, t: string) => { setRange({ from: f, to: t }); refresh(); onClose(); };
   return (
     <Dialog title="Time range" onClose={onClose}>
       <div class="stack">
         <div class="row wrap">{QUICK.map(([length, label]) => <button key={length} class="button small" aria-pressed={isRelative.value && from.value === length} onClick={() => choose(length, "now")}>{label}</button>)}</div>
-        <form class="row wrap" onSubmit={e => { e.preventDefault(); if (!wrong) choose(start.trim(), end.trim()); }}>
+        <form class="row wrap" onSubmit={e => { e.preventDefault(); if (!wrong) choose(kept(start, startAt!), kept(end, endAt!)); }}>
           <label class="field grow"><span>From</span><input class="input" value={start} onInput={e => setStart(e.currentTarget.value)} aria-invalid={startAt === null} /></label>
           <label class="field grow"><span>To</span><input class="input" value={end} onInput={e => setEnd(e.currentTarget.value)} aria-invalid={endAt === null} /></label>
           <button class="button primary" disabled={!!wrong}>Apply</button>
         </form>
-        {wrong ? <p class="error-text" role="alert">{wrong}.</p> : <p class="muted">{showTime(startAt! * 1000, { ms: false })} – {showTime(endAt! * 1000, { ms: false })} {zoneLabel(endAt! * 1000)}</p>}
+        {wrong ? <p class="error-text" role="alert">{wrong}.</p> : <p class="muted">{showTime(startAt! * 1000, { ms: false })} – {showTime(endAt! * 1000, { ms: false })} {zoneLabels({ start: startAt!, end: endAt! })}</p>}
         <label class="field"><span>Zone in which times are shown</span>
           <input class="input" list="zones" value={zone.value} onChange={e => { if (zones().includes(e.currentTarget.value)) setZone(e.currentTarget.value); else e.currentTarget.value = zone.value; }} />
           <datalist id="zones">{zones().map(z => <option key={z} value={z} />)}</datalist>
@@ -52,7 +53,7 @@ export function TimePicker() {
   ]);
   return (
     <>
-      <button class="button" onClick={() => setOpen(true)} title="Time range (t)">{rangeLabel()} <span class="muted">{zoneLabel()}</span></button>
+      <button class="button" onClick={() => setOpen(true)} title="Time range (t)">{rangeLabel()} <span class="muted">{zoneLabels(resolveRange())}</span></button>
       {isOpen && <Chooser onClose={() => setOpen(false)} />}
     </>
   );

@@ -6,7 +6,7 @@ import { environment } from "../app/environment";
 import { param, setParams } from "../app/location";
 import { maySave } from "../app/session";
 import { useShortcuts } from "../app/shortcuts";
-import { isRelative, parseMoment, refresh, showAgo, showTime, type Range } from "../app/time";
+import { isRelative, parseMoment, refresh, showAgo, showMoment, showTime, type Range } from "../app/time";
 import type { Marker } from "./chart";
 import { Dialog } from "./dialog";
 import { Icon } from "./icons";
@@ -39,7 +39,7 @@ export function useMarkers(range: Range | null): Markers {
 }
 
 function NewMarker({ at, onClose, onMade }: { at: number | null; onClose: () => void; onMade: () => void }) {
-  const [message, setMessage] = useState(""), [type, setType] = useState("deploy"), [url, setUrl] = useState(""), [when, setWhen] = useState(at === null ? "now" : new Date(at * 1000).toISOString());
+  const [message, setMessage] = useState(""), [type, setType] = useState("deploy"), [url, setUrl] = useState(""), [when, setWhen] = useState(at === null ? "now" : showMoment(at));
   const [error, setError] = useState<ApiError | null>(null);
   const time = parseMoment(when, Date.now() / 1000), isNothing = !message.trim() && !type.trim();
   const save = () => addMarker({ message: message.trim(), type: type.trim(), url: url.trim(), start_time: time! }).then(
@@ -53,7 +53,7 @@ function NewMarker({ at, onClose, onMade }: { at: number | null; onClose: () => 
           <datalist id="marker-kinds">{["deploy", "incident", "configuration", "test"].map(k => <option key={k} value={k} />)}</datalist>
           <label class="field grow"><span>When</span><input class="input" value={when} onInput={e => setWhen(e.currentTarget.value)} aria-invalid={time === null} /></label>
         </div>
-        <p class={time === null ? "error-text" : "muted"} role={time === null ? "alert" : undefined}>{time === null ? "This is not a time: write now, 10m (ago), or 2026-08-21T14:05:00Z." : showTime(time * 1000, { ms: false })}</p>
+        <p class={time === null ? "error-text" : "muted"} role={time === null ? "alert" : undefined}>{time === null ? "This is not a time: write now, 10m (ago), or 2026-08-21 14:05." : showTime(time * 1000, { ms: false })}</p>
         <label class="field"><span>Link (optional)</span><input class="input" type="url" value={url} maxLength={2000} placeholder="https://" onInput={e => setUrl(e.currentTarget.value)} /></label>
         {error && <Failure error={error} />}
         <div class="row"><button class="button primary" disabled={time === null || isNothing}>Mark</button></div>

@@ -13,7 +13,7 @@ const HEIGHT = 132, LEFT = 56, BOTTOM = 18, TOP = 6, NEAR = 8; // px
 export function Scatter({ rows, range, picked, onBrush }: { rows: readonly TraceRow[]; range: Range; picked: readonly string[]; onBrush: (time: Range, low: number, high: number) => void }) {
   const box = useRef<HTMLDivElement>(null), canvas = useRef<HTMLCanvasElement>(null), shadow = useRef<HTMLDivElement>(null), drag = useRef<{ x: number; y: number } | null>(null);
   const known = rows.filter((r): r is TraceRow & { time: number; duration: number } => r.time !== null && r.duration !== null);
-  const low = Math.max(1e-3, Math.min(...known.map(r => r.duration || Infinity))), high = Math.max(low * 1.1, ...known.map(r => r.duration));
+  const least = Math.min(...known.map(r => r.duration || Infinity)), low = Number.isFinite(least) ? Math.max(1e-3, least) : 1, high = Math.max(low * 1.1, ...known.map(r => r.duration));
   const bottom = Math.log10(low) - 0.08, top = Math.log10(high) + 0.08;
   const geometry = (width: number) => {
     const w = width - LEFT - 8, h = HEIGHT - TOP - BOTTOM;
