@@ -155,6 +155,19 @@ test("dragging over the volume zooms; nothing is told apart from nothing here", 
   await context.close();
 });
 
+test("a chart that is looked at may become one of fewer points", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(server.url + "logs?env=dev&from=30m");
+  const over = page.locator(".logs-volume .u-over"), box = await over.boundingBox();
+  await page.mouse.move(box.x + box.width - 4, box.y + 20);
+  await page.waitForSelector(".hover-card");
+  await page.evaluate(() => { history.pushState(null, "", location.href.replace("from=30m", "from=5m")); dispatchEvent(new PopStateEvent("popstate")); });
+  await page.waitForFunction(() => !document.querySelector('[aria-busy="true"]') && location.href.includes("from=5m"));
+  await page.waitForSelector(".logs-volume");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("the tail follows, waits with a count while it is read, and says what was shed", async () => {
   const { page, faults, context } = await openPage(browser, server.url);
   await page.goto(server.url + "logs?env=dev&tail=1");

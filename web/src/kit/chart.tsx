@@ -146,7 +146,7 @@ function ChartTable(props: ChartProps) {
 export function Chart(props: ChartProps) {
   const box = useRef<HTMLDivElement>(null), plot = useRef<uPlot | null>(null), latest = useRef(props), anchor = useRef<number | null>(null);
   latest.current = props;
-  const [hover, setHover] = useState<Hover | null>(null);
+  const [hovered, setHover] = useState<Hover | null>(null), hover = hovered && hovered.index < props.times.length ? hovered : null; // the times may be others by now
   const [width, setWidth] = useState(0);
   const [isTable, setTable] = useState(false);
   const [themeRound, setThemeRound] = useState(0);
@@ -231,7 +231,7 @@ export function Chart(props: ChartProps) {
             if (e.key === "Escape" && props.selected) { props.onSelect?.(null); e.stopPropagation(); }
             if (e.key === "v") { setTable(true); e.stopPropagation(); }
           }} onBlur={() => setHover(null)}>
-          {hover && hover.index < props.times.length && <HoverCard hover={hover} props={props} width={width} />}
+          {hover && <HoverCard hover={hover} props={props} width={width} />}
         </div>
       )}
       <span class="visually-hidden" aria-live="polite">{said}</span>

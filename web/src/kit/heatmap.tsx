@@ -98,7 +98,7 @@ export function Heatmap(props: {
   const { grid, unit } = props, height = props.height ?? 260;
   const box = useRef<HTMLDivElement>(null), canvas = useRef<HTMLCanvasElement>(null), drag = useRef(NEW);
   const [width, setWidth] = useState(0), [themeRound, setThemeRound] = useState(0);
-  const [cursor, setCursor] = useState<Cell | null>(null), [anchor, setAnchor] = useState<Cell | null>(null), [isDragging, setDragging] = useState(false), [isTable, setTable] = useState(false);
+  const [looked, setCursor] = useState<Cell | null>(null), [anchor, setAnchor] = useState<Cell | null>(null), [isDragging, setDragging] = useState(false), [isTable, setTable] = useState(false);
   useEffect(() => onThemeChange(() => setThemeRound(n => n + 1)), []);
   useEffect(() => {
     if (isTable) return undefined;
@@ -107,7 +107,8 @@ export function Heatmap(props: {
     return () => observer.disconnect();
   }, [isTable]);
   useEffect(() => { if (!isTable && width > LEFT + RIGHT + 20) paint(canvas.current!, grid, width, height, unit); }, [grid, width, height, unit, themeRound, zone.value, isTable]);
-  const columns = grid.times.length, rows = grid.lows.length, w = width - LEFT - RIGHT, h = height - TOP - BOTTOM;
+  const columns = grid.times.length, rows = grid.lows.length, cursor = looked && looked.column < columns && looked.row < rows ? looked : null; // the grid may be another by now
+  const w = width - LEFT - RIGHT, h = height - TOP - BOTTOM;
   const cellAt = (e: PointerEvent): Cell => {
     const r = canvas.current!.getBoundingClientRect();
     const clamp = (v: number, max: number) => Math.max(0, Math.min(max, v));
