@@ -30,6 +30,7 @@ async function pages(url) {
     keys: at("keys", {}),
     usage: at("usage", {}),
     settings: at("settings", {}),
+    "map-of-traces": at("map", { q: 'name = "checkout.Checkout/PlaceOrder"' }),
   };
 }
 
@@ -41,12 +42,37 @@ async function settled(page) {
 
 async function picture(browser, base, address, file, options = {}) {
   const { page, context, faults } = await openPage(browser, base, options);
+  if (options.link) {
+    await page.goto(await options.link());
+    await page.waitForSelector("header.top");
+  }
   if (options.isBroken) await page.route("**/skep/v1/**", r => (r.request().url().includes("environments") ? r.continue() : r.fulfill({ status: 503, contentType: "application/json", body: '{"error":"the server has too many questions waiting","code":"unavailable"}' })));
   await page.goto(base + address);
   await settled(page);
   await page.screenshot({ path: join(OUT, file) });
   for (const fault of faults) console.error(`${file}: ${fault}`);
   await context.close();
+}
+
+async function inThreeForms(browser, base, address, name, options = {}) {
+  await picture(browser, base, address, `${name}-light.png`, options);
+  await picture(browser, base, address, `${name}-dark.png`, { ...options, theme: "dark" });
+  await picture(browser, base, address, `${name}-narrow.png`, { ...options, width: 380, height: 760 });
+}
+
+// What there is only where people log in.
+async function withLogin(browser) {
+  const server = await startSkep(["--auth", "required"]);
+  try {
+    await skep(["user", "add", "ann", "--role", "editor", "--no-password"], server);
+    const link = () => skep(["open", "--print"], server).then(out => out.trim());
+    await inThreeForms(browser, server.url, "", "login");
+    await inThreeForms(browser, server.url, "people", "people", { link });
+    await inThreeForms(browser, server.url, "keys", "keys-logged-in", { link });
+    console.log("login people keys-logged-in");
+  } finally {
+    await server.stop();
+  }
 }
 
 mkdirSync(OUT, { recursive: true });
@@ -56,13 +82,12 @@ try {
   const all = await pages(server.url), wanted = process.argv.slice(2);
   for (const [name, address] of Object.entries(all)) {
     if (wanted.length && !wanted.includes(name)) continue;
-    await picture(browser, server.url, address, `${name}-light.png`);
-    await picture(browser, server.url, address, `${name}-dark.png`, { theme: "dark" });
-    await picture(browser, server.url, address, `${name}-narrow.png`, { width: 380, height: 760 });
+    await inThreeForms(browser, server.url, address, name);
     await picture(browser, server.url, address.replace("env=demo", "env=dev"), `${name}-empty.png`);
     await picture(browser, server.url, address, `${name}-broken.png`, { isBroken: true });
     console.log(name);
   }
+  if (!wanted.length || wanted.includes("login")) await withLogin(browser);
 } finally {
   await browser.close();
   await server.stop();
