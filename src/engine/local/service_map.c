@@ -490,6 +490,8 @@ static sk_code answer(map_run *m, const agg_buckets *range, arena *mem, service_
     map_table_free(all);
     for (uint32_t i = 0; i < m->worker_count; i++)
         ret->damaged_blocks += m->workers[i]->scan.damage.blocks;
+    if (!ret->damaged_blocks && m->structure)
+        ret->damaged_blocks = m->structure->damage.blocks; /* of what chose the traces */
     if (is_done)
         return SK_OK;
     if (atomic_load(&m->budget.failed))
