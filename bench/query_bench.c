@@ -277,8 +277,8 @@ static uint64_t ask_other(generator *g, const char *name, arena *mem)
     uint64_t rows = 0;
     if (strcmp(name, "service map") == 0) {
         service_map m;
-        code = engine_service_map(g->engine, ENVIRONMENT, START_NS, START_NS + RANGE_NS, NULL, mem,
-                                  &m, &e);
+        plan all = {.start_ns = START_NS, .end_ns = START_NS + RANGE_NS};
+        code = engine_service_map(g->engine, ENVIRONMENT, &all, NULL, mem, &m, &e);
         rows = code == SK_OK ? m.edge_count : 0;
     } else if (strcmp(name, "trace by id") == 0) {
         trace_result t;

@@ -30,11 +30,12 @@ PACKAGES = ["chdb", "duckdb", "pyarrow", "opentelemetry-proto"]
 def peers_of(names):
     from clickhouse import Otel, Tuned
     from duck import Duck
+    from jaeger import Jaeger
     from tempo import Tempo
     from victoria import VictoriaLogs, VictoriaTraces
 
     # DuckDB first: the others' answers are held against its.
-    known = {"duckdb": [Duck], "chdb": [Otel, Tuned], "victoria": [VictoriaTraces, VictoriaLogs], "tempo": [Tempo]}
+    known = {"duckdb": [Duck], "chdb": [Otel, Tuned], "victoria": [VictoriaTraces, VictoriaLogs], "tempo": [Tempo], "jaeger": [Jaeger]}
     chosen = list(known) if names == "all" else [] if names == "none" else names.split(",")
     unknown = [n for n in chosen if n not in known]
     if unknown:
@@ -62,7 +63,7 @@ def arguments():
     parser.add_argument("--spans", type=int, default=1_000_000, help="spans or log lines (default 1,000,000)")
     parser.add_argument("--shape", choices=["A", "B", "logs"], default="B")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--peers", default="all", help="duckdb,chdb,victoria,tempo, all or none")
+    parser.add_argument("--peers", default="all", help="duckdb,chdb,victoria,tempo,jaeger, all or none")
     parser.add_argument("--times", type=int, default=20, help="how often each question is asked (default 20)")
     parser.add_argument("--memory-max", default="512MiB", help="skep's (default 512MiB, the aim)")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")

@@ -1,7 +1,7 @@
 """Peers that are built from public repositories which carry their vendor/: never inside this tree, never downloaded by the bench.
 
 A program is looked for in $SKEP_BENCH_PEERS (default ~/.cache/skep-bench-peers): PROGRAM itself, or a checkout in the folder PROGRAM.src
-to build it from: git clone https://github.com/OWNER/NAME PROGRAM.src
+to build it from: git clone https://github.com/OWNER/NAME PROGRAM.src. Jaeger carries no vendor/: GOBIN=FOLDER go install github.com/jaegertracing/jaeger/cmd/jaeger@v1.76.0
 """
 import os
 import pathlib
