@@ -49,6 +49,8 @@ typedef enum plan_derived {
 const char *plan_derived_name(plan_derived d); /* "meta.self_ms" */
 bool plan_derived_parse(span name, plan_derived *ret);
 span plan_relation_prefix(plan_relation r); /* "root."; of RELATION_SELF empty */
+/* Splits a name into whose field it is and the name that row knows it by. */
+plan_relation plan_relation_of(span name, span *ret_own);
 
 /* A field as asked: the names to try on each row, first that exists wins (more than one only for `semconv.`). Of another
  * row: the names without the prefix. Of a derived one there is none. */

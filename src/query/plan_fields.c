@@ -38,8 +38,7 @@ span plan_relation_prefix(plan_relation r)
     return prefixes[r];
 }
 
-/* Splits a name into whose field it is and the name that row knows it by. */
-static plan_relation relation_of(span name, span *ret_own)
+plan_relation plan_relation_of(span name, span *ret_own)
 {
     *ret_own = name;
     for (int r = RELATION_SELF + 1; r < RELATION_COUNT; r++)
@@ -109,7 +108,7 @@ sk_code plan__field(planner *pl, span name, field_use use, uint32_t *ret)
     span own;
     if (name.len == 0)
         return err_set(pl->e, SK_BAD_INPUT, "a field name must not be empty");
-    plan_field made = {.name = name, .relation = relation_of(name, &own)};
+    plan_field made = {.name = name, .relation = plan_relation_of(name, &own)};
     sk_code code = check_use(pl, &made, own, use);
     if (code)
         return code;

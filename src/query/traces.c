@@ -8,13 +8,10 @@
 
 static const char WHERE[] = "WHERE ";
 
-static plan_relation relation_of(span name)
+static plan_relation relation_of(const spec_filter *f)
 {
-    plan_relation found = RELATION_SELF;
-    for (int r = RELATION_SELF + 1; r < RELATION_COUNT; r++)
-        if (span_starts_with(name, plan_relation_prefix((plan_relation)r)))
-            found = (plan_relation)r;
-    return found;
+    span own;
+    return plan_relation_of(f->column, &own);
 }
 
 static sk_code refuse(span name, const char *why, err *e)
@@ -35,7 +32,7 @@ static sk_code check(const query_spec *s, err *e)
                        "the trace");
     for (uint32_t i = 0; i < s->filter_count; i++) {
         plan_derived derived;
-        plan_relation r = relation_of(s->filters[i].column);
+        plan_relation r = relation_of(&s->filters[i]);
         if (r == RELATION_PARENT || r == RELATION_CHILD)
             return refuse(s->filters[i].column,
                           "a trace has many parents and children; choose it by fields of its "
@@ -55,7 +52,7 @@ static plan_relation free_relation(const query_spec *s)
 {
     uint32_t used = 0;
     for (uint32_t i = 0; i < s->filter_count; i++)
-        used |= 1u << relation_of(s->filters[i].column);
+        used |= 1u << relation_of(&s->filters[i]);
     for (int r = RELATION_ANY; r <= RELATION_ANY3; r++)
         if (!(used >> r & 1))
             return (plan_relation)r;
@@ -67,7 +64,7 @@ static sk_code name_rows(query_spec *s, arena *mem, err *e)
     plan_relation r = free_relation(s);
     for (uint32_t i = 0; i < s->filter_count; i++) {
         spec_filter *f = &s->filters[i];
-        if (relation_of(f->column) != RELATION_SELF)
+        if (relation_of(f) != RELATION_SELF)
             continue;
         if (r == RELATION_SELF)
             return refuse(f->column,

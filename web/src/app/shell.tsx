@@ -12,7 +12,7 @@ import { pageAt, PAGES } from "./pages";
 import { Palette, ShortcutSheet } from "./palette";
 import { loadMe, me } from "./session";
 import { useShortcuts } from "./shortcuts";
-import { isRelative, refresh, resolveRange, tick } from "./time";
+import { instant, isRelative, refresh, resolveRange, tick } from "./time";
 import { TimePicker } from "./time_picker";
 
 function Rail() {
@@ -60,8 +60,8 @@ function Live() {
 // The address with its time written out: what the reader sees now is what the other will see.
 function shareAddress(): string {
   const { start, end } = resolveRange(), at = new URL(location.href);
-  at.searchParams.set("from", new Date(start * 1000).toISOString());
-  at.searchParams.set("to", new Date(end * 1000).toISOString());
+  at.searchParams.set("from", instant(start));
+  at.searchParams.set("to", instant(end));
   if (environment.value) at.searchParams.set("env", environment.value);
   return at.href;
 }

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { readResult, showActor, type StoredResult } from "../../api/saved";
 import type { Filter } from "../../api/types";
 import { href, setParams, type Params } from "../../app/location";
-import { from, showTime, to } from "../../app/time";
+import { from, instant, showTime, to } from "../../app/time";
 import { Failure, Waiting } from "../../kit/states";
 import { toast } from "../../kit/toast";
 import { useData } from "../../kit/use_data";
@@ -62,7 +62,7 @@ function Shown({ stored, view: { query, selection: first } }: { stored: StoredRe
       </div>
       {stored.kind === "differences"
         ? <div class="stack"><Said answer={stored.answer} onFilters={narrow} onGroup={name => askWith({ breakdowns: [...groups.filter(g => g !== name), name] })} /></div>
-        : <Results parts={{ query, result: stored.answer, start, end } satisfies Parts} selection={selection} onZoom={(a, b) => ask({ from: new Date(a * 1000).toISOString(), to: new Date(b * 1000).toISOString() })}
+        : <Results parts={{ query, result: stored.answer, start, end } satisfies Parts} selection={selection} onZoom={(a, b) => ask({ from: instant(a), to: instant(b) })}
           onSelect={(s, open, base) => (open ? ask({ sel: JSON.stringify(s), tab: "differences", base }) : setSelection(s))} onFilters={narrow} />}
     </>
   );

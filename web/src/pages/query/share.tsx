@@ -5,7 +5,7 @@ import { bodyOf } from "../../api/query";
 import { keepResult, readSaved, saveQuery, showActor, type SavedQuery, type View } from "../../api/saved";
 import { href, param } from "../../app/location";
 import { maySave } from "../../app/session";
-import { from, isRelative, showAgo, to } from "../../app/time";
+import { from, instant, isRelative, showAgo, to } from "../../app/time";
 import { Dialog } from "../../kit/dialog";
 import { Failure } from "../../kit/states";
 import { copy, toast } from "../../kit/toast";
@@ -23,8 +23,8 @@ function failureOf(e: unknown): ApiError {
 }
 
 async function store(parts: Parts, selection: Selection | null): Promise<string> {
-  const isDifference = param("tab") === "differences" && selection !== null, iso = (s: number) => new Date(s * 1000).toISOString();
-  const state = { ...viewNow({ from: iso(parts.start), to: iso(parts.end) }), q: print(parts.query), sel: selection && JSON.stringify(selection), base: param("base") };
+  const isDifference = param("tab") === "differences" && selection !== null;
+  const state = { ...viewNow({ from: instant(parts.start), to: instant(parts.end) }), q: print(parts.query), sel: selection && JSON.stringify(selection), base: param("base") };
   const question = isDifference ? bodyOfDifferences(parts, selection) : bodyOf({ spec: parts.query.spec, dataset: parts.query.dataset, range: parts, withSeries: true });
   const { id } = await keepResult(isDifference ? "differences" : "query", question, state);
   return new URL(href("query", { r: id, from: null, to: null }), location.href).href;
