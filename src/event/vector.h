@@ -57,6 +57,17 @@ static inline bool vector_has(const vector *v, uint32_t row)
     return v->all_present || (v->present[row >> 6] >> (row & 63) & 1);
 }
 
+/* Every row has a value. */
+static inline void vector_fill_present(vector *v)
+{
+    uint32_t words = v->row_count / 64, rest = v->row_count % 64;
+    for (uint32_t i = 0; i < words; i++)
+        v->present[i] = ~(uint64_t)0;
+    if (rest)
+        v->present[words] = ((uint64_t)1 << rest) - 1;
+    v->all_present = true;
+}
+
 /* A selection: ascending row numbers within the block. */
 typedef struct selection {
     uint32_t count;

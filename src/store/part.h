@@ -30,6 +30,8 @@ typedef struct part_ops {
                          uint32_t count, vector *out, err *e);
     sk_code (*read_codes)(part_reader *r, uint32_t col, uint32_t block, vector *out,
                           err *e); /* NULL: as `read` */
+    sk_code (*load_texts)(part_reader *r, uint32_t col, uint32_t block,
+                          err *e); /* NULL: they are there */
     sk_code (*read_text)(part_reader *r, uint32_t col, uint32_t code, span *ret,
                          err *e); /* NULL: the dictionary has it */
     sk_code (*read_parents)(part_reader *r, uint32_t block, uint32_t out[VECTOR_ROWS],

@@ -91,14 +91,6 @@ static uint32_t fill_presence(const derived_table *t, const uint16_t *entries, v
     return count;
 }
 
-static void fill_all_present(vector *out)
-{
-    uint32_t words = (out->row_count + 63) / 64;
-    memset(out->present, 0xff, words * 8ul);
-    if (out->row_count & 63)
-        out->present[words - 1] = (1ull << (out->row_count & 63)) - 1;
-}
-
 /* Whether the values of the rows that have one are in range: texts are loaded by it. The table's, mostly, are. */
 static bool is_within(const derived_table *t, const uint16_t *entries, uint64_t min, uint64_t max,
                       uint32_t row_count)
@@ -119,7 +111,7 @@ bool derived_fill(const derived_table *t, const vector *source, const block_entr
     if (!fill_entries(t, source, rows, entries))
         return false;
     if (t->is_full && source->kind != VECTOR_ABSENT && source->all_present)
-        fill_all_present(out);
+        vector_fill_present(out);
     else
         count = fill_presence(t, entries, out);
     bool is_code = out->kind == VECTOR_CODES, is_bool = out->kind == VECTOR_BOOLS;

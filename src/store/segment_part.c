@@ -363,18 +363,14 @@ sk_code segment__take_presence(segment_reader *r, uint32_t col, uint32_t block,
                                const block_entry *b, vector *out, const uint64_t **ret_present,
                                err *e)
 {
-    uint32_t words = (out->row_count + 63) / 64;
     *ret_present = NULL;
     if (b->tag & BLOCK_ALL_PRESENT) {
-        memset(out->present, 0xff, words * 8ul);
-        if (out->row_count & 63)
-            out->present[words - 1] = (1ull << (out->row_count & 63)) - 1;
-        out->all_present = true;
+        vector_fill_present(out);
         return SK_OK;
     }
     sk_code code = segment__read_presence(r, col, block, b, ret_present, e);
     if (code == SK_OK)
-        memcpy(out->present, *ret_present, words * 8ul);
+        memcpy(out->present, *ret_present, (out->row_count + 63) / 64 * 8ul);
     return code;
 }
 
@@ -589,6 +585,22 @@ static sk_code read_text(part_reader *base, uint32_t col, uint32_t code, span *r
     return segment__judge(r, done, e);
 }
 
+static sk_code load_texts(part_reader *base, uint32_t col, uint32_t block, err *e)
+{
+    segment_reader *r = (segment_reader *)base;
+    directory_column *c = &r->directory->columns[col];
+    if (c->form == COLUMN_RARE) {
+        rare_column *x;
+        return segment__judge(r, segment_load_rare(r->segment, c, &x, e), e);
+    }
+    column_index *x;
+    sk_code code = segment_load_index(r->segment, c, &x, e);
+    if (code == SK_OK)
+        code = segment_load_texts(x, (uint32_t)x->blocks[block].min, (uint32_t)x->blocks[block].max,
+                                  e);
+    return segment__judge(r, code, e);
+}
+
 const part_ops segment_part_ops = {.info = get_info,
                                    .block = get_block,
                                    .column = get_column,
@@ -604,6 +616,7 @@ const part_ops segment_part_ops = {.info = get_info,
                                    .read = segment__read,
                                    .read_rows = segment__read_rows,
                                    .read_codes = read_codes,
+                                   .load_texts = load_texts,
                                    .read_text = read_text,
                                    .read_parents = segment__read_parents,
                                    .read_table = read_table,

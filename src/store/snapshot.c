@@ -241,6 +241,11 @@ sk_code part_read_codes(part_reader *r, uint32_t col, uint32_t block, vector *ou
                            : ops->read(r, col, block, out, e);
 }
 
+sk_code part_load_texts(part_reader *r, uint32_t col, uint32_t block, err *e)
+{
+    return r->part->ops->load_texts ? r->part->ops->load_texts(r, col, block, e) : SK_OK;
+}
+
 sk_code part_read_text(part_reader *r, uint32_t col, uint32_t code, span *ret, err *e)
 {
     const part_ops *ops = r->part->ops;

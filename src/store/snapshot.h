@@ -86,6 +86,8 @@ sk_code part_read_rows(part_reader *r, uint32_t column, uint32_t block, uint32_t
 /* The same for a column of codes, without loading their texts: part_read_text gives those that are wanted. */
 sk_code part_read_codes(part_reader *r, uint32_t column, uint32_t block, vector *out,
                         err *e) must_use;
+/* The texts that part_read_codes left, of all codes that the block may have. */
+sk_code part_load_texts(part_reader *r, uint32_t column, uint32_t block, err *e) must_use;
 /* One text of a column; stays until the next call. What is read for it is not kept for others: for texts that are looked at once. */
 sk_code part_read_text(part_reader *r, uint32_t column, uint32_t code, span *ret, err *e) must_use;
 /* Row numbers (in the part) of each row's parent row, TREE_NONE-like UINT32_MAX when it is not in this part. Sealed trace

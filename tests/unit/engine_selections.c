@@ -299,13 +299,13 @@ static void what_is_kept_is_of_the_rows_that_are_there(void **state)
             take_step(&fresh, step);
         take_step(&kept, steps - 1);
         char *want = answer_text(&fresh), *first = answer_text(&kept);
-        uint64_t found[KEPT_KINDS];
-        for (kept_kind k = 0; k < KEPT_KINDS; k++)
+        uint64_t found[KEPT_COLUMNS + 1];
+        for (uint32_t k = 0; k <= KEPT_COLUMNS; k++)
             found[k] = kept_blocks_found(times, k);
         char *second = answer_text(&kept);
         assert_string_equal(first, want);
         assert_string_equal(second, want);
-        for (kept_kind k = 0; k < KEPT_KINDS; k++)
+        for (uint32_t k = 0; k <= KEPT_COLUMNS; k++)
             assert_true(kept_blocks_found(times, k) > found[k]);
         base_free(want);
         base_free(first);
@@ -339,23 +339,23 @@ static void put_times(kept_blocks *t, uint32_t block, int64_t high)
 
 static void kept_times_stay_within_their_bound(void **state)
 {
-    memory *m = memory_new(MIB); /* of which a twelfth is theirs: ten blocks of small times */
+    memory *m = memory_new(MIB); /* of which a sixth is theirs: twenty blocks of small times */
     kept_blocks *t = kept_blocks_new(m);
     const int64_t small = 1000, large = (int64_t)1 << 40;
     put_times(t, 0, small);
     put_times(t, 0, small);
     put_times(t, 1, large);
     assert_true(finds(t, 0, small) && finds(t, 1, large) && !finds(t, 2, small));
-    for (uint32_t block = 2; block < 20; block++)
+    for (uint32_t block = 2; block < 40; block++)
         put_times(t, block, small);
-    assert_true(memory_used(m, MEMORY_CACHE) > 0 && memory_used(m, MEMORY_CACHE) <= MIB / 12);
-    assert_true(finds(t, 0, small) && finds(t, 1, large) && !finds(t, 19, small));
+    assert_true(memory_used(m, MEMORY_CACHE) > 0 && memory_used(m, MEMORY_CACHE) <= MIB / 6);
+    assert_true(finds(t, 0, small) && finds(t, 1, large) && !finds(t, 39, small));
     for (uint32_t question = 0; question < 40; question++) {
         kept_blocks_begin(t);
         assert_true(finds(t, 1, large));
     }
-    put_times(t, 19, small);
-    assert_true(finds(t, 19, small) && finds(t, 1, large) && !finds(t, 0, small));
+    put_times(t, 39, small);
+    assert_true(finds(t, 39, small) && finds(t, 1, large) && !finds(t, 0, small));
     kept_blocks_free(t);
     assert_true(memory_used(m, MEMORY_CACHE) == 0);
     memory_free(m);

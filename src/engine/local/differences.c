@@ -355,6 +355,7 @@ static sk_code open_scans(differ_run *r, uint32_t environment, snapshot *s, err 
     sk_code code = SK_OK;
     for (uint32_t i = 0; code == SK_OK && i < (r->has_baseline ? SCAN_SIDES : SCAN_BASELINE); i++) {
         code = scan_open(&r->scans[i], &r->plans[i], s, &r->budget, r->scratch, e);
+        r->scans[i].kept = r->engine->kept;
         r->scan_count++;
         if (code == SK_OK && structure_is_needed(&r->plans[i]))
             code = structure_open(r->engine, environment, &r->plans[i], s, r->control, &r->budget,
@@ -371,6 +372,7 @@ static sk_code open_scans(differ_run *r, uint32_t environment, snapshot *s, err 
         code = err_set(e, SK_NO_MEMORY, "memory ran out while a query was prepared");
     if (code == SK_OK) {
         code = scan_open(&r->span_scan, &r->span_plan, s, &r->budget, r->scratch, e);
+        r->span_scan.kept = r->engine->kept;
         r->has_span_scan = true;
     }
     if (code == SK_OK) {

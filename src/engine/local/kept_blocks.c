@@ -7,16 +7,17 @@
 #include "base/hash.h"
 #include "base/thread.h"
 
-#define KEPT_BYTES     (64 * MIB)
-#define KEPT_SHARE     12u /* of --memory-max */
-#define KEPT_QUESTIONS 16u /* a block that so many did not look at makes room */
+#define KEPT_BYTES (256 * MIB)
+#define KEPT_SHARE 6u /* of --memory-max */
+#define COLUMNS_SHARE                                                                              \
+    2u /* of what is kept: what took longer to find out is not crowded out by columns */
+#define KEPT_QUESTIONS 32u /* a block that so many did not look at makes room */
 #define NARROW_NONE    UINT32_MAX
 
 typedef struct kept_entry {
     struct kept_entry *next;
     uint64_t part_id, last_used;
-    uint32_t block, row_count, users;
-    kept_kind kind;
+    uint32_t block, row_count, users, kind;
     bool is_narrow;
     size_t bytes;
     int64_t ns[]; /* or uint32_t: self times, then gaps */
@@ -25,9 +26,9 @@ typedef struct kept_entry {
 struct kept_blocks {
     lock guard;
     memory *memory;
-    uint64_t clock, swept, found[KEPT_KINDS];
-    size_t bytes, bytes_max;
-    kept_entry *chains[4096];
+    uint64_t clock, swept, found[KEPT_COLUMNS + 1];
+    size_t bytes, column_bytes, bytes_max;
+    kept_entry *chains[16384];
 };
 
 kept_blocks *kept_blocks_new(memory *m)
@@ -43,9 +44,16 @@ kept_blocks *kept_blocks_new(memory *m)
     return t;
 }
 
-static void give_back(kept_blocks *t, size_t bytes)
+static void note(kept_blocks *t, uint32_t kind, size_t bytes)
+{
+    t->bytes += bytes;
+    t->column_bytes += kind < KEPT_COLUMNS ? 0 : bytes;
+}
+
+static void give_back(kept_blocks *t, uint32_t kind, size_t bytes)
 {
     t->bytes -= bytes;
+    t->column_bytes -= kind < KEPT_COLUMNS ? 0 : bytes;
     if (t->memory)
         memory_release(t->memory, MEMORY_CACHE, bytes);
 }
@@ -54,7 +62,7 @@ static void forget(kept_blocks *t, kept_entry **at)
 {
     kept_entry *x = *at;
     *at = x->next;
-    give_back(t, x->bytes);
+    give_back(t, x->kind, x->bytes);
     base_free(x);
 }
 
@@ -76,7 +84,7 @@ void kept_blocks_begin(kept_blocks *t)
     lock_drop(&t->guard);
 }
 
-uint64_t kept_blocks_found(kept_blocks *t, kept_kind kind)
+uint64_t kept_blocks_found(kept_blocks *t, uint32_t kind)
 {
     lock_take(&t->guard);
     uint64_t found = t->found[kind];
@@ -84,18 +92,18 @@ uint64_t kept_blocks_found(kept_blocks *t, kept_kind kind)
     return found;
 }
 
-static kept_entry **place_of(kept_blocks *t, kept_kind kind, uint64_t part_id, uint32_t block,
+static kept_entry **place_of(kept_blocks *t, uint32_t kind, uint64_t part_id, uint32_t block,
                              uint32_t row_count)
 {
-    kept_entry **at = &t->chains[hash_mix(part_id * 31 + block * KEPT_KINDS + (uint32_t)kind) %
-                                 COUNT_OF(t->chains)];
+    kept_entry **at =
+        &t->chains[hash_mix(hash_mix(part_id * 31 + block) + kind) % COUNT_OF(t->chains)];
     while (*at && ((*at)->part_id != part_id || (*at)->block != block ||
                    (*at)->row_count != row_count || (*at)->kind != kind))
         at = &(*at)->next;
     return at;
 }
 
-static kept_entry *hold_entry(kept_blocks *t, kept_kind kind, uint64_t part_id, uint32_t block,
+static kept_entry *hold_entry(kept_blocks *t, uint32_t kind, uint64_t part_id, uint32_t block,
                               uint32_t row_count)
 {
     lock_take(&t->guard);
@@ -103,7 +111,7 @@ static kept_entry *hold_entry(kept_blocks *t, kept_kind kind, uint64_t part_id, 
     if (x) {
         x->users++;
         x->last_used = t->clock;
-        t->found[kind]++;
+        t->found[kind < KEPT_COLUMNS ? kind : KEPT_COLUMNS]++;
     }
     lock_drop(&t->guard);
     return x;
@@ -146,7 +154,7 @@ static kept_entry *entry_of(const void *ns)
     return (kept_entry *)((uintptr_t)ns - offsetof(kept_entry, ns));
 }
 
-const void *kept_blocks_hold(kept_blocks *t, kept_kind kind, uint64_t part_id, uint32_t block,
+const void *kept_blocks_hold(kept_blocks *t, uint32_t kind, uint64_t part_id, uint32_t block,
                              uint32_t row_count)
 {
     kept_entry *x = hold_entry(t, kind, part_id, block, row_count);
@@ -179,48 +187,69 @@ static void hold(kept_entry *x, uint32_t first, const int64_t *ns)
         to[i] = ns[i] < 0 ? NARROW_NONE : (uint32_t)ns[i];
 }
 
-/* Once a question: blocks of parts that are gone are among those that go. */
-static void sweep(kept_blocks *t)
+/* What so many questions did not look at goes. */
+static void forget_older(kept_blocks *t, uint64_t questions)
 {
-    if (t->swept == t->clock)
-        return;
-    t->swept = t->clock;
     for (size_t i = 0; i < COUNT_OF(t->chains); i++)
         for (kept_entry **at = &t->chains[i]; *at;)
-            if ((*at)->users == 0 && (*at)->last_used + KEPT_QUESTIONS < t->clock)
+            if ((*at)->users == 0 && (*at)->last_used + questions <= t->clock)
                 forget(t, at);
             else
                 at = &(*at)->next;
 }
 
-static bool is_within(kept_blocks *t, size_t bytes)
+void kept_blocks_drop(kept_blocks *t)
 {
-    if (t->bytes + bytes > t->bytes_max)
-        sweep(t);
-    return t->bytes + bytes <= t->bytes_max;
+    lock_take(&t->guard);
+    if (t->bytes)
+        forget_older(t, 0);
+    lock_drop(&t->guard);
 }
 
-static bool has_room(kept_blocks *t, size_t bytes)
+/* Once a question: blocks of parts that are gone are among those that go. */
+static void sweep(kept_blocks *t)
 {
-    return is_within(t, bytes) && (!t->memory || memory_reserve(t->memory, MEMORY_CACHE, bytes));
+    if (t->swept != t->clock)
+        forget_older(t, KEPT_QUESTIONS);
+    t->swept = t->clock;
+}
+
+static bool is_within(const kept_blocks *t, uint32_t kind, size_t bytes)
+{
+    return t->bytes + bytes <= t->bytes_max &&
+           (kind < KEPT_COLUMNS || t->column_bytes + bytes <= t->bytes_max / COLUMNS_SHARE);
+}
+
+static bool makes_room(kept_blocks *t, uint32_t kind, size_t bytes)
+{
+    if (!is_within(t, kind, bytes))
+        sweep(t);
+    return is_within(t, kind, bytes);
+}
+
+static bool has_room(kept_blocks *t, uint32_t kind, size_t bytes)
+{
+    return makes_room(t, kind, bytes) &&
+           (!t->memory || memory_reserve(t->memory, MEMORY_CACHE, bytes));
 }
 
 bool kept_blocks_fits(kept_blocks *t, size_t bytes)
 {
     lock_take(&t->guard);
-    bool fits = is_within(t, bytes);
+    bool fits = makes_room(t, KEPT_FACTS, bytes);
     lock_drop(&t->guard);
     return fits;
 }
 
 /* Its bytes are counted from here on. NULL: there is no room, or it is kept. */
-static kept_entry *new_entry(kept_blocks *t, kept_kind kind, uint64_t part_id, uint32_t block,
+static kept_entry *new_entry(kept_blocks *t, uint32_t kind, uint64_t part_id, uint32_t block,
                              uint32_t row_count, size_t bytes)
 {
     bytes += sizeof(kept_entry);
     lock_take(&t->guard);
-    bool fits = !*place_of(t, kind, part_id, block, row_count) && has_room(t, bytes);
-    t->bytes += fits ? bytes : 0;
+    bool fits = !*place_of(t, kind, part_id, block, row_count) && has_room(t, kind, bytes);
+    if (fits)
+        note(t, kind, bytes);
     uint64_t now = t->clock;
     lock_drop(&t->guard);
     kept_entry *x = fits ? base_alloc(bytes) : NULL;
@@ -233,7 +262,7 @@ static kept_entry *new_entry(kept_blocks *t, kept_kind kind, uint64_t part_id, u
                           .bytes = bytes};
     } else if (fits) {
         lock_take(&t->guard);
-        give_back(t, bytes);
+        give_back(t, kind, bytes);
         lock_drop(&t->guard);
     }
     return x;
@@ -248,7 +277,7 @@ static void keep(kept_blocks *t, kept_entry *take_x)
     if (is_first)
         *at = take_x;
     else
-        give_back(t, take_x->bytes);
+        give_back(t, take_x->kind, take_x->bytes);
     lock_drop(&t->guard);
     if (!is_first)
         base_free(take_x);
@@ -268,7 +297,7 @@ void kept_blocks_put_times(kept_blocks *t, uint64_t part_id, uint32_t block, uin
     keep(t, x);
 }
 
-void *kept_blocks_room(kept_blocks *t, kept_kind kind, uint64_t part_id, uint32_t block,
+void *kept_blocks_room(kept_blocks *t, uint32_t kind, uint64_t part_id, uint32_t block,
                        uint32_t row_count, size_t bytes)
 {
     kept_entry *x = new_entry(t, kind, part_id, block, row_count, bytes);

@@ -14,8 +14,11 @@
 
 static sk_code local_publish(engine *e, const publish *p, err *er)
 {
+    local *l = (local *)e;
     publish_info info = {.seq = p->seq, .body_hash = p->body_hash};
-    return store_publish(((local *)e)->store, p->environment, info, p->take_batch, er);
+    if (l->o.store.memory && memory_is_tight(l->o.store.memory))
+        kept_blocks_drop(l->kept);
+    return store_publish(l->store, p->environment, info, p->take_batch, er);
 }
 
 static sk_code local_drop(engine *e, const drop_query *q, err *er)

@@ -1,12 +1,13 @@
 /*
  * engine/local/patience.c: a question for which --memory-max has no room is asked again when others have let go, one such question at a
- * time, so that a page of many charts is answered rather than refused. What it held is given back before it waits.
+ * time, so that a page of many charts is answered rather than refused. What it held, and what is kept of blocks, is given back before it waits.
  * Never: waits where memory was short otherwise, or longer than WAIT_NS in all.
  */
 #include <errno.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "engine/local/kept_blocks.h"
 #include "engine/local/local_private.h"
 
 #define WAIT_NS (5 * NS_PER_S)
@@ -30,8 +31,9 @@ static void sleep_a_little(void)
         continue;
 }
 
-static patience begin(const local *l)
+static patience begin(local *l)
 {
+    kept_blocks_begin(l->kept);
     return (patience){.refusals = refusals_of(l)};
 }
 
@@ -44,6 +46,7 @@ static bool asks_again(local *l, patience *p, const run_control *c, sk_code code
     p->has_turn = false;
     if (code != SK_NO_MEMORY || refusals_of(l) == p->refusals)
         return false;
+    kept_blocks_drop(l->kept);
     while (p->waited_ns < WAIT_NS && local__must_end(c, &ignored) == SK_OK) {
         sleep_a_little();
         p->waited_ns += LOOK_NS;

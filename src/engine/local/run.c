@@ -519,6 +519,7 @@ static sk_code open_run(run *r, uint32_t environment, err *e)
     if (!r->keys)
         return finish_budget_error(&r->budget, e);
     code = scan_open(&r->scan, p, r->snapshot, &r->budget, r->mem, e);
+    r->scan.kept = r->engine->kept;
     r->has_scan = true;
     if (code == SK_OK && by_trace)
         code = structure_open(r->engine, environment, p, r->snapshot, r->control, &r->budget,

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/must.h"
+#include "engine/local/kept_columns.h"
 #include "engine/local/structure.h"
 #include "event/fields.h"
 
@@ -347,9 +348,10 @@ static sk_code read_into(scan_worker *w, uint32_t number, bool with_texts, const
         return SK_OK;
     if (is_new && !(slot = free_slot(w)))
         return err_set(e, SK_NO_MEMORY, "memory ran out while a query was reading");
-    sk_code code = number >= SCAN_DERIVED ? structure_read(w, number, slot->vector, e)
-                   : with_texts           ? part_read(w->reader, number, w->block, slot->vector, e)
-                                : part_read_codes(w->reader, number, w->block, slot->vector, e);
+    sk_code code = number >= SCAN_DERIVED
+                       ? structure_read(w, number, slot->vector, e)
+                       : kept_columns_read(w->scan->kept, w->at, w->reader, number, w->block,
+                                           with_texts, slot->vector, &w->bytes_read, e);
     if (code != SK_OK)
         return code;
     slot->without_texts = !with_texts;

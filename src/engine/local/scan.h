@@ -80,6 +80,7 @@ typedef struct scan {
     uint64_t rows_total; /* in the morsels */
     struct structure
         *structure; /* of fields that the whole trace decides (structure.h); NULL: none is asked */
+    struct kept_blocks *kept; /* of columns that were read before; NULL: none */
     lock
         guard; /* the parts' states, and who allocates by-code arrays; nothing else is locked under it */
     condition prepared;

@@ -581,6 +581,7 @@ static sk_code open_traces(map_run *m, snapshot **ret, err *e)
                                   by_trace ? INT64_MAX : m->plan.end_ns, ret, e);
     if (code == SK_OK)
         code = scan_open(&m->scan, &m->plan, *ret, &m->budget, m->scratch, e);
+    m->scan.kept = m->engine->kept;
     if (code == SK_OK && by_trace)
         code = structure_open(m->engine, m->environment, &m->plan, *ret, m->control, &m->budget,
                               m->scratch, &m->structure, e);

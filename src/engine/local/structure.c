@@ -151,7 +151,9 @@ static sk_code prepare(structure *s, snapshot *snap, err *e)
     if (!s->texts)
         return structure__budget_error(s, e);
     s->has_inner = true;
-    return scan_open(&s->inner, &s->inner_plan, snap, s->budget, s->mem, e);
+    sk_code code = scan_open(&s->inner, &s->inner_plan, snap, s->budget, s->mem, e);
+    s->inner.kept = s->engine->kept;
+    return code;
 }
 
 static bool get_flags(structure *s)
@@ -185,7 +187,6 @@ sk_code structure_open(local *l, uint32_t environment, const plan *p, snapshot *
                      .straddling = {.budget = budget},
                      .any = {.budget = budget}};
     *ret = s;
-    kept_blocks_begin(l->kept);
     sk_code code = prepare(s, snap, e);
     if (code == SK_OK && s->any_bits)
         code = structure__find_any(s, e);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/must.h"
+#include "engine/local/kept_columns.h"
 #include "engine/local/structure.h"
 
 static const uint64_t no_ids[VECTOR_ROWS];
@@ -297,7 +298,8 @@ static sk_code read_values(structure_worker *w, span_block *b, err *e)
             if (!b->values[at])
                 return err_set(e, SK_NO_MEMORY, "memory ran out while a query was reading");
             sk_code code =
-                part_read(w->scan.reader, f->sources[i].column, w->scan.block, b->values[at], e);
+                kept_columns_read(s->inner.kept, w->scan.at, w->scan.reader, f->sources[i].column,
+                                  w->scan.block, true, b->values[at], &w->scan.bytes_read, e);
             if (code != SK_OK)
                 return code;
             if (b->values[at]->kind == VECTOR_CODES &&
