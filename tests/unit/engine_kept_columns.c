@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "engine/local/kept_columns.h"
 #include "engine/local/local_private.h"
+#include "engine/local/scan.h"
 #include "unit/engine_fixture.h"
 
 #define ROWS 20000u
@@ -83,11 +84,11 @@ static void check_same(const vector *a, const vector *b)
         assert_ptr_equal(a->dictionary, b->dictionary);
 }
 
-static void check_column(kept_blocks *kept, const scan_part *p, part_reader *r, uint32_t number,
-                         uint32_t block)
+static void check_column(kept_blocks *kept, const part *p, part_reader *r, uint32_t number,
+                         uint32_t block, bool is_open)
 {
     static vector read, got;
-    span name = part_column_get(p->part, number).name;
+    span name = part_column_get(p, number).name;
     uint64_t bytes = 0, found = kept_blocks_found(kept, KEPT_COLUMNS);
     err e;
     check_ok(part_read(r, number, block, &read, &e), &e);
@@ -98,19 +99,19 @@ static void check_column(kept_blocks *kept, const scan_part *p, part_reader *r, 
     }
     bool is_plain = read.kind == VECTOR_ABSENT || (read.is_constant && read.all_present);
     found = kept_blocks_found(kept, KEPT_COLUMNS) - found;
-    assert_int_equal(found, is_kept(name) && !is_plain && !p->info.is_open ? 2 : 0);
+    assert_int_equal(found, is_kept(name) && !is_plain && !is_open ? 2 : 0);
 }
 
-static void check_part(kept_blocks *kept, const part *of)
+static void check_part(kept_blocks *kept, const part *p)
 {
-    scan_part p = {.part = of};
+    part_info info;
     part_reader *r;
     err e;
-    part_info_get(of, &p.info);
-    check_ok(part_reader_new(of, &r, &e), &e);
-    for (uint32_t block = 0; block < p.info.block_count; block++)
-        for (uint32_t c = 0; c < p.info.column_count; c++)
-            check_column(kept, &p, r, PART_COLUMNS + c, block);
+    part_info_get(p, &info);
+    check_ok(part_reader_new(p, &r, &e), &e);
+    for (uint32_t block = 0; block < info.block_count; block++)
+        for (uint32_t c = 0; c < info.column_count; c++)
+            check_column(kept, p, r, PART_COLUMNS + c, block, info.is_open);
     part_reader_free(r);
 }
 

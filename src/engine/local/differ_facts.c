@@ -218,7 +218,7 @@ void differ__keep_facts(differ_run *r, differ_worker *w, const differ_source *fr
     const scan_worker *at = from->worker;
     kept_blocks *kept = r->engine->kept;
     err ignored;
-    if (!kept_blocks_fits(kept, rows->count * sizeof(row_fact)))
+    if (!kept_blocks_fits(kept, KEPT_FACTS, rows->count * sizeof(row_fact)))
         return;
     facts_room *room = base_alloc_zero(1, sizeof *room); /* the query does not fail for it */
     if (!room)

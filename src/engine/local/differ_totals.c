@@ -150,7 +150,7 @@ void differ__open_totals(differ_run *r, differ_worker *w)
         return;
     w->block_totals =
         kept_blocks_hold(kept, KEPT_TOTALS, all->at->info.id, all->block, all->row_count);
-    if (w->block_totals || !kept_blocks_fits(kept, all->row_count))
+    if (w->block_totals || !kept_blocks_fits(kept, KEPT_TOTALS, all->row_count))
         return;
     if (!w->totals_room)
         w->totals_room =

@@ -233,10 +233,10 @@ static bool has_room(kept_blocks *t, uint32_t kind, size_t bytes)
            (!t->memory || memory_reserve(t->memory, MEMORY_CACHE, bytes));
 }
 
-bool kept_blocks_fits(kept_blocks *t, size_t bytes)
+bool kept_blocks_fits(kept_blocks *t, uint32_t kind, size_t bytes)
 {
     lock_take(&t->guard);
-    bool fits = makes_room(t, KEPT_FACTS, bytes);
+    bool fits = makes_room(t, kind, bytes);
     lock_drop(&t->guard);
     return fits;
 }

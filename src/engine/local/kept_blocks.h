@@ -37,7 +37,7 @@ const void *kept_blocks_hold(kept_blocks *t, uint32_t kind, uint64_t part_id, ui
                              uint32_t row_count);
 void kept_blocks_let_go(kept_blocks *t, const void *held);
 /* Whether so many bytes more would be kept: before anything is made for them. */
-bool kept_blocks_fits(kept_blocks *t, size_t bytes) must_use;
+bool kept_blocks_fits(kept_blocks *t, uint32_t kind, size_t bytes) must_use;
 /* Room for `bytes` of it, to be filled and given back by kept_blocks_keep. NULL: there is no room, or it is kept already. */
 void *kept_blocks_room(kept_blocks *t, uint32_t kind, uint64_t part_id, uint32_t block,
                        uint32_t row_count, size_t bytes);

@@ -6,12 +6,11 @@
 #define ENGINE_LOCAL_KEPT_COLUMNS_H
 
 #include "engine/local/kept_blocks.h"
-#include "engine/local/scan.h"
+#include "store/snapshot.h"
 
-/* As part_read (with texts) or part_read_codes, of a part of a scan. `kept`: NULL keeps nothing. *bytes grows by what a kept one
- * takes, which the reader has not read. */
-sk_code kept_columns_read(kept_blocks *kept, const scan_part *from, part_reader *r, uint32_t column,
+/* As part_read (with texts) or part_read_codes. `kept`: NULL keeps nothing. *bytes grows by what a kept one takes, which the reader
+ * has not read. */
+sk_code kept_columns_read(kept_blocks *kept, const part *from, part_reader *r, uint32_t column,
                           uint32_t block, bool with_texts, vector *out, uint64_t *bytes,
                           err *e) must_use;
-
 #endif

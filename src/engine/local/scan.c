@@ -350,7 +350,7 @@ static sk_code read_into(scan_worker *w, uint32_t number, bool with_texts, const
         return err_set(e, SK_NO_MEMORY, "memory ran out while a query was reading");
     sk_code code = number >= SCAN_DERIVED
                        ? structure_read(w, number, slot->vector, e)
-                       : kept_columns_read(w->scan->kept, w->at, w->reader, number, w->block,
+                       : kept_columns_read(w->scan->kept, w->at->part, w->reader, number, w->block,
                                            with_texts, slot->vector, &w->bytes_read, e);
     if (code != SK_OK)
         return code;

@@ -297,9 +297,9 @@ static sk_code read_values(structure_worker *w, span_block *b, err *e)
                 b->values[at] = base_alloc(sizeof(vector));
             if (!b->values[at])
                 return err_set(e, SK_NO_MEMORY, "memory ran out while a query was reading");
-            sk_code code =
-                kept_columns_read(s->inner.kept, w->scan.at, w->scan.reader, f->sources[i].column,
-                                  w->scan.block, true, b->values[at], &w->scan.bytes_read, e);
+            sk_code code = kept_columns_read(s->inner.kept, w->scan.at->part, w->scan.reader,
+                                             f->sources[i].column, w->scan.block, true,
+                                             b->values[at], &w->scan.bytes_read, e);
             if (code != SK_OK)
                 return code;
             if (b->values[at]->kind == VECTOR_CODES &&
