@@ -26,6 +26,8 @@ typedef struct trace_scratch {
 #define HAS_REMOTE_CHILD 1u
 #define HAS_ERROR_CHILD  2u
 
+#define MORSEL_SPANS     1024u /* and so many more that the last trace is whole */
+
 static void free_room(differ_run *r, trace_scratch *x)
 {
     agg_free(&r->budget, x->spans, x->capacity * sizeof *x->spans);
@@ -198,29 +200,55 @@ static int compare_spans(const void *left, const void *right)
     return (a.lo > b.lo) - (a.lo < b.lo);
 }
 
-static bool measure_deferred(differ_run *r)
+/* Spans of traces that were put aside, by trace. */
+typedef struct deferred_spans {
+    differ_run *run;
+    item_list spans;
+} deferred_spans;
+
+/* Where the first trace begins that begins at `at` or later. */
+static uint32_t trace_from(const item_list *spans, uint32_t at)
 {
-    item_list all = {0};
+    const differ_span *s = spans->at;
+    while (at && at < spans->count && trace_id_equal(s[at].trace, s[at - 1].trace))
+        at++;
+    return at < spans->count ? at : spans->count;
+}
+
+static sk_code measure_morsel(void *ctx, uint32_t slot, uint32_t number, err *e)
+{
+    const deferred_spans *d = ctx;
+    differ_run *r = d->run;
+    const differ_span *spans = d->spans.at;
+    uint32_t last = trace_from(&d->spans, (number + 1) * MORSEL_SPANS);
+    for (uint32_t from = trace_from(&d->spans, number * MORSEL_SPANS), end; from < last;
+         from = end) {
+        end = trace_from(&d->spans, from + 1);
+        uint32_t side = differ__side_of(r, differ__trace_hash(spans[from].trace));
+        if (side != DIFFER_SIDES &&
+            !differ__measure_trace(r, r->workers[slot], spans + from, end - from, side))
+            return finish_budget_error(&r->budget, e);
+    }
+    return SK_OK;
+}
+
+static sk_code measure_deferred(differ_run *r, err *e)
+{
+    deferred_spans d = {.run = r};
     bool is_done = true;
     for (uint32_t i = 0; i < r->worker_count; i++) {
         const differ_span *spans = r->workers[i]->deferred.at;
         for (uint32_t n = 0; is_done && n < r->workers[i]->deferred.count; n++)
-            is_done = item_list_add(&r->budget, &all, &spans[n], sizeof *spans);
+            is_done = item_list_add(&r->budget, &d.spans, &spans[n], sizeof *spans);
         item_list_free(&r->budget, &r->workers[i]->deferred, sizeof *spans);
     }
-    const differ_span *spans = all.at;
-    if (all.count)
-        qsort(all.at, all.count, sizeof *spans, compare_spans);
-    for (uint32_t from = 0, end; is_done && from < all.count; from = end) {
-        for (end = from + 1;
-             end < all.count && trace_id_equal(spans[end].trace, spans[from].trace);)
-            end++;
-        uint32_t side = differ__side_of(r, differ__trace_hash(spans[from].trace));
-        if (side != DIFFER_SIDES)
-            is_done = differ__measure_trace(r, r->workers[0], spans + from, end - from, side);
-    }
-    item_list_free(&r->budget, &all, sizeof *spans);
-    return is_done;
+    if (d.spans.count)
+        qsort(d.spans.at, d.spans.count, sizeof(differ_span), compare_spans);
+    sk_code code = is_done ? pool_run(r->engine->pool, measure_morsel, &d,
+                                      (d.spans.count + MORSEL_SPANS - 1) / MORSEL_SPANS, e)
+                           : finish_budget_error(&r->budget, e);
+    item_list_free(&r->budget, &d.spans, sizeof(differ_span));
+    return code;
 }
 
 static span text_of(void *ctx, uint32_t number)
@@ -232,10 +260,11 @@ static span text_of(void *ctx, uint32_t number)
 sk_code differ__rank_suspects(differ_run *r, differences_result *ret, err *e)
 {
     item_table cells = {0};
-    sk_code code =
-        measure_deferred(r) && differ__merge_cells(r, &cells)
-            ? differ_suspects_of(cells.at, cells.count, text_of, r, r->mem, &ret->suspects, e)
-            : finish_budget_error(&r->budget, e);
+    sk_code code = measure_deferred(r, e);
+    if (code == SK_OK)
+        code = differ__merge_cells(r, &cells) ? differ_suspects_of(cells.at, cells.count, text_of,
+                                                                   r, r->mem, &ret->suspects, e)
+                                              : finish_budget_error(&r->budget, e);
     item_table_free(&r->budget, &cells, sizeof(differ_cell));
     return code;
 }
