@@ -203,6 +203,49 @@ test("the map is walked by arrow keys and stands as a table too", async () => {
   await context.close();
 });
 
+test("drawing and table point at each other, by pointer and by keyboard, and nothing scrolls", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at("map"));
+  await page.waitForSelector("[data-node=gateway]");
+  await settled(page);
+  const lit = () => page.evaluate(() => [...document.querySelectorAll(".map-node:not(.is-faded)")].map(n => n.getAttribute("data-node")).sort());
+  const calls = () => page.evaluate(() => [...document.querySelectorAll(".map-edge:not(.is-near):not(.is-faded) + title")].map(t => t.textContent.split(": ")[0]));
+  const marked = () => page.evaluate(() => [...document.querySelectorAll("tr.is-current")].map(r => `${r.cells[0].textContent} → ${r.cells[1].textContent}`));
+  const scrolled = () => page.evaluate(() => [...document.querySelectorAll("*")].filter(e => e.scrollTop || e.scrollLeft).length);
+  const all = (await lit()).length, row = page.locator("tbody tr", { hasText: /^gatewaycheckout/ });
+  assert.deepEqual(await marked(), []);
+  await page.mouse.move(1, 1); // a first event comes from nowhere
+  await row.hover();
+  assert.deepEqual(await lit(), ["checkout", "gateway"]);
+  assert.deepEqual(await calls(), ["gateway → checkout"]);
+  assert.deepEqual(await marked(), ["gateway → checkout"]);
+  await page.locator("h1").hover();
+  assert.equal((await lit()).length, all);
+  await row.locator("a").first().focus(); // which scrolls another row under the pointer
+  assert.deepEqual(await calls(), ["gateway → checkout"]);
+  await page.evaluate(() => document.activeElement.blur());
+  assert.equal((await lit()).length, all);
+  await page.locator("h1").hover();
+  assert.equal(await scrolled(), 0);
+  const call = page.locator(".map g:has(> title)", { hasText: "gateway → checkout:" });
+  const middle = await call.locator("path").first().evaluate(p => { const { x, y } = p.getPointAtLength(p.getTotalLength() / 2), box = p.ownerSVGElement.getBoundingClientRect(); return { x: box.x + x, y: box.y + y + 4 }; });
+  await page.mouse.move(middle.x, middle.y); // beside the line, still meant
+  assert.deepEqual(await marked(), ["gateway → checkout"]);
+  await page.locator("[data-node=checkout] circle").first().hover();
+  const touching = await marked();
+  assert.ok(touching.length > 2 && touching.every(t => /(^| )checkout( |$)/.test(t)), touching.join());
+  assert.deepEqual((await calls()).sort(), touching.sort());
+  await page.locator("h1").hover();
+  await page.focus("[data-node=gateway]");
+  assert.ok((await marked()).every(t => t.includes("gateway")) && (await marked()).includes("gateway → checkout"));
+  await page.keyboard.press("ArrowRight");
+  assert.ok(!(await marked()).includes("web → gateway"));
+  assert.equal(await scrolled(), 0);
+  assert.deepEqual(await axe(page), []);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("an empty environment shows what to paste, and turns green when it was sent", async () => {
   const { page, faults, context } = await openPage(browser, server.url);
   await page.goto(at("", { env: "dev" }));

@@ -19,8 +19,8 @@ function compare(a: string | number | null | undefined, b: string | number | nul
 }
 
 export function Table<T>(props: {
-  caption: string; rows: readonly T[]; columns: readonly Column<T>[]; rowKey: (row: T) => string; sort?: { key: string; isDown: boolean }; current?: string | null;
-  onHover?: (row: T | null) => void;
+  caption: string; rows: readonly T[]; columns: readonly Column<T>[]; rowKey: (row: T) => string; sort?: { key: string; isDown: boolean }; isCurrent?: (row: T) => boolean;
+  onHover?: (row: T | null) => void; // under the pointer, or with the focus in it
 }) {
   const [sort, setSort] = useState(props.sort ?? null);
   const [shown, setShown] = useState(PAGE);
@@ -45,9 +45,10 @@ export function Table<T>(props: {
         </thead>
         <tbody>
           {rows.slice(0, shown).map(row => {
-            const key = props.rowKey(row);
+            // A row that the Tab key scrolls under a pointer at rest is not meant.
+            const on = props.onHover && (() => props.onHover!(row)), off = props.onHover && (() => props.onHover!(null));
             return (
-              <tr key={key} class={props.current === key ? "is-current" : ""} onMouseEnter={props.onHover && (() => props.onHover!(row))} onMouseLeave={props.onHover && (() => props.onHover!(null))}>
+              <tr key={props.rowKey(row)} class={props.isCurrent?.(row) ? "is-current" : ""} onMouseMove={e => (e.movementX || e.movementY) && on?.()} onMouseLeave={e => e.currentTarget.parentElement!.querySelector(":focus-visible") || off?.()} onFocusIn={on} onFocusOut={off}>
                 {props.columns.map(c => <td key={c.key} class={c.isNumber ? "number" : ""}>{c.cell(row)}</td>)}
               </tr>
             );

@@ -7,6 +7,11 @@ import { arrow } from "./reduce";
 
 export const METRICS = ["errors", "p95", "rate"] as const;
 export type Metric = (typeof METRICS)[number];
+export type Pointed = string | MapEdge | null; // a node or a call, under the pointer here or in the table
+
+export function touches(e: MapEdge, at: Pointed): boolean {
+  return typeof at === "string" ? e.from === at || e.to === at : e.from === at?.from && e.to === at.to && e.kind === at.kind;
+}
 
 const COLUMN = 176, ROW = 64, MARGIN = 40;
 const ICONS = { service: "", database: "M-5 -3a5 2 0 0 0 10 0a5 2 0 0 0 -10 0v6a5 2 0 0 0 10 0v-6", messaging: "M-6 -4h12v8h-12zM-6 -4l6 5 6 -5", external: "M-5 5l10 -10M0 -5h5v5", client: "M0 -1a3 3 0 1 0 0 -6a3 3 0 0 0 0 6M-6 6a6 6 0 0 1 12 0" };
@@ -23,7 +28,7 @@ function step(value: number, most: number, metric: Metric): number {
 }
 
 export function Drawing(props: {
-  nodes: MapNode[]; edges: MapEdge[]; seconds: number; metric: Metric; selected: string | null; onSelect: (name: string | null) => void; onOpen: (name: string) => void; placed: Map<string, Placed>; before: ReadonlyMap<string, MapNode>; path: ReadonlySet<string> | null; members: ReadonlyMap<string, string[]>;
+  nodes: MapNode[]; edges: MapEdge[]; seconds: number; metric: Metric; selected: string | null; pointed: Pointed; onPoint: (at: Pointed) => void; onSelect: (name: string | null) => void; onOpen: (name: string) => void; placed: Map<string, Placed>; before: ReadonlyMap<string, MapNode>; path: ReadonlySet<string> | null; members: ReadonlyMap<string, string[]>;
 }) {
   const { nodes, edges, seconds, metric } = props;
   const places = useMemo(() => {
@@ -39,7 +44,8 @@ export function Drawing(props: {
   const at = (name: string) => { const p = places.get(name)!; return { x: MARGIN + 30 + p.layer * COLUMN, y: MARGIN + (p.row - top) * ROW }; };
   const most = Math.max(...nodes.map(n => measure(n, metric, seconds))), busiest = Math.max(...edges.map(e => e.count), 1);
   const radius = (n: MapNode) => 9 + 9 * (Math.log1p(n.count) / Math.log1p(Math.max(...nodes.map(m => m.count), 1)));
-  const touches = (e: MapEdge) => props.path ? props.path.has(e.from) && props.path.has(e.to) : !props.selected || e.from === props.selected || e.to === props.selected;
+  const path = props.pointed ? null : props.path, mark = path ? null : props.pointed ?? props.selected, isLit = (e: MapEdge) => path ? path.has(e.from) && path.has(e.to) : !mark || touches(e, mark);
+  const near = path || mark ? new Set([mark, ...edges.filter(isLit).flatMap(e => [e.from, e.to])]) : null, point = (at: Pointed) => ({ onMouseEnter: () => props.onPoint(at), onMouseLeave: () => props.onPoint(null) });
   const move = (from: string, key: string): string | null => {
     const p = places.get(from)!, all = [...places.entries()];
     const side = key === "ArrowRight" || key === "ArrowLeft";
@@ -48,7 +54,7 @@ export function Drawing(props: {
     return near.sort((a, b) => Math.abs(places.get(a)!.row - p.row) - Math.abs(places.get(b)!.row - p.row))[0] ?? null;
   };
   return (
-    <div class="map-box">
+    <div class="map-box" tabIndex={0}>
       <svg class="map" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label={`Service map: ${plural(nodes.length, "node")}, ${plural(edges.length, "call")}. Arrow keys walk, Enter focuses.`} onClick={e => { if (e.target === e.currentTarget) props.onSelect(null); }}>
         <defs><marker id="map-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 1l7 3-7 3z" class="map-arrow" /></marker></defs>
         {edges.filter(e => e.from !== e.to).map(e => {
@@ -56,17 +62,16 @@ export function Drawing(props: {
           const start = { x: a.x + radius(nodes.find(n => n.name === e.from)!), y: a.y }, end = { x: b.x - (isBack ? -r : r), y: b.y }, bend = isBack ? 60 : Math.max(40, (end.x - start.x) / 2);
           const path = isBack && b.x === a.x ? `M${start.x} ${start.y}C${start.x + 50} ${start.y} ${end.x + 50} ${end.y} ${end.x} ${end.y}` : `M${start.x} ${start.y}C${start.x + bend} ${start.y} ${end.x - (isBack ? -bend : bend)} ${end.y} ${end.x} ${end.y}`;
           const share = e.count ? e.errors / e.count : 0;
-          return <path key={e.from + "\n" + e.to + e.kind} d={path} class={`map-edge${share > 0.02 ? " is-failing" : ""}${touches(e) ? "" : " is-faded"}`} stroke-width={1 + 3 * (Math.log1p(e.count) / Math.log1p(busiest))} stroke-dasharray={e.kind === "messaging" ? "5 4" : undefined} marker-end="url(#map-arrow)">
-            <title>{`${e.from} → ${e.to}: ${showRate(e.count / seconds)}, ${showShare(share)} errors, P95 ${showMs(e.p95_ms)}`}</title></path>;
+          return <g key={e.from + "\n" + e.to + e.kind} {...point(e)}><path d={path} class="map-edge is-near" /><path d={path} class={`map-edge${share > 0.02 ? " is-failing" : ""}${isLit(e) ? "" : " is-faded"}`} stroke-width={1 + 3 * (Math.log1p(e.count) / Math.log1p(busiest))} stroke-dasharray={e.kind === "messaging" ? "5 4" : undefined} marker-end="url(#map-arrow)" />
+            <title>{`${e.from} → ${e.to}: ${showRate(e.count / seconds)}, ${showShare(share)} errors, P95 ${showMs(e.p95_ms)}`}</title></g>;
         })}
         {nodes.map(n => {
           const p = at(n.name), r = radius(n), share = n.count ? n.errors / n.count : 0, around = 2 * Math.PI * (r + 3), isSelected = props.selected === n.name;
           const folded = props.members.get(n.name), was = props.before.get(n.name), shown = folded ? `+${folded.length}` : n.name.length > 26 ? n.name.slice(0, 25) + "…" : n.name;
           const said = metric === "p95" ? showMs(n.p95_ms) : metric === "rate" ? showRate(n.count / seconds) : share > 0 ? showShare(share) : "";
           const moved = was ? arrow(measure(n, metric, seconds), measure(was, metric, seconds)) : "";
-          const isFaded = props.path ? !props.path.has(n.name) : props.selected !== null && !isSelected && !edges.some(e => (e.from === props.selected && e.to === n.name) || (e.to === props.selected && e.from === n.name));
           return (
-            <g key={n.name} transform={`translate(${p.x} ${p.y})`} class={`map-node${isSelected || props.path?.has(n.name) ? " is-selected" : ""}${isFaded ? " is-faded" : ""}${n.kind === "service" ? "" : " is-inferred"}`} tabIndex={0} role="button" data-node={n.name} aria-pressed={isSelected}
+            <g key={n.name} {...point(n.name)} transform={`translate(${p.x} ${p.y})`} class={`map-node${isSelected || path?.has(n.name) ? " is-selected" : ""}${near && !near.has(n.name) ? " is-faded" : ""}${n.kind === "service" ? "" : " is-inferred"}`} tabIndex={0} role="button" data-node={n.name} aria-pressed={isSelected}
               aria-label={`${shown}${said && " " + said}${moved && " " + moved}, ${shown === n.name ? "" : n.name + ", "}${n.kind}: ${showRate(n.count / seconds)}, ${showShare(share)} errors, P95 ${showMs(n.p95_ms)}`} onClick={() => props.onSelect(n.name)} onDblClick={() => props.onOpen(n.name)} onFocus={() => props.onSelect(n.name)}
               onKeyDown={e => {
                 if (e.key === "Enter") props.onOpen(n.name);

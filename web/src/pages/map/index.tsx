@@ -12,7 +12,7 @@ import { Empty, Panel } from "../../kit/states";
 import { Table } from "../../kit/table";
 import { useData } from "../../kit/use_data";
 import { printValue } from "../../api/query_text";
-import { Drawing, METRICS, type Metric } from "./drawing";
+import { Drawing, METRICS, touches, type Metric, type Pointed } from "./drawing";
 import { isComparable } from "../home/pain";
 import { within } from "./layout";
 import { arrow, between, groupLeaves, reachable } from "./reduce";
@@ -37,7 +37,7 @@ export default function MapPage() {
     const { range, now, before } = await loadCompared(l.signal, filter);
     return { map: now, before: isComparable(now.nodes, before.nodes) ? before : null, seconds: range.end - range.start };
   });
-  useShortcuts([{ keys: "v", about: "Map or table", run: () => setParams({ view: view === "map" ? "table" : null }, { replace: true }) }, { keys: "/", about: "Choose traces", run: () => box.current?.focus() }], [view]);
+  useShortcuts([{ keys: "v", about: "With or without the drawing", run: () => setParams({ view: view === "map" ? "table" : null }, { replace: true }) }, { keys: "/", about: "Choose traces", run: () => box.current?.focus() }], [view]);
   if (isEmpty.value) return <><div class="page-head"><h1>Service map</h1></div><Empty title="Nothing was ever received in this environment."><a href={href("")}>Set up a program</a></Empty></>;
   return (
     <>
@@ -49,7 +49,7 @@ export default function MapPage() {
           {focus && <><label class="row">hops <select class="input" value={String(hops)} onChange={e => setParams({ hops: e.currentTarget.value === "1" ? null : e.currentTarget.value })}>{[1, 2, 3, 4, 5].map(n => <option key={n}>{n}</option>)}</select></label>
             <button class="button small" onClick={() => setParams({ focus: null, hops: null })}>All services</button></>}
           <label class="row">colour by <select class="input" value={metric} onChange={e => setParams({ metric: e.currentTarget.value === "errors" ? null : e.currentTarget.value }, { replace: true })}>{METRICS.map(m => <option key={m} value={m}>{m === "errors" ? "error share" : m === "p95" ? "P95" : "rate"}</option>)}</select></label>
-          <button class="button small" aria-pressed={view === "table"} onClick={() => setParams({ view: view === "map" ? "table" : null }, { replace: true })}>Table</button></div>}>
+          <button class="button small" aria-pressed={view === "table"} onClick={() => setParams({ view: view === "map" ? "table" : null }, { replace: true })}>Table only</button></div>}>
         {v => <Shown map={v.map} before={v.before} seconds={v.seconds} focus={focus} hops={hops} metric={metric} isTable={view === "table"} all={all} onAll={() => setAll(true)} selected={selected} onSelect={setSelected} />}
       </Panel>
     </>
@@ -60,23 +60,30 @@ function Shown(props: { map: ServiceMap; before: ServiceMap | null; seconds: num
   const { map, seconds, focus } = props, kept = useRef(new Map());
   const { nodes, hidden } = useMemo(() => (props.all && !focus ? { nodes: map.nodes, hidden: 0 } : chosen(map, focus, props.hops)), [map, focus, props.hops, props.all]);
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set()), a = param("a"), b = param("b");
-  const names = new Set(nodes.map(n => n.name)), reduced = groupLeaves(nodes, map.edges.filter(e => names.has(e.from) && names.has(e.to)), new Set([focus ?? "", a ?? "", b ?? ""]), opened);
+  const [pointed, setPointed] = useState<Pointed>(null), select = (name: string | null) => { setPointed(null); props.onSelect(name); };
+  const { edges, reduced } = useMemo(() => {
+    const names = new Set(nodes.map(n => n.name)), edges = map.edges.filter(e => names.has(e.from) && names.has(e.to));
+    return { edges, reduced: groupLeaves(nodes, edges, new Set([focus ?? "", a ?? "", b ?? ""]), opened) };
+  }, [nodes, map, focus, a, b, opened]);
   const at = [...reduced.nodes, ...map.nodes].find(n => n.name === props.selected) ?? null, members = at && reduced.members.get(at.name);
   const before = useMemo(() => new Map(props.before?.nodes.map(n => [n.name, n])), [props.before]), path = a && b ? between(a, b, map.edges) : null;
-  if (props.isTable) return <EdgeTable map={map} before={props.before ?? undefined} seconds={seconds} />;
   if (focus && !map.nodes.some(n => n.name === focus)) return <div class="none"><Empty title={`${focus} is not on the map in this range.`}><span>It took part in no call that was seen. Choose a longer range, or <a href={href("map")}>look at all services</a>.</span></Empty></div>;
-  return (
+  // A call as it is drawn: of a node that stands for several, it is that node's.
+  const group = new Map([...reduced.members].flatMap(([key, list]) => list.map(n => [n, key]))), drawn = (e: MapEdge) => reduced.edges.find(d => touches(d, { ...e, to: group.get(e.to) ?? e.to })) ?? null;
+  const mark = pointed ?? props.selected, table = <EdgeTable edges={focus ? edges : map.edges} map={map} before={props.before ?? undefined} seconds={seconds} onHover={e => setPointed(e && drawn(e))} isCurrent={e => { const d = drawn(e); return !!mark && !!d && touches(d, mark); }} />;
+  return props.isTable ? table : <>
     <div class="map-split">
       <div>
         {path && <div class="waiting row">{path.size ? <>The calls from {a} to {b}</> : <>No call leads from {a} to {b} in this range</>} <button class="button small" onClick={() => setParams({ a: null, b: null })}>Show all</button></div>}
-        <Drawing nodes={reduced.nodes} edges={reduced.edges} before={before} path={path?.size ? path : null} members={reduced.members} seconds={seconds} metric={props.metric} selected={props.selected} onSelect={props.onSelect} onOpen={name => (reduced.members.has(name) ? setOpened(new Set([...opened, name])) : setParams({ focus: name }))} placed={kept.current} />
+        <Drawing nodes={reduced.nodes} edges={reduced.edges} before={before} path={path?.size ? path : null} members={reduced.members} seconds={seconds} metric={props.metric} selected={props.selected} pointed={pointed} onPoint={setPointed} onSelect={select} onOpen={name => (reduced.members.has(name) ? setOpened(new Set([...opened, name])) : setParams({ focus: name }))} placed={kept.current} />
         {hidden > 0 && <div class="waiting">{showCount(hidden)} quieter ones are not drawn <button class="button small" onClick={props.onAll}>Draw all</button></div>}
       </div>
       {at && members && <aside class="map-side stack" aria-label={`About ${at.name}`}><h3>{members.length} × {at.kind}</h3><p>Called by one alone, calling nobody, without errors: drawn as one.</p>
         <ul class="plain">{members.map(m => <li key={m} class="cut">{m}</li>)}</ul><div><button class="button small" onClick={() => setOpened(new Set([...opened, at.name]))}>Draw them one by one</button></div></aside>}
       {at && !members && <Side node={at} was={before.get(at.name)} map={map} seconds={seconds} />}
     </div>
-  );
+    <div class="map-table">{table}</div>
+  </>;
 }
 
 // How a figure stands to that of the time before; worse is told by the sign and the colour.
@@ -107,13 +114,11 @@ function Side({ node, was, map, seconds }: { node: MapNode; was: MapNode | undef
   );
 }
 
-// Only of those that touch one node, when it is given.
-export function EdgeTable({ map, before, seconds, of }: { map: ServiceMap; before?: ServiceMap; seconds: number; of?: string }) {
+export function EdgeTable({ map, edges, before, seconds, ...linked }: { map: ServiceMap; edges: MapEdge[]; before?: ServiceMap; seconds: number; onHover?: (e: MapEdge | null) => void; isCurrent?: (e: MapEdge) => boolean }) {
   const keyOf = (e: MapEdge) => `${e.from} ${e.to} ${e.kind}`, earlier = new Map(before?.edges.map(e => [keyOf(e), e]));
   const services = new Set(map.nodes.filter(n => n.kind === "service").map(n => n.name));
-  const edges = of === undefined ? map.edges : map.edges.filter(e => e.from === of || e.to === of);
   const end = (name: string) => <span class="whole">{services.has(name) ? <a href={href("service", { name })}>{name}</a> : name}</span>;
-  return <Table caption="Calls" rows={edges} rowKey={keyOf} sort={{ key: "rate", isDown: true }} columns={[
+  return <Table caption="Calls" {...linked} rows={edges} rowKey={keyOf} sort={{ key: "rate", isDown: true }} columns={[
     { key: "from", title: "From", value: e => e.from, cell: e => end(e.from) },
     { key: "to", title: "To", value: e => e.to, cell: e => end(e.to) },
     { key: "kind", title: "Kind", value: e => e.kind, cell: e => <span class="whole">{e.kind}</span> },

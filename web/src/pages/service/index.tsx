@@ -76,7 +76,7 @@ function Of({ name }: { name: string }) {
       </Panel>
       <div class="service-grid">
         <Panel title="Who calls it, and whom it calls" data={map} isFlush isEmpty={v => !v.map.edges.some(e => e.from === name || e.to === name)} empty={<Empty title="No calls to or from it in this range." />}>
-          {v => <EdgeTable map={v.map} of={name} seconds={v.seconds} />}
+          {v => <EdgeTable map={v.map} edges={v.map.edges.filter(e => e.from === name || e.to === name)} seconds={v.seconds} />}
         </Panel>
         <Panel title="What arrives" data={signals}>{v => <Arrives value={v} where={where} />}</Panel>
       </div>
