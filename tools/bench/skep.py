@@ -1,18 +1,18 @@
 """skep itself, as a server asked over HTTP."""
 import json
-import pathlib
 import signal
 import subprocess
 import threading
 import time
 
 import loads
-from system import Process, Skipped, System, fetch, folder_bytes, parse
+from server import Server
+from system import Skipped, fetch, folder_bytes, parse
 
 SEALED_ROWS, CALM_S, SETTLE_MOST_S = 64 << 10, 80, 1800
 
 
-class Skep(System):
+class Skep(Server):
     name = "skep"
     note = "HTTP, JSON; durable before the reply"
 
@@ -21,22 +21,19 @@ class Skep(System):
         self.version = subprocess.run([str(binary), "--version"], capture_output=True, text=True).stdout.strip().split("\n")[0]
 
     def start(self, folder, load):
-        self.folder, begun = pathlib.Path(folder), time.monotonic()
-        self.process = Process([str(self.binary), "serve", "--quiet", "--data-dir", str(folder), "--listen", "127.0.0.1:0",
-                                "--memory-max", self.memory_max, *self.options], f"{folder}.log", stdout=subprocess.PIPE, text=True)
+        begun = time.monotonic()
+        self.run(folder, [self.binary, "serve", "--quiet", "--data-dir", folder, "--listen", "127.0.0.1:0",
+                          "--memory-max", self.memory_max, *self.options], stdout=subprocess.PIPE, text=True)
         line = self.process.popen.stdout.readline()
         if not line:
             raise Skipped(f"did not start: {open(f'{folder}.log').read()[-300:]}")
         self.url, self.ready_s = json.loads(line)["url"], time.monotonic() - begun
+        self.receiver, self.key_folder = self.url, self.folder
         self.idle_mib = self.process.status_mib("VmRSS")
 
     def another(self):
         """A second server like this one."""
         return Skep(self.binary, self.memory_max, self.options)
-
-    def ingest(self, load):
-        rate, self.report = load.send(self.url, self.folder)
-        return rate, f"{loads.HTTP_CONNECTIONS} connections; acknowledged p50 {self.report['p50_ms']:.1f}, p99 {self.report['p99_ms']:.1f} ms"
 
     def store(self):
         return json.loads(fetch(self.url + "/skep/v1/status"))["store"]
@@ -59,9 +56,6 @@ class Skep(System):
     def disk_bytes(self):
         store = self.store()
         return folder_bytes(self.folder / "store"), store["rows"] - store["open_rows"]
-
-    def peak_mib(self):
-        return self.process.status_mib("VmHWM")
 
     def call(self, path, body=None):
         data = json.dumps(body).encode() if body is not None else None
@@ -138,6 +132,3 @@ class Skep(System):
 
     def load_at(self, shape, rate, items):
         return json.loads(subprocess.run(self.load_command(shape, rate, items), capture_output=True, text=True, check=True).stdout)
-
-    def stop(self):
-        self.process.stop()

@@ -2,9 +2,9 @@
 import pathlib
 import time
 
-import loads
 import peers
-from system import Process, Skipped, System, fetch, folder_bytes, parse, wait_for
+from server import Server
+from system import Skipped, fetch, folder_bytes, parse
 
 CONFIG = """
 server: {{http_listen_address: 127.0.0.1, http_listen_port: 13200, grpc_listen_address: 127.0.0.1, grpc_listen_port: 13201, log_level: warn}}
@@ -28,33 +28,24 @@ query_frontend: {{metrics: {{concurrent_jobs: 4, query_backend_after: 0s, max_du
 """
 
 
-class Tempo(System):
+class Tempo(Server):
     name = "Tempo"
     note = "HTTP; not durable at the reply; of its answers only the sum of counts is held against the oracle"
     shapes = ("A", "B")
-    url, receiver = "http://127.0.0.1:13200", "http://127.0.0.1:13202"
+    url, receiver, trace_path = "http://127.0.0.1:13200", "http://127.0.0.1:13202", "/api/traces/"
 
     def start(self, folder, load):
         program, self.version = peers.program("grafana/tempo", "tempo", "./cmd/tempo")
-        self.folder = pathlib.Path(folder)
-        self.folder.mkdir()
-        config = self.folder.with_suffix(".yaml")
+        pathlib.Path(folder).mkdir()
+        config = pathlib.Path(f"{folder}.yaml")
         for more in (V3, V2):
             config.write_text(CONFIG.format(folder=folder, more=more.format(folder=folder)))
-            self.process = Process([str(program), "-target=all", f"-config.file={config}"], f"{folder}.log")
+            self.run(folder, [program, "-target=all", f"-config.file={config}"])
             try:
-                wait_for(self.url + "/ready", 45)
-                break
+                return self.await_ready("/ready", 45)
             except Skipped:
                 self.process.stop()
-        else:
-            raise Skipped("not ready: " + pathlib.Path(f"{folder}.log").read_text()[-200:])
-        self.idle_mib = self.process.status_mib("VmRSS")
-
-    def ingest(self, load):
-        rate, report = load.send(self.receiver)
-        self.items = load.items
-        return rate, f"{loads.HTTP_CONNECTIONS} connections; acknowledged p99 {report['p99_ms']:.1f} ms"
+        raise Skipped("not ready: " + pathlib.Path(f"{folder}.log").read_text()[-200:])
 
     def settle(self):
         """Blocks are cut by age; waits for the first and then for calm."""
@@ -74,12 +65,7 @@ class Tempo(System):
             raise Skipped("no block was finished in two minutes")
         return sum(map(folder_bytes, blocks)), self.items
 
-    def peak_mib(self):
-        return self.process.status_mib("VmHWM")
-
-    def ask(self, question, load):
-        if question.special == "trace":
-            return self.trace(question, load)
+    def ask_itself(self, question, load):
         if not question.traceql:
             raise Skipped("not asked in TraceQL")
         form = f"q={peers.quoted(question.traceql.format())}&start={load.t0}&end={load.t1}"
@@ -90,9 +76,5 @@ class Tempo(System):
             raise Skipped("an empty answer")
         return [(sum(values),)]
 
-    def trace(self, question, load, trace_id=None):
-        reply = parse(fetch(f"{self.url}/api/traces/{trace_id or load.trace_ids[0]}"))
-        return [(sum(len(scope["spans"]) for group in reply["batches"] for scope in group["scopeSpans"]),)]
-
-    def stop(self):
-        self.process.stop()
+    def spans_of(self, reply):
+        return sum(len(scope["spans"]) for group in reply["batches"] for scope in group["scopeSpans"])

@@ -1,31 +1,29 @@
 """VictoriaTraces and VictoriaLogs: built from their public repositories outside this tree (peers.py), asked in LogsQL over HTTP."""
-import pathlib
 import re
 import time
 
-import loads
 import peers
-from system import Process, Skipped, System, fetch, folder_bytes, parse, wait_for
+from server import Server
+from system import Skipped, fetch, folder_bytes, parse
 
 
-class Victoria(System):
+class Victoria(Server):
     note = "HTTP; not durable at the reply"
-    binary = repository = insert = ""
+    binary = repository = ""
     port = 0
 
     def start(self, folder, load):
         program, self.version = peers.program(self.repository, self.binary, f"./app/{self.binary}")
-        self.folder = pathlib.Path(folder)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.process = Process([str(program), f"-storageDataPath={folder}", f"-httpListenAddr=127.0.0.1:{self.port}", "-retentionPeriod=100y",
-                                "-search.maxQueryDuration=300s"], f"{folder}.log")
-        wait_for(self.url + "/health")
-        self.idle_mib = self.process.status_mib("VmRSS")
+        self.receiver = self.url + "/insert/opentelemetry"
+        self.run(folder, [program, f"-storageDataPath={folder}", f"-httpListenAddr=127.0.0.1:{self.port}", "-retentionPeriod=100y",
+                          "-search.maxQueryDuration=300s"])
+        self.await_ready("/health")
 
     def ingest(self, load):
-        rate, report = load.send(self.url + self.insert)
+        taken = super().ingest(load)
         fetch(self.url + "/internal/force_flush")
-        return rate, f"{loads.HTTP_CONNECTIONS} connections; acknowledged p99 {report['p99_ms']:.1f} ms"
+        return taken
 
     def settle(self):
         calm = self.process.wait_calm()
@@ -33,13 +31,10 @@ class Victoria(System):
         return f"calm after {calm:.0f} s, then merged by force in {self.process.wait_calm():.0f} s"
 
     def disk_bytes(self):
-        return folder_bytes(self.folder), self.items()
+        return folder_bytes(self.folder), self.count_items()
 
-    def items(self):
+    def count_items(self):
         return int(self.query("* | stats count() n")[0][0])
-
-    def peak_mib(self):
-        return self.process.status_mib("VmHWM")
 
     def query(self, text, **more):
         form = "&".join(f"{k}={v}" for k, v in {"query": peers.quoted(text), **more}.items())
@@ -47,18 +42,13 @@ class Victoria(System):
         names = names_of(text)
         return [tuple(parse(line).get(name, "") for name in names) for line in reply.splitlines()]
 
-    def ask(self, question, load):
-        if question.special == "trace":
-            return self.trace(question, load)
+    def ask_itself(self, question, load):
         if not question.logsql:
             raise Skipped("not asked in LogsQL")
         rows = self.query(question.logsql.format(step=question.step or load.step), start=load.t0, end=load.t1)
         if question.columns[0][0] == "r":  # a ranking: only the percentile, which comes last
             rows = [row[-1:] for row in rows]
         return [tuple(cell(kind, v) for (kind, _), v in zip(question.columns, row)) for row in rows]
-
-    def stop(self):
-        self.process.stop()
 
 
 def names_of(text):
@@ -81,17 +71,17 @@ class VictoriaTraces(Victoria):
     name = "VictoriaTraces"
     note = "HTTP; not durable at the reply; a span's time is its end, so its intervals differ"
     shapes = ("A", "B")
-    binary, repository, insert, port = "victoria-traces", "VictoriaMetrics/VictoriaTraces", "/insert/opentelemetry", 19428
+    binary, repository, port = "victoria-traces", "VictoriaMetrics/VictoriaTraces", 19428
+    trace_path = "/select/jaeger/api/traces/"
 
-    def trace(self, question, load, trace_id=None):
-        reply = parse(fetch(f"{self.url}/select/jaeger/api/traces/{trace_id or load.trace_ids[0]}"))
-        return [(len(reply["data"][0]["spans"]),)]
+    def spans_of(self, reply):
+        return len(reply["data"][0]["spans"])
 
-    def items(self):
+    def count_items(self):
         return int(self.query('"resource_attr:service.name":* | stats count() n')[0][0])
 
 
 class VictoriaLogs(Victoria):
     name = "VictoriaLogs"
     shapes = ("logs",)
-    binary, repository, insert, port = "victoria-logs", "VictoriaMetrics/VictoriaLogs", "/insert/opentelemetry", 19429
+    binary, repository, port = "victoria-logs", "VictoriaMetrics/VictoriaLogs", 19429
