@@ -1,5 +1,5 @@
 /*
- * cli/keys_command.c: skep keys: list, make, take away. A key's secret is printed once, alone on
+ * cli/keys_command.c: skep keys: list, make, take away, more pages for a browser key. A key's secret is printed once, alone on
  * stdout, so that it can be piped into a secret store; everything else about it goes to stderr.
  */
 #include <stdio.h>
@@ -126,6 +126,41 @@ static int keys_revoke(cli *c, void *own, const char *id)
     return code;
 }
 
+static int allow_one(cli *c, const char *id, span origin)
+{
+    api_path path;
+    buf body;
+    span text;
+    const node *reply;
+    buf_init(&body, 64 * KIB);
+    json_writer w = {.out = &body};
+    jw_object(&w);
+    jw_key_text(&w, "origin");
+    jw_string(&w, origin);
+    jw_object_end(&w);
+    api_path_init(&path, "/skep/v1/keys");
+    api_path_segment(&path, span_text(id));
+    api_path_segment(&path, SPAN("origins"));
+    int code = api_send(c, "POST", &path, buf_span(&body), &text, &reply);
+    buf_done(&body);
+    if (code || c->json)
+        return code ? code : admin_print_json(c, text);
+    cli_talk(c, "pages of %.*s may send with key %s from now on", SPAN_FMT(origin), id);
+    return EXIT_OK;
+}
+
+static int keys_allow(cli *c, void *own, const char *id)
+{
+    const keys_own *o = own;
+    int code = EXIT_OK;
+    if (!o->origin)
+        return cli_fail(c, EXIT_USAGE,
+                        "which pages? skep keys allow %s --origin https://shop.example", id);
+    for (span rest = span_text(o->origin); code == EXIT_OK && rest.at;)
+        code = allow_one(c, id, span_trim(span_cut(&rest, ',')));
+    return code;
+}
+
 static int decide(cli *c, void *own, const char *fingerprint, const char *verb)
 {
     const keys_own *o = own;
@@ -173,6 +208,7 @@ static int run_keys(cli *c, void *own)
         {"list", 0, NULL, keys_list},
         {"create", 0, NULL, keys_create},
         {"revoke", 1, "the id of a key", keys_revoke},
+        {"allow", 1, "the id of a browser key", keys_allow},
         {"adopt", 1, "a fingerprint, which skep doctor shows", keys_adopt},
         {"refuse", 1, "a fingerprint, which skep doctor shows", keys_refuse},
         {NULL, 0, NULL, NULL}};
@@ -181,15 +217,17 @@ static int run_keys(cli *c, void *own)
 
 const command command_keys = {
     .name = "keys",
-    .summary = "list, create, revoke; adopt or refuse a key that is unknown",
-    .usage = "[list | create | revoke ID | adopt FINGERPRINT | refuse FINGERPRINT] [OPTIONS]",
+    .summary = "list, create, revoke, allow more pages; adopt or refuse a key that is unknown",
+    .usage = "[list | create | revoke ID | allow ID --origin ORIGIN | adopt FINGERPRINT | refuse "
+             "FINGERPRINT] [OPTIONS]",
     .examples = "  skep keys\n"
                 "  skep keys create --name ci --env dev\n"
                 "  skep keys create --kind configuration --name laptop\n"
                 "  skep keys create --kind browser --origin https://shop.example --name shop\n"
+                "  skep keys allow hcxik_01abc… --origin https://admin.shop.example\n"
                 "  skep keys revoke hcxik_01abc…\n"
                 "  skep keys adopt 3f9ac2 --env dev        (the fingerprint is in skep doctor)\n",
-    .word = "list|create|revoke|adopt|refuse",
+    .word = "list|create|revoke|allow|adopt|refuse",
     .options = keys_options,
     .own_bytes = sizeof(keys_own),
     .pages = true,

@@ -53,9 +53,9 @@ sk_code meta__origins_join(const span *origins, uint32_t count, char out[META_OR
     for (uint32_t i = 0; i < count; i++) {
         if (!normalize(origins[i], one))
             return err_set(e, SK_BAD_INPUT,
-                           "\"origins\"[%u] is not an origin: https://shop.example, "
+                           "\"%.*s\" is not an origin: https://shop.example, "
                            "http://localhost:3000 or https://*.shop.example, without a path",
-                           i);
+                           SPAN_FMT(span_first(origins[i], 80)));
         int len = snprintf(out + used, META_ORIGINS_MAX - used, "%s%s", used ? " " : "", one);
         if (len < 0 || used + (size_t)len >= META_ORIGINS_MAX)
             return err_set(e, SK_BAD_INPUT, "\"origins\" are longer than %u bytes together",

@@ -217,11 +217,11 @@ static sk_code check_page(const key_info *k, const exchange *x, const char **ret
     *ret_reason = "wrong_origin";
     if (meta_origin_is_allowed(k, origin))
         return SK_OK;
-    return err_set(
-        e, SK_FORBIDDEN,
-        "browser key \"%s\" is for pages of %.100s, not of %.*s: `skep keys create --kind "
-        "browser --origin %.*s` makes one",
-        k->name, k->origins, SPAN_FMT(span_first(origin, 60)), SPAN_FMT(span_first(origin, 60)));
+    return err_set(e, SK_FORBIDDEN,
+                   "browser key \"%.*s\" is for pages of %.60s: `skep keys allow %s --origin %.*s` "
+                   "adds this page's",
+                   SPAN_FMT(span_first(span_text(k->name), 40)), k->origins, k->id,
+                   SPAN_FMT(span_first(origin, 127)));
 }
 
 /* Someone who is logged in reaches every environment; the role says what for. */

@@ -186,6 +186,27 @@ def test_a_page_is_added_to_a_browser_key(server, tenants, full):
         assert added == (201 if i < 8 else 400), i
 
 
+def test_pages_are_added_by_the_command_that_the_refusal_names(server, full):
+    made = json.loads(server.cli("keys", "create", "--kind", "browser", "--origin", "https://a.example", "--json", key=full).stdout)
+    post = lambda origin: server.call("POST", "/v1/traces", b"{}", headers={"origin": origin, "content-type": "application/json", "x-honeycomb-team": made["secret"]})
+    with pytest.raises(Reply) as refused:
+        post("http://localhost:3456")
+    command = re.search("`skep (keys allow .*?)`", refused.value.json()["message"])[1]
+    kept = next(r for r in doctor(server) if r["origin"] == "http://localhost:3456")
+    assert command == f"keys allow {made['id']} --origin http://localhost:3456" and "skep keys allow" in kept["advice"]
+    assert f"pages of http://localhost:3456 may send with key {made['id']}" in server.cli(*command.split(), key=full).stderr
+    assert post("http://localhost:3456")[0] == 200
+    assert not [r for r in doctor(server) if r.get("origin") == "http://localhost:3456"]
+    allow = lambda *words: server.cli("keys", "allow", *words, key=full, check=False)
+    lines = allow(made["id"], "--origin", "https://b.example, https://*.c.example", "--json").stdout.splitlines()
+    assert [json.loads(line)["origins"][-1] for line in lines] == ["https://b.example", "https://*.c.example"]
+    for words, code, said in (((made["id"], "--origin", "https://b.example"), 1, "is for these pages already"), ((made["id"], "--origin", "shop"), 2, '"shop" is not an origin: https://shop.example'),
+                              (("hcxik_none", "--origin", "https://b.example"), 1, "there is no key hcxik_none"), ((made["id"],), 2, f"skep keys allow {made['id']} --origin https://shop.example"),
+                              ((), 2, "the id of a browser key")):
+        got = allow(*words)
+        assert got.returncode == code and said in got.stderr, (words, got)
+
+
 def test_a_key_that_is_known_cannot_be_adopted(server, full):
     ingest = server.keys["demo"]["ingest"]
     assert status_of(server, "GET", "/skep/v1/status", key=ingest) == 403

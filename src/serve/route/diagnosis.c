@@ -58,8 +58,8 @@ static const advice advices[] = {
      "The role of this user is not enough: an administrator changes it under "
      "People, or with `skep user change NAME --role ROLE`."},
     {"wrong_origin", HOP_KEY,
-     "A browser key is bound to origins, and this page has another: make a key "
-     "with `skep keys create --kind browser --origin`, scheme and port included."},
+     "A browser key is bound to origins, and this page has another: `skep keys allow "
+     "ID --origin ORIGIN` adds it, scheme and port included; Keys lists the ids."},
     {"missing_origin", HOP_KEY,
      "A browser key came without an Origin header, so not from a page: programs "
      "use an ingest key (`skep env`)."},
