@@ -69,15 +69,17 @@ function Environments() {
   return (
     <section class="panel">
       <header><h2>Environments</h2></header>
-      <div class="body stack">
+      <div class="body flush">
         <Table caption="Environments" rows={environments.value ?? []} rowKey={e => e.slug} columns={[
           { key: "name", title: "environment", value: e => e.slug, cell: e => <a href={href("keys", { env: e.slug })}>{e.name || e.slug}</a> },
           { key: "rows", title: "events", isNumber: true, value: e => e.rows, cell: e => showCount(e.rows) },
           { key: "bytes", title: "on disk", isNumber: true, value: e => e.bytes, cell: e => showBytes(e.bytes) },
           { key: "retention", title: "kept for", value: e => e.kept_s ?? null, cell: e => (e.kept_s ? `${+(e.kept_s / 86400).toFixed(2)} days` : ABSENT) },
-          { key: "delete", title: <span class="visually-hidden">delete</span>, cell: e => e.slug !== "dev" && <button class="button small danger" onClick={() => setGone(e)}>Delete</button> },
+          { key: "delete", title: <span class="visually-hidden">delete</span>, isNumber: true, cell: e => e.slug !== "dev" && <button class="button small danger" onClick={() => setGone(e)}>Delete</button> },
         ]} />
-        <form class="row wrap" onSubmit={e => { e.preventDefault(); void make(); }}>
+      </div>
+      <div class="body stack">
+        <form class="row wrap is-low" onSubmit={e => { e.preventDefault(); void make(); }}>
           <label class="field"><span>New environment</span><input class="input" value={name} maxLength={100} onInput={e => setName(e.currentTarget.value)} /></label>
           <button class="button" disabled={!name.trim()}>Make it</button>
         </form>
@@ -98,12 +100,12 @@ export default function Keys() {
       <Panel title={`Keys of ${environment.value}`} data={data} isFlush actions={<button class="button small primary" onClick={() => setMaking(true)}><Icon name="plus" /> New key</button>}
         isEmpty={keys => keys.length === 0} empty={<p class="muted body">No key yet.</p>}>
         {keys => <Table caption="Keys" rows={keys} rowKey={k => k.id} sort={{ key: "created", isDown: true }} columns={[
-          { key: "name", title: "name", value: k => k.name, cell: k => <>{k.name || <span class="muted">without a name</span>} {k.revoked && <span class="pill is-error">revoked</span>}</> },
-          { key: "kind", title: "may", value: k => k.kind, cell: k => <span title={KINDS[k.kind as Kind]}>{k.kind}{k.origins?.length ? <span class="muted"> {k.origins.join(", ")}</span> : null}</span> },
-          { key: "id", title: "id", value: k => k.id, cell: k => <span class="mono">{k.id}</span> },
+          { key: "name", title: "name", value: k => k.name, cell: k => <span class="whole">{k.name || <span class="muted">without a name</span>} {k.revoked && <span class="pill is-error">revoked</span>}</span> },
+          { key: "kind", title: "may", value: k => k.kind, cell: k => <span class="whole" title={KINDS[k.kind as Kind]}>{k.kind}{k.origins?.length ? <span class="muted"> {k.origins.join(", ")}</span> : null}</span> },
+          { key: "id", title: "id", value: k => k.id, cell: k => <span class="mono whole">{k.id}</span> },
           { key: "created", title: "made", value: k => Date.parse(k.created), cell: k => <span title={showTime(Date.parse(k.created))}>{showAgo(Date.parse(k.created))}</span> },
           { key: "used", title: "last used", value: k => (k.last_used ? Date.parse(k.last_used) : null), cell: k => (k.last_used ? showAgo(Date.parse(k.last_used)) : "never") },
-          { key: "revoke", title: <span class="visually-hidden">revoke</span>, cell: k => !k.revoked && k.kind !== "refused" && <button class="button small danger" onClick={() => setGone(k)}>Revoke</button> },
+          { key: "revoke", title: <span class="visually-hidden">revoke</span>, isNumber: true, cell: k => !k.revoked && k.kind !== "refused" && <button class="button small danger" onClick={() => setGone(k)}>Revoke</button> },
         ]} />}
       </Panel>
       <Environments />
