@@ -75,6 +75,15 @@ void lock_take(lock *l)
     must(pthread_mutex_lock(&l->mutex) == 0);
 }
 
+bool lock_try(lock *l)
+{
+    int code = pthread_mutex_trylock(&l->mutex);
+    must(code == 0 || code == EBUSY);
+    if (code == 0)
+        note_take(l);
+    return code == 0;
+}
+
 void lock_drop(lock *l)
 {
     note_drop(l);

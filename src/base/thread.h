@@ -30,6 +30,7 @@ typedef struct lock {
 void lock_init(lock *l, lock_rank rank);
 void lock_done(lock *l);
 void lock_take(lock *l);
+bool lock_try(lock *l) must_use; /* false: somebody has it */
 void lock_drop(lock *l);
 
 typedef struct condition {

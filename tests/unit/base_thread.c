@@ -97,6 +97,39 @@ static void waits_for_a_wake_or_the_deadline(void **state)
     lock_done(&g.guard);
 }
 
+typedef struct tried {
+    lock lock;
+    bool was_free;
+} tried;
+
+static void try_lock(void *ctx)
+{
+    tried *t = ctx;
+    t->was_free = lock_try(&t->lock);
+    if (t->was_free)
+        lock_drop(&t->lock);
+}
+
+static bool is_free_for_another(tried *t)
+{
+    thread another = {0};
+    assert_true(thread_start(&another, "another", try_lock, t));
+    thread_join(&another);
+    return t->was_free;
+}
+
+static void a_lock_that_is_held_is_not_waited_for(void **state)
+{
+    tried t;
+    lock_init(&t.lock, RANK_LEAF);
+    assert_true(is_free_for_another(&t));
+    assert_true(lock_try(&t.lock));
+    assert_false(is_free_for_another(&t));
+    lock_drop(&t.lock);
+    assert_true(is_free_for_another(&t));
+    lock_done(&t.lock);
+}
+
 static void locks_may_be_dropped_in_any_order(void **state)
 {
     lock a, b, c;
@@ -204,7 +237,8 @@ static void cores_respect_quota_and_affinity(void **state)
 
 TEST_GROUP(base_thread, TEST(threads_have_a_name_and_no_signals),
            TEST(a_thread_that_does_not_start_leaves_nothing),
-           TEST(waits_for_a_wake_or_the_deadline), TEST(locks_may_be_dropped_in_any_order),
+           TEST(waits_for_a_wake_or_the_deadline), TEST(a_lock_that_is_held_is_not_waited_for),
+           TEST(locks_may_be_dropped_in_any_order),
 #ifndef NDEBUG
            TEST(debug_builds_stop_at_a_lock_out_of_order),
 #endif

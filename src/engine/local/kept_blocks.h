@@ -16,7 +16,7 @@ void kept_blocks_free(kept_blocks *take_t);
 
 /* A question begins: blocks that the last ones did not look at make room for others. */
 void kept_blocks_begin(kept_blocks *t);
-/* Gives back all that nobody holds. */
+/* Gives back all that nobody holds. Not now, while another thread is at it: ingest asks, and must not wait for a question's. */
 void kept_blocks_drop(kept_blocks *t);
 /* Times in ns, -1: none. False: they are not kept. */
 bool kept_blocks_times(kept_blocks *t, uint64_t part_id, uint32_t block, uint32_t row_count,
