@@ -28,7 +28,8 @@ typedef struct found_row {
     trace_row row;
     uint32_t span; /* number in finder.spans, or DERIVE_NONE */
     uint32_t field_count, field_capacity;
-    trace_field *fields; /* by name once sorted */
+    bool is_out_of_order; /* fields do not stand by name: columns of a sealed segment do */
+    trace_field *fields;  /* by name once sorted */
 } found_row;
 
 typedef struct finder {
@@ -133,31 +134,33 @@ static sk_code read_ids_and_times(finder *f, block_rows *b, err *e)
     return SK_OK;
 }
 
-static value value_at(const vector *v, field_type type, uint32_t row)
-{
-    value ret = {.is_set = true, .type = type};
-    if (v->kind == VECTOR_CODES)
-        ret.text = v->dictionary->text(v->dictionary->of, v->codes[row]);
-    else if (v->kind == VECTOR_INTS)
-        ret.i = v->ints[row];
-    else if (v->kind == VECTOR_FLOATS)
-        ret.f = v->floats[row];
-    else
-        ret.b = v->codes[row] != 0;
-    return ret;
-}
+/* The text of a column that was copied last: the next row often has it too. */
+typedef struct copied_text {
+    uint32_t code;
+    span text; /* at == NULL: none */
+} copied_text;
 
-static bool add_field(finder *f, found_row *r, span name, value v)
+/* The answer's own. False: no memory. */
+static bool take_value(finder *f, const vector *v, field_type type, uint32_t row, copied_text *last,
+                       value *ret)
 {
-    if (!add_item(f->scratch, &r->fields, &r->field_capacity, r->field_count, sizeof *r->fields))
-        return false;
-    if (v.type == FIELD_STRING || v.type == FIELD_HISTOGRAM) {
-        span text = v.text;
-        v.text = SPAN("");
-        if (text.len && !arena_copy(f->mem, text, &v.text))
-            return false;
+    *ret = (value){.is_set = true, .type = type};
+    if (v->kind == VECTOR_INTS) {
+        ret->i = v->ints[row];
+    } else if (v->kind == VECTOR_FLOATS) {
+        ret->f = v->floats[row];
+    } else if (v->kind != VECTOR_CODES) {
+        ret->b = v->codes[row] != 0;
+    } else {
+        if (!last->text.at || last->code != v->codes[row]) {
+            last->code = v->codes[row];
+            span text = v->dictionary->text(v->dictionary->of, last->code);
+            last->text = SPAN("");
+            if (text.len && !arena_copy(f->mem, text, &last->text))
+                return false;
+        }
+        ret->text = last->text;
     }
-    r->fields[r->field_count++] = (trace_field){name, v};
     return true;
 }
 
@@ -173,6 +176,29 @@ static bool is_in_time(const finder *f, int64_t time_ns)
     return (!f->start_ns || time_ns >= f->start_ns) && (!f->end_ns || time_ns < f->end_ns);
 }
 
+static bool add_column(finder *f, const block_rows *b, const part_column *about)
+{
+    copied_text last = {0};
+    span name;
+    if (!arena_copy(f->mem, about->name, &name))
+        return false;
+    for (uint32_t i = 0; i < b->count; i++) {
+        if (!vector_has(f->v, b->at[i]))
+            continue;
+        found_row *r = &f->rows[b->first_found + i];
+        if (!add_item(f->scratch, &r->fields, &r->field_capacity, r->field_count,
+                      sizeof *r->fields))
+            return false;
+        trace_field *to = &r->fields[r->field_count];
+        r->is_out_of_order |= r->field_count && span_compare(to[-1].name, name) > 0;
+        r->field_count++;
+        to->name = name;
+        if (!take_value(f, f->v, about->type, b->at[i], &last, &to->v))
+            return false;
+    }
+    return true;
+}
+
 static sk_code read_fields(finder *f, const block_rows *b, uint32_t column_count, err *e)
 {
     bool any = false;
@@ -186,19 +212,9 @@ static sk_code read_fields(finder *f, const block_rows *b, uint32_t column_count
         sk_code code = read_column(f, b, number, e);
         if (code != SK_OK)
             return code;
-        if (f->v->kind == VECTOR_ABSENT)
-            continue;
         part_column about = part_column_get(b->part, number);
-        span name = {0};
-        for (uint32_t i = 0; i < b->count; i++) {
-            if (!vector_has(f->v, b->at[i]))
-                continue;
-            if (!name.at && !arena_copy(f->mem, about.name, &name))
-                return no_memory(e);
-            if (!add_field(f, &f->rows[b->first_found + i], name,
-                           value_at(f->v, about.type, b->at[i])))
-                return no_memory(e);
-        }
+        if (f->v->kind != VECTOR_ABSENT && !add_column(f, b, &about))
+            return no_memory(e);
     }
     return SK_OK;
 }
@@ -384,19 +400,10 @@ static int compare_rows(const void *left, const void *right)
     return diff ? diff : compare_u64(a->row.rate, b->row.rate);
 }
 
-/* Columns of a sealed segment are in order of name. */
-static bool is_in_order(const found_row *r)
-{
-    for (uint32_t i = 1; i < r->field_count; i++)
-        if (compare_names(&r->fields[i - 1], &r->fields[i]) > 0)
-            return false;
-    return true;
-}
-
 static uint32_t fold_rows(finder *f)
 {
     for (uint32_t i = 0; i < f->row_count; i++)
-        if (!is_in_order(&f->rows[i]))
+        if (f->rows[i].is_out_of_order)
             qsort(f->rows[i].fields, f->rows[i].field_count, sizeof *f->rows[i].fields,
                   compare_names);
     if (f->row_count)
