@@ -242,12 +242,14 @@ def test_retention_of_an_environment(server, full):
     change = lambda body, **more: server.call("PATCH", "/skep/v1/environments/keeps", body, key=full, **more)
     server.call("POST", "/skep/v1/environments", {"name": "keeps"}, key=full)
     key = make_key(server, full, environment="keeps")["secret"]
+    find = lambda: next(e for e in server.get("/skep/v1/environments", key=full)["environments"] if e["slug"] == "keeps")
+    assert find()["oldest"] is None
     old = time.time_ns() - 3 * 86400 * 10**9
     assert send(server, "old", key=key, start_time_unix_nano=old, end_time_unix_nano=old + 10**6).status == 200
     count = lambda: server.count(f"COUNT SINCE {old // 10**9 - 60} UNTIL {int(time.time()) + 60}", environment="keeps")
     assert count() == 1
-    find = lambda: next(e for e in server.get("/skep/v1/environments", key=full)["environments"] if e["slug"] == "keeps")
     assert (find()["retention_s"], find()["kept_s"]) == (None, 60 * 86400)
+    assert find()["oldest"][:19] == time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(old // 10**9))
     assert json.loads(change({"retention_s": 4 * 86400})[1])["kept_s"] == 4 * 86400 and count() == 1
     assert json.loads(change({"retention_s": 86400})[1])["retention_s"] == 86400 and count() == 0
     send(server, "older", key=key, start_time_unix_nano=old + 10**9, end_time_unix_nano=old + 2 * 10**9)

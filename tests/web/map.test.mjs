@@ -120,6 +120,16 @@ test("Home of two hours finds the fault of a shop that is half an hour old", asy
   await page.goto(at("", { from: "2h" }));
   await page.waitForSelector("text=15 min against as long before");
   await page.waitForSelector("[aria-label=hurts]");
+  const rate = async (...where) => {
+    await page.goto(at(...where));
+    await page.waitForSelector("section >> text=/\\d\\/s$/");
+    await settled(page);
+    return page.evaluate(() => Math.max(...[...document.querySelectorAll("section td, section h3 .muted")].filter(e => /^[\d.]+\/s/.test(e.textContent)).map(e => parseFloat(e.textContent))));
+  };
+  for (const [path, params] of [["", {}], ["map", {}], ["service", { name: "catalog" }]]) {
+    const short = await rate(path, { ...params, from: "20m" }), long = await rate(path, { ...params, from: "2h" });
+    assert.ok(long > 0.6 * short, `${path}: ${long}/s of the last 2 hours, ${short}/s of the last 20 minutes`); // there is nothing before the half hour to spread it over
+  }
   assert.deepEqual(faults, []);
   await context.close();
 });
@@ -152,6 +162,8 @@ test("a consumer is late when messages wait longer than before, or some much lon
   assert.deepEqual(pain.late(now, before).map(c => c.service), ["mail", "ledger"]);
   assert.match(pain.late(now, before)[1].text, /before 100 ms/);
   assert.match(pain.late(now, [])[0].text, /half of them within 40/);
+  const nodes = ["stock", "ledger"].map(name => ({ name, kind: "service", count: 1000, errors: 0, p95_ms: 10 }));
+  assert.deepEqual(pain.judged(nodes, nodes, nodes, pain.late(now, before)).map(p => [p.node.name, p.score >= 1]), [["ledger", true], ["stock", false]]); // it hurts, however quick its work is
 });
 
 test("new is what a known service did not do before; where an answer was cut, nothing is claimed", () => {

@@ -373,6 +373,11 @@ static void print_environment(json_writer *w, const services *s, const environme
     jw_u64(w, stats.rows);
     jw_key_text(w, "bytes");
     jw_u64(w, stats.disk_bytes);
+    jw_key_text(w, "oldest");
+    if (stats.oldest_ns)
+        jw_time(w, stats.oldest_ns);
+    else
+        jw_null(w);
     jw_key_text(w, "retention_s");
     if (env->retention_ns)
         jw_i64(w, env->retention_ns / NS_PER_S);

@@ -72,7 +72,7 @@ export interface Differences {
   meta: { rows_scanned: number; elapsed_ms: number };
 }
 
-export interface Environment { slug: string; name: string; created?: string; rows: number; bytes: number; retention_s?: number | null; kept_s?: number }
+export interface Environment { slug: string; name: string; created?: string; rows: number; bytes: number; oldest?: string | null; retention_s?: number | null; kept_s?: number }
 export interface Refusal {
   time: string; first_time: string; count: number; status: number; reason: string; text: string; advice: string; path: string; source: string; service?: string;
   user_agent?: string; key_fingerprint?: string; environment?: string | null;

@@ -3,6 +3,7 @@ import { computed, signal } from "@preact/signals";
 import { call } from "../api/client";
 import type { Environment } from "../api/types";
 import { param, setParams } from "./location";
+import type { Range } from "./time";
 
 export const environments = signal<Environment[] | null>(null); // null: not known yet
 
@@ -15,10 +16,14 @@ export const environment = computed<string | null>(() => {
   return (withData.find(e => e.slug === "dev") ?? withData[0] ?? list.find(e => e.slug === "dev") ?? list[0])?.slug ?? null;
 });
 
-export const isEmpty = computed(() => {
-  const at = environments.value?.find(e => e.slug === environment.value);
-  return at !== undefined && at.rows === 0;
-});
+const at = computed(() => environments.value?.find(e => e.slug === environment.value));
+export const isEmpty = computed(() => at.value?.rows === 0);
+
+// How many seconds of a range there are events of: by them what came is told a second.
+export function lengthOf({ start, end }: Range): number {
+  const first = Date.parse(at.value?.oldest ?? "") / 1000;
+  return end - (first > start && first < end ? first : start);
+}
 
 export async function loadEnvironments(): Promise<void> {
   environments.value = (await call<{ environments: Environment[] }>("skep/v1/environments")).environments;

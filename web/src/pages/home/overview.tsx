@@ -3,7 +3,7 @@ import { loadCompared, loadMap, type Compared } from "../../api/map";
 import { ask } from "../../api/query";
 import { askRows } from "../../api/rows";
 import type { QueryResult, Row, ServiceMap } from "../../api/types";
-import { environment } from "../../app/environment";
+import { environment, lengthOf } from "../../app/environment";
 import { href } from "../../app/location";
 import { from, resolveRange, showAgo, showClock, tick, to } from "../../app/time";
 import { Spark } from "../../kit/chart";
@@ -49,7 +49,7 @@ async function loadPain(signal: AbortSignal): Promise<Pained> {
 
 function Delta({ times, before }: { times: number; before: number | null | undefined }) {
   if (!before || (times > 0.83 && times < 1.2)) return null;
-  return <span class={times > 1 ? "warn-text" : "ok-text"} title={`before ${showMs(before)}`}> {times > 1 ? "▲" : "▼"} {times >= 1 ? times.toFixed(1) : (1 / times).toFixed(1)} ×</span>;
+  return <span class={"delta " + (times > 1 ? "warn-text" : "ok-text")} title={`before ${showMs(before)}`}> {times > 1 ? "▲" : "▼"} {times >= 1 ? times.toFixed(1) : (1 / times).toFixed(1)} ×</span>;
 }
 
 export function Overview() {
@@ -61,7 +61,6 @@ export function Overview() {
     filters: [{ column: "error", op: "=", value: true }, { column: "trace.span_id", op: "exists" }], orders: [{ op: "COUNT", order: "descending" }], limit: TRACES_MAX } }, l.signal));
   const newest = useData<TraceRow[]>(key("newest"), async l => (await askRows({ where: "trace.parent_id does-not-exist AND duration_ms exists AND trace.trace_id exists", range: resolveRange(), limit: SHOWN }, l.signal)).rows.map(r =>
     ({ id: String(r["trace.trace_id"]), name: String(r.name), note: `${r["service.name"] ?? ""} ${showAgo(Date.parse(r.time))}`, ms: r.duration_ms as number })));
-  const range = resolveRange();
   const lines = counts.value ? sparks(counts.value) : new Map<string, (number | null)[]>();
   return (
     <>
@@ -70,7 +69,7 @@ export function Overview() {
         <div class="stack">
           <Panel title="Services by pain" data={map} isFlush isEmpty={v => v.all.nodes.every(n => n.kind !== "service")} actions={<a href={href("map")}>Map</a>}
             empty={<div class="none"><Empty title="No span of a server in this range."><a href={href("query")}>Ask about logs and metrics</a></Empty></div>}>
-            {v => <Services list={judged(v.all.nodes, v.now.nodes, v.before.nodes)} seconds={range.end - range.start} lines={lines} />}
+            {v => <Services list={judged(v.all.nodes, v.now.nodes, v.before.nodes, late(v.now.edges, v.before.edges))} seconds={lengthOf(resolveRange())} lines={lines} />}
           </Panel>
           <MyQuestions />
           <Panel title="Newest traces" data={newest} isFlush isEmpty={v => v.length === 0} empty={<div class="none muted">No root span in this range.</div>} actions={<a href={href("traces")}>All</a>}>

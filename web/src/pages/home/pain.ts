@@ -40,9 +40,9 @@ export function pains(now: readonly MapNode[], before: readonly MapNode[]): Pain
 }
 
 // All services of the range, judged by the part of it that can be held against a time before.
-export function judged(all: readonly MapNode[], now: readonly MapNode[], before: readonly MapNode[]): Pain[] {
-  const judgement = new Map(pains(now, before).map(p => [p.node.name, p]));
-  return pains(all, []).map(p => ({ ...p, ...judgement.get(p.node.name), node: p.node, errorShare: p.errorShare })).sort(byPain);
+export function judged(all: readonly MapNode[], now: readonly MapNode[], before: readonly MapNode[], later: readonly Change[] = []): Pain[] {
+  const judgement = new Map(pains(now, before).map(p => [p.node.name, p])), waits = new Map(later.map(c => [c.service, c.weight]));
+  return pains(all, []).map(p => ({ ...p, ...judgement.get(p.node.name), node: p.node, errorShare: p.errorShare })).map(p => ({ ...p, score: p.score + (waits.get(p.node.name) ?? 0) })).sort(byPain);
 }
 
 const LATE_MS = 1000, OFTEN = 20; // a message that waits longer is late; so much longer than most, and not all consumers are as slow

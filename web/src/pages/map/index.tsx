@@ -2,7 +2,7 @@
 import { useMemo, useRef, useState } from "preact/hooks";
 import { loadCompared } from "../../api/map";
 import type { MapEdge, MapNode, ServiceMap } from "../../api/types";
-import { environment, isEmpty } from "../../app/environment";
+import { environment, isEmpty, lengthOf } from "../../app/environment";
 import { href, param, setParams } from "../../app/location";
 import { useShortcuts } from "../../app/shortcuts";
 import { from, tick, to } from "../../app/time";
@@ -35,7 +35,8 @@ export default function MapPage() {
   const box = useRef<HTMLInputElement>(null), [all, setAll] = useState(false), [selected, setSelected] = useState<string | null>(null);
   const data = useData<{ map: ServiceMap; before: ServiceMap | null; seconds: number }>(JSON.stringify(["map", environment.value, filter, from.value, to.value, tick.value]), async l => {
     const { range, now, before } = await loadCompared(l.signal, filter);
-    return { map: now, before: isComparable(now.nodes, before.nodes) ? before : null, seconds: range.end - range.start };
+    const seconds = lengthOf(range), scale = seconds / lengthOf({ start: 2 * range.start - range.end, end: range.start }), scaled = <T extends { count: number; errors: number }>(list: T[]) => list.map(n => ({ ...n, count: n.count * scale, errors: n.errors * scale }));
+    return { map: now, before: isComparable(now.nodes, before.nodes) ? { ...before, nodes: scaled(before.nodes), edges: scaled(before.edges) } : null, seconds };
   });
   useShortcuts([{ keys: "v", about: "With or without the drawing", run: () => setParams({ view: view === "map" ? "table" : null }, { replace: true }) }, { keys: "/", about: "Choose traces", run: () => box.current?.focus() }], [view]);
   if (isEmpty.value) return <><div class="page-head"><h1>Service map</h1></div><Empty title="Nothing was ever received in this environment."><a href={href("")}>Set up a program</a></Empty></>;

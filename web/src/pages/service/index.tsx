@@ -2,7 +2,7 @@
 import { loadMap } from "../../api/map";
 import { ask } from "../../api/query";
 import type { QueryResult, Row, ServiceMap } from "../../api/types";
-import { environment } from "../../app/environment";
+import { environment, lengthOf } from "../../app/environment";
 import { href, param } from "../../app/location";
 import { from, resolveRange, setRangeSeconds, showAgo, showTime, tick, to, type Range } from "../../app/time";
 import { Chart } from "../../kit/chart";
@@ -53,7 +53,7 @@ function Of({ name }: { name: string }) {
     const failures = new Map(failed.data.results.map(r => [r.data.name, r.data.COUNT as number]));
     return { range, rows: all.data.results.map(r => ({ ...r.data, failed: failures.get(r.data.name!) ?? 0 }) as Row & { failed: number }) };
   });
-  const map = useOf<{ map: ServiceMap; seconds: number }>("map", name, async (range, signal) => ({ map: await loadMap(range, signal), seconds: range.end - range.start }));
+  const map = useOf<{ map: ServiceMap; seconds: number }>("map", name, async (range, signal) => ({ map: await loadMap(range, signal), seconds: lengthOf(range) }));
   const signals = useOf<Signals>("signals", name, async (range, signal) => {
     const one = (filters: { column: string; op: string; value?: string }[]) => ask({ range, withSeries: true, spec: { calculations: [{ op: "COUNT" }], filters: [mine, ...filters] } }, signal).then(arrival);
     const ofVersions = (more: { column: string; op: string; value?: boolean }[]) => ask({ range, spec: { calculations: [{ op: "COUNT" }, { op: "P95", column: "duration_ms" }], breakdowns: ["service.version", DEPLOYMENT], filters: [...served, ...more], limit: 20 } }, signal)
@@ -72,7 +72,7 @@ function Of({ name }: { name: string }) {
         <div class="row wrap"><a class="button small" href={href("traces", { q: where })}>Traces</a><a class="button small" href={href("logs", { q: where })}>Logs</a><a class="button small" href={href("query", { q: `HEATMAP(duration_ms) WHERE ${where}` })}>Query</a><a class="button small" href={href("map", { focus: name })}>Map</a></div></div>
       <Panel title="Spans" data={overview} isEmpty={v => !v.all.data.results.some(r => (r.data.COUNT as number) > 0)} empty={nothing}>{v => <Charts value={v} where={where} />}</Panel>
       <Panel title="Operations" data={operations} isFlush isEmpty={v => v.rows.length === 0} empty={nothing} actions={<span class="muted">by time of their own</span>}>
-        {v => <OperationTable rows={v.rows} seconds={v.range.end - v.range.start} where={where} />}
+        {v => <OperationTable rows={v.rows} seconds={lengthOf(v.range)} where={where} />}
       </Panel>
       <div class="service-grid">
         <Panel title="Who calls it, and whom it calls" data={map} isFlush isEmpty={v => !v.map.edges.some(e => e.from === name || e.to === name)} empty={<Empty title="No calls to or from it in this range." />}>
@@ -95,7 +95,7 @@ function Charts({ value, where }: { value: Overview; where: string }) {
   const total = value.all.data.results[0]!.data, count = total.COUNT as number, wrong = (value.failed.data.results[0]?.data.COUNT as number | undefined) ?? 0;
   return (
     <div class="service-charts">
-      <div><h3><a href={href("query", { q: `COUNT WHERE ${where}` })}>Rate</a> <span class="muted">{showRate(count / (value.range.end - value.range.start))}</span></h3>
+      <div><h3><a href={href("query", { q: `COUNT WHERE ${where}` })}>Rate</a> <span class="muted">{showRate(count / lengthOf(value.range))}</span></h3>
         <Chart label="Spans a second" times={s.times} unit="number" height={150} onZoom={setRangeSeconds} lines={[{ name: "spans a second", color: "var(--accent)", points: rates }]} /></div>
       <div><h3><a href={href("query", { q: `COUNT WHERE ${where} AND error = true GROUP BY name` })}>Errors</a> <span class={wrong ? "error-text" : "muted"}>{showShare(count ? wrong / count : 0)}</span>{wrong > 0 && <> <a href={differencesOfErrors(where)}>What is different about them?</a></>}</h3>
         <Chart label="Share of spans that failed" times={s.times} unit="share" height={150} onZoom={setRangeSeconds} lines={[{ name: "failed", color: "var(--error)", points: failures }]} /></div>
@@ -125,7 +125,7 @@ function arrival(r: QueryResult): Arrival {
 }
 
 function Arrives({ value, where }: { value: Signals; where: string }) {
-  const line = (title: string, at: Arrival, address: string) => <><dt>{title}</dt><dd>{at.count > 0 ? <><a href={address}>{showCount(at.count)}</a>{at.last !== null && <span class="muted" title={showTime(at.last, { ms: false })}> last {showAgo(at.last)}</span>}</> : <span class="muted">none in this range</span>}</dd></>;
+  const line = (title: string, at: Arrival, address: string) => <><dt>{title}</dt><dd>{at.count > 0 ? <><a href={address}>{showCount(at.count)}</a>{at.last !== null && <span class="muted" title={showTime(at.last, { ms: false })}> last at most {showAgo(at.last)}</span>}</> : <span class="muted">none in this range</span>}</dd></>;
   return (
     <div class="stack">
       <dl class="facts">
