@@ -4,10 +4,11 @@ import { after, before, test } from "node:test";
 import { build } from "./module.mjs";
 import { axe, openBrowser, openPage, skep, startSkep } from "./harness.mjs";
 
-let server, browser, text, narrow;
+let server, browser, text, narrow, ranges;
 before(async () => {
   text = await build("api/query_text.ts");
   narrow = await build("pages/query/narrow.ts");
+  ranges = await build("pages/query/ranges.ts");
   server = await startSkep();
   browser = await openBrowser();
   await skep(["demo", "--seed", "1", "--past", "20m", "--past-only", "--quiet"], server); // a slow network between checkout and inventory
@@ -19,6 +20,15 @@ after(async () => {
 
 const at = (params, page = "query") => `${server.url}${page}?${new URLSearchParams({ env: "demo", from: "20m", ...params })}`;
 const settled = page => page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'));
+
+test("many ranges of numbers are put together, so that all of a field is seen", () => {
+  const list = Array.from({ length: 32 }, (_, i) => ({ low: i, high: i + 0.9, selection: i < 16 ? 0 : 2, baseline: i < 16 ? 3 : 0 })), absent = { absent: true, selection: 1, baseline: 4 };
+  const seen = ranges.wider([...list, absent], 10);
+  assert.deepEqual(seen.map(v => v.low), [0, 4, 8, 12, 16, 20, 24, 28, undefined]);
+  assert.deepEqual([seen[3], seen[4], seen[8]], [{ low: 12, high: 15.9, selection: 0, baseline: 12 }, { low: 16, high: 19.9, selection: 8, baseline: 0 }, absent]);
+  assert.deepEqual(ranges.wider(list.slice(0, 10), 10), list.slice(0, 10));
+  assert.deepEqual(ranges.wider([absent], 10), [absent]);
+});
 
 test("text and tree are one, both ways", () => {
   const calculations = ["COUNT", "P99(duration_ms)", "HEATMAP(duration_ms)", 'SUM("a b")', 'COUNT_DISTINCT("count")'];

@@ -12,9 +12,10 @@ import { useData } from "../../kit/use_data";
 import { Change } from "./change";
 import type { Parts } from "./index";
 import { bodyOfDifferences, EARLIER, sayGroup, sayReader, type Selection } from "./selection";
+import { wider } from "./ranges";
 import { equals, printFilter } from "../../api/query_text";
 
-const GROUPS_MAX = 50, SCORE_MIN = 0.0005; // below it is shown as 0.000
+const GROUPS_MAX = 50, CARD_MAX = 10, SCORE_MIN = 0.0005; // below it is shown as 0.000
 
 export function Differences(props: { parts: Parts; selection: Selection | null; onFilters: (f: Filter[]) => void; onGroup: (field: string) => void }) {
   const { parts, selection } = props;
@@ -120,7 +121,7 @@ function FieldTable({ fields, rows }: { fields: DifferenceField[]; rows: Pair })
 }
 
 function FieldCard({ field, rows, onFilters, onGroup }: { field: DifferenceField; rows: { selection: number; baseline: number }; onFilters: (f: Filter[]) => void; onGroup: (field: string) => void }) {
-  const unit = unitOf(field.name), values = field.values ?? field.ranges ?? [];
+  const unit = unitOf(field.name), values = field.values ?? wider(field.ranges ?? [], CARD_MAX);
   const shares = values.map(v => ({ v, selected: v.selection / Math.max(1, rows.selection), others: v.baseline / Math.max(1, rows.baseline) }));
   const most = Math.max(...shares.flatMap(s => [s.selected, s.others]), 1e-9);
   const best = shares.filter(s => s.v.value !== undefined && !s.v.other).sort((a, b) => b.selected - b.others - (a.selected - a.others))[0];
@@ -130,14 +131,13 @@ function FieldCard({ field, rows, onFilters, onGroup }: { field: DifferenceField
         <span class="muted" title={`How much the two differ (${field.divergence.toFixed(3)} bits), less what chance makes (${field.expected_by_chance.toFixed(3)}), times the share of events that have the field (${showShare(field.share)})`}>{field.score.toFixed(3)}</span></header>
       <div class="body">
         {field.sentence && <p class="difference-said">{field.sentence}</p>}
-        <ul class="plain difference-bars">{shares.slice(0, 10).map(({ v, selected, others }, i) => (
+        <ul class="plain difference-bars">{shares.map(({ v, selected, others }, i) => (
           <li key={i} title={`${showCount(v.selection)} selected, ${showCount(v.baseline)} others`}>
             <span class={"cut" + (v.other || v.absent ? " muted" : "")}>{labelOf(v, unit)}</span>
             <span class="difference-pair" aria-hidden="true"><i class="is-selection" style={{ width: `${(100 * selected) / most}%` }} /><i class="is-baseline" style={{ width: `${(100 * others) / most}%` }} /></span>
             <span class="number difference-shares"><b>{showShare(selected)}</b> <span class="muted">{showShare(others)}</span></span>
           </li>
         ))}</ul>
-        {shares.length > 10 && <p class="muted">and {shares.length - 10} more ranges</p>}
         <div class="row wrap">
           {best && <><button class="button small" onClick={() => onFilters([equals(field.name, best.v.value!)])}>Only {showValue(best.v.value).slice(0, 24)}</button>
             <button class="button small" onClick={() => onFilters([{ column: field.name, op: "!=", value: best.v.value! }])}>Not</button></>}
