@@ -135,3 +135,13 @@ export function showAgo(ms: number, now = Date.now()): string {
   if (s < 129600) return `${Math.round(s / 3600)} h ago`;
   return `${Math.round(s / 86400)} days ago`;
 }
+
+// Steps between the marks of an axis, in seconds.
+export const TICK_STEPS = [0.001, 0.01, 0.1, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800, 2592000];
+
+// 14:05, or the date at the first mark of a new day; seconds and fractions when steps are that small.
+export function tickText(at: number, step: number, before: number | undefined): string {
+  const c = clockOf(at * 1000), day = `${c.month}-${c.day}`;
+  if (step >= 86400 || (before !== undefined && clockOf(before * 1000).day !== c.day)) return day;
+  return `${c.hour}:${c.minute}` + (step < 60 ? `:${c.second}` : "") + (step < 1 ? `.${c.ms}` : "");
+}

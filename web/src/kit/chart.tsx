@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { onThemeChange } from "../app/theme";
-import { clockOf, showTime, zone, type Range } from "../app/time";
+import { showTime, TICK_STEPS, tickText, zone, type Range } from "../app/time";
 import { token } from "./color";
 import { ABSENT, showIn, type Unit } from "./format";
 import { Table } from "./table";
@@ -37,15 +37,6 @@ export interface ChartProps {
 function resolved(color: string): string {
   const name = /^var\((--[\w-]+)\)$/.exec(color);
   return name ? token(name[1]!) : color;
-}
-
-// 14:05, or the date at the first tick of a new day; seconds and fractions when steps are that small.
-function tickText(at: number, step: number, before: number | undefined): string {
-  const c = clockOf(at * 1000);
-  const isNewDay = before === undefined || clockOf(before * 1000).day !== c.day;
-  const clock = step < 1 ? `${c.hour}:${c.minute}:${c.second}.${c.ms}` : step < 60 ? `${c.hour}:${c.minute}:${c.second}` : `${c.hour}:${c.minute}`;
-  if (step >= 86400) return `${c.month}-${c.day}`;
-  return isNewDay && before !== undefined ? `${c.month}-${c.day}` : clock;
 }
 
 function stacked(lines: Line[]): (number | null)[][] {
@@ -166,12 +157,12 @@ export function Chart(props: ChartProps) {
     let wasDragged = false; // the click that follows is not one
     const bars = uPlot.paths.bars!({ size: [0.8, 64], align: 1 });
     const u = new uPlot({
-      width, height, legend: { show: false }, padding: [8, 8, 0, 0],
+      width, height, legend: { show: false }, padding: [8, 18, 0, 0],
       cursor: { drag: { x: !!(latest.current.onZoom ?? latest.current.onSelect), y: false, setScale: false }, points: { size: 6 }, y: false },
       scales: { x: { time: false }, y: { distr: props.isLog ? 3 : 1, range: (_u, low, high) => (props.isLog ? [low > 0 ? low : 0.001, high > 0 ? high : 1] : [Math.min(0, low ?? 0), high > 0 ? high * 1.05 : latest.current.unit === "share" ? 0.05 : 1]) } },
       axes: [
         { ...axis, size: 28, values: (_u, splits) => splits.map((s, i) => tickText(s, splits.length > 1 ? splits[1]! - splits[0]! : 60, splits[i - 1])), space: 80,
-          incrs: [0.001, 0.01, 0.1, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800, 2592000] },
+          incrs: TICK_STEPS },
         { ...axis, values: (_u, splits) => splits.map(s => (s === null ? "" : showIn(latest.current.unit, s))), size: 64 },
       ],
       series: [{}, ...props.lines.map((l, i): uPlot.Series => ({

@@ -2,14 +2,14 @@
 // the arrow keys. A time of which there is no event at all is hatched: that is not the same as none of these values.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { onThemeChange } from "../app/theme";
-import { clockOf, showTime, zone } from "../app/time";
+import { showTime, TICK_STEPS, tickText, zone } from "../app/time";
 import { heatRamp, token } from "./color";
 import { ABSENT, showCount, showIn, type Unit } from "./format";
 import { countIn, emptyColumns, joined, rectangleOf, rowOf, steps, topOf, without, type Grid, type Rectangle } from "./heat_grid";
 import { Table } from "./table";
 import "./heatmap.css";
 
-const LEFT = 64, RIGHT = 8, TOP = 6, BOTTOM = 22;
+const LEFT = 64, RIGHT = 18, TOP = 6, BOTTOM = 22;
 
 interface Cell { column: number; row: number }
 
@@ -54,10 +54,10 @@ function paint(canvas: HTMLCanvasElement, grid: Grid, width: number, height: num
   }
   ctx.textAlign = "center";
   ctx.textBaseline = "top";
-  const eachColumn = Math.max(1, Math.ceil((columns * 76) / w));
-  for (let column = 0; column < columns; column += eachColumn) {
-    const c = clockOf(grid.times[column]! * 1000), x = LEFT + (column / columns) * w;
-    if (x + 20 < width) ctx.fillText(grid.step >= 86400 ? `${c.month}-${c.day}` : grid.step < 60 ? `${c.hour}:${c.minute}:${c.second}` : `${c.hour}:${c.minute}`, Math.max(LEFT + 16, x), height - BOTTOM + 6);
+  const start = grid.times[0]!, length = columns * grid.step, step = TICK_STEPS.find(s => s >= (64 * length) / w) ?? length;
+  for (let at = Math.ceil(start / step) * step, before: number | undefined; at < start + length; before = at, at += step) {
+    const x = LEFT + ((at - start) / length) * w;
+    if (x + 20 < width) ctx.fillText(tickText(at, step, before), Math.max(LEFT + 16, x), height - BOTTOM + 6);
   }
   performance.measure("heatmap-paint", "heatmap-start");
 }
