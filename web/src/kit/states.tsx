@@ -54,7 +54,7 @@ export function Panel<T>(props: {
   return (
     <section class="panel" aria-busy={data.isLoading}>
       <Waiting data={data} />
-      <header><h2 class="cut">{props.title}</h2>{props.actions}</header>
+      <header><h2>{props.title}</h2>{props.actions}</header>
       <div class={"body" + (props.isFlush ? " flush" : "")}>
         {data.error && <Failure error={data.error} retry={data.retry} stale={data.value !== null} />}
         {isEmpty ? props.empty : data.value !== null && <div class={data.isLoading ? "is-stale" : ""}>{props.children(data.value)}</div>}
