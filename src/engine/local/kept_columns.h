@@ -13,4 +13,5 @@
 sk_code kept_columns_read(kept_blocks *kept, const part *from, part_reader *r, uint32_t column,
                           uint32_t block, bool with_texts, vector *out, uint64_t *bytes,
                           err *e) must_use;
+
 #endif
