@@ -171,6 +171,7 @@ test("slow spike: heatmap, drag, differences name the culprit, filter, group", a
   await settled(page);
   const first = await page.locator("section[aria-label='Where the time goes'] tbody tr").first().textContent();
   assert.match(first, /^inventory.*those that call it wait/);
+  assert.match(await page.textContent(".difference-sentence"), /^inventory: those that call it wait [\d.]+ × as long for the way; \d.* % of the excess$/);
   assert.deepEqual(await axe(page), []);
   assert.ok((await page.locator(".difference-card header .muted").allTextContents()).every(score => Number(score) > 0));
   await page.keyboard.press("v");

@@ -38,7 +38,8 @@ export function showMs(ms: number | null | undefined): string {
 export function showShare(share: number | null | undefined): string {
   if (share === null || share === undefined || !Number.isFinite(share)) return ABSENT;
   const percent = share * 100;
-  return percent > 99 && percent < 100 ? percent.toFixed(3) + " %" : percent.toFixed(percent !== 0 && Math.abs(percent) < 10 ? 1 : 0).replace("-", "−") + " %";
+  const digits = percent > 99 && percent < 100 ? [1, 2, 3].find(d => +percent.toFixed(d) < 100) ?? 3 : percent !== 0 && Math.abs(percent) < 10 ? 1 : 0;
+  return percent.toFixed(digits).replace("-", "−") + " %";
 }
 
 export function showRate(perSecond: number | null | undefined): string {

@@ -50,13 +50,14 @@ export function Said({ answer, onFilters, onGroup }: { answer: Answer; onFilters
   const [isTable, setTable] = useState(false);
   useShortcuts([{ keys: "v", about: "Differences as cards or as a table", run: () => setTable(!isTable) }], [isTable]);
   const fields = answer.fields.filter(f => f.score >= SCORE_MIN && !f.follows_from_selection), little = answer.fields.filter(f => f.score < SCORE_MIN && !f.follows_from_selection), following = answer.fields.filter(f => f.follows_from_selection);
+  const blamed = answer.suspects?.[0]?.confidence === "high" ? answer.suspects[0] : null;
   if (rows.selection === 0 || rows.baseline === 0) return <Empty title={rows.selection === 0 ? "The selection holds no event." : "There is nothing to hold the selection against: no other event is there."} />;
   return (
     <>
-      <p class="difference-sentence">{answer.sentence ?? "No field tells the selection from the rest."}</p>
+      <p class="difference-sentence">{blamed ? `${blamed.service}: ${reason(blamed)}; ${showShare(blamed.share)} of the excess` : answer.sentence ?? "No field tells the selection from the rest."}</p>
       <p class="muted">{showCount(rows.selection)} selected, {showCount(rows.baseline)} others{answer.is_sampled && ", from a sample"}. {rows.selection < 50 && "Fewer than 50: take it as a hint. "}Read in {showMs(answer.meta.elapsed_ms)}.</p>
       {!!answer.suspects?.length && <Suspects list={answer.suspects.slice(0, 6)} />}
-      {fields.length > 0 && <div class="row"><button class="button quiet small" aria-pressed={isTable} title="v" onClick={() => setTable(!isTable)}>table</button></div>}
+      {fields.length > 0 && <div class="row"><button class="button small" aria-pressed={isTable} title="v" onClick={() => setTable(!isTable)}>Table</button></div>}
       {isTable ? <FieldTable fields={fields} rows={rows} /> : <div class="difference-grid">{fields.slice(0, 24).map(f => <FieldCard key={f.name} field={f} rows={rows} onFilters={onFilters} onGroup={onGroup} />)}</div>}
       {fields.length === 0 && <Empty title="No field differs more than chance would make it." />}
       {!!answer.words?.length && (
