@@ -30,6 +30,16 @@ test("many ranges of numbers are put together, so that all of a field is seen", 
   assert.deepEqual(ranges.wider([absent], 10), [absent]);
 });
 
+test("a selection in the address that is none is none", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  for (const sel of ['{"column":"duration_ms"}', '{"rectangle":{}}', '{"rectangle":{"t0":1,"t1":2}}', '{"window":5}', "5", "null", "{", '""']) {
+    await page.goto(at({ q: "HEATMAP(duration_ms)", tab: "differences", sel }));
+    await page.waitForSelector("text=Nothing is selected yet");
+  }
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("text and tree are one, both ways", () => {
   const calculations = ["COUNT", "P99(duration_ms)", "HEATMAP(duration_ms)", 'SUM("a b")', 'COUNT_DISTINCT("count")'];
   const filters = ["a = 1", 'name = "GET /"', "x exists", 'y not-in ("a", 2, true)', 'z does-not-contain "q\\"t"', "parent.service.name != \"b\"", "d >= -1.5", "ok = false"];

@@ -12,10 +12,11 @@ export interface Selection { field?: string; rectangle?: { t0: number; t1: numbe
 // `open`: show what is different about it, against `base`.
 export type OnSelect = (s: Selection | null, open?: boolean, base?: string | null) => void;
 
+// Null too for what is none: an address can be of anyone.
 export function readSelection(): Selection | null {
   try {
-    const text = param("sel");
-    return text ? (JSON.parse(text) as Selection) : null;
+    const s = JSON.parse(param("sel") ?? "null") as Selection | null, times = timesOf(s);
+    return s?.group || (times && times.t0 < times.t1 && (s!.window || s!.field)) ? s : null;
   } catch {
     return null;
   }
