@@ -79,7 +79,7 @@ function Environments() {
         ]} />
       </div>
       <div class="body stack">
-        <form class="row wrap is-low" onSubmit={e => { e.preventDefault(); void make(); }}>
+        <form class="row wrap" style={{ alignItems: "end" }} onSubmit={e => { e.preventDefault(); void make(); }}>
           <label class="field"><span>New environment</span><input class="input" value={name} maxLength={100} onInput={e => setName(e.currentTarget.value)} /></label>
           <button class="button" disabled={!name.trim()}>Make it</button>
         </form>

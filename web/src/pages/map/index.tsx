@@ -44,7 +44,7 @@ export default function MapPage() {
     <>
       <div class="page-head"><h1>Service map</h1></div>
       <FilterBox value={filter} placeholder={'Of traces with … user.id = "42" AND duration_ms > 500'} button="Draw" onApply={q => setParams({ q })} box={box}>{filter && <button type="button" class="button" onClick={() => setParams({ q: null })}>All traces</button>}</FilterBox>
-      <Panel title={<>{focus ? <>Around {focus}</> : "Who calls whom"}{filter && <span class="muted"> in traces with such a row</span>}</>} data={data} isFlush isEmpty={v => v.map.nodes.length === 0}
+      <Panel title={<>{focus ? `Around ${focus}` : "Who calls whom"}{filter && <span class="muted"> in traces with such a row</span>}</>} data={data} isFlush isEmpty={v => v.map.nodes.length === 0}
         empty={filter ? <Empty title="No trace in this range has a row like that."><span>All filters must hold on one span or log of the trace.</span></Empty> : <Empty title="No calls between services in this range."><span>Edges are made of pairs of client and server spans: a program whose spans are all internal, or whose caller does not send its trace on, stands alone. <a href={href("doctor")}>Doctor</a> looks for that.</span></Empty>}
         actions={<div class="row wrap">
           {focus && <><label class="row">hops <select class="input" value={String(hops)} onChange={e => setParams({ hops: e.currentTarget.value === "1" ? null : e.currentTarget.value })}>{[1, 2, 3, 4, 5].map(n => <option key={n}>{n}</option>)}</select></label>
@@ -68,10 +68,10 @@ function Shown(props: { map: ServiceMap; before: ServiceMap | null; seconds: num
   }, [nodes, map, focus, a, b, opened]);
   const at = [...reduced.nodes, ...map.nodes].find(n => n.name === props.selected) ?? null, members = at && reduced.members.get(at.name);
   const before = useMemo(() => new Map(props.before?.nodes.map(n => [n.name, n])), [props.before]), path = a && b ? between(a, b, map.edges) : null;
-  if (focus && !map.nodes.some(n => n.name === focus)) return <div class="none"><Empty title={`${focus} is not on the map in this range.`}><span>It took part in no call that was seen. Choose a longer range, or <a href={href("map")}>look at all services</a>.</span></Empty></div>;
+  if (focus && !map.nodes.some(n => n.name === focus)) return <div class="none"><Empty title={`${focus} is not on the map in this range.`}><span>Choose a longer range, or <a href={href("map")}>look at all services</a>.</span></Empty></div>;
   // A call as it is drawn: of a node that stands for several, it is that node's.
   const group = new Map([...reduced.members].flatMap(([key, list]) => list.map(n => [n, key]))), drawn = (e: MapEdge) => reduced.edges.find(d => touches(d, { ...e, to: group.get(e.to) ?? e.to })) ?? null;
-  const mark = pointed ?? props.selected, table = <EdgeTable edges={focus ? edges : map.edges} map={map} before={props.before ?? undefined} seconds={seconds} onHover={e => setPointed(e && drawn(e))} isCurrent={e => { const d = drawn(e); return !!mark && !!d && touches(d, mark); }} />;
+  const mark = pointed ?? props.selected, table = <EdgeTable edges={focus ? edges : map.edges} map={map} before={props.before} seconds={seconds} onHover={e => setPointed(e && drawn(e))} isCurrent={e => { const d = drawn(e); return !!mark && !!d && touches(d, mark); }} />;
   return props.isTable ? table : <>
     <div class="map-split">
       <div>
@@ -83,7 +83,7 @@ function Shown(props: { map: ServiceMap; before: ServiceMap | null; seconds: num
         <ul class="plain">{members.map(m => <li key={m} class="cut">{m}</li>)}</ul><div><button class="button small" onClick={() => setOpened(new Set([...opened, at.name]))}>Draw them one by one</button></div></aside>}
       {at && !members && <Side node={at} was={before.get(at.name)} map={map} seconds={seconds} />}
     </div>
-    <div class="map-table">{table}</div>
+    {table}
   </>;
 }
 
@@ -115,17 +115,17 @@ function Side({ node, was, map, seconds }: { node: MapNode; was: MapNode | undef
   );
 }
 
-export function EdgeTable({ map, edges, before, seconds, ...linked }: { map: ServiceMap; edges: MapEdge[]; before?: ServiceMap; seconds: number; onHover?: (e: MapEdge | null) => void; isCurrent?: (e: MapEdge) => boolean }) {
-  const keyOf = (e: MapEdge) => `${e.from} ${e.to} ${e.kind}`, earlier = new Map(before?.edges.map(e => [keyOf(e), e]));
+export function EdgeTable({ map, edges, before, seconds, ...linked }: { map: ServiceMap; edges: MapEdge[]; before?: ServiceMap | null; seconds: number; onHover?: (e: MapEdge | null) => void; isCurrent?: (e: MapEdge) => boolean }) {
+  const keyOf = (e: MapEdge) => `${e.from} ${e.to} ${e.kind}`, earlier = new Map(before?.edges.map(e => [keyOf(e), e])), was = (e: MapEdge) => earlier.get(keyOf(e));
   const services = new Set(map.nodes.filter(n => n.kind === "service").map(n => n.name));
   const end = (name: string) => <span class="whole">{services.has(name) ? <a href={href("service", { name })}>{name}</a> : name}</span>;
   return <Table caption="Calls" {...linked} rows={edges} rowKey={keyOf} sort={{ key: "rate", isDown: true }} columns={[
     { key: "from", title: "From", value: e => e.from, cell: e => end(e.from) },
     { key: "to", title: "To", value: e => e.to, cell: e => end(e.to) },
     { key: "kind", title: "Kind", value: e => e.kind, cell: e => <span class="whole">{e.kind}</span> },
-    { key: "rate", title: "Rate", isNumber: true, value: e => e.count, cell: e => <>{showRate(e.count / seconds)}<Moved now={e.count} was={earlier.get(keyOf(e))?.count} show={v => showRate(v / seconds)} isBad={false} /></> },
-    { key: "errors", title: "Errors", isNumber: true, value: e => e.errors / Math.max(1, e.count), cell: e => <span class={e.errors ? "error-text" : ""}>{showShare(shareOf(e))}<Moved now={shareOf(e)} was={earlier.get(keyOf(e)) && shareOf(earlier.get(keyOf(e))!)} show={showShare} isBad /></span> },
+    { key: "rate", title: "Rate", isNumber: true, value: e => e.count, cell: e => <>{showRate(e.count / seconds)}<Moved now={e.count} was={was(e)?.count} show={v => showRate(v / seconds)} isBad={false} /></> },
+    { key: "errors", title: "Errors", isNumber: true, value: shareOf, cell: e => <span class={e.errors ? "error-text" : ""}>{showShare(shareOf(e))}<Moved now={shareOf(e)} was={was(e) && shareOf(was(e)!)} show={showShare} isBad /></span> },
     { key: "p50", title: "P50", isNumber: true, value: e => e.p50_ms, cell: e => showMs(e.p50_ms) },
-    { key: "p95", title: "P95", isNumber: true, value: e => e.p95_ms, cell: e => <>{showMs(e.p95_ms)}<Moved now={e.p95_ms} was={earlier.get(keyOf(e))?.p95_ms} show={showMs} isBad />{e.wait_count ? <span class="muted"> waits {showMs(e.wait_p95_ms)}</span> : null}</> },
+    { key: "p95", title: "P95", isNumber: true, value: e => e.p95_ms, cell: e => <>{showMs(e.p95_ms)}<Moved now={e.p95_ms} was={was(e)?.p95_ms} show={showMs} isBad />{e.wait_count ? <span class="muted"> waits {showMs(e.wait_p95_ms)}</span> : null}</> },
   ]} />;
 }

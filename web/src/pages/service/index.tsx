@@ -92,6 +92,7 @@ function Charts({ value, where }: { value: Overview; where: string }) {
     const at = failed.times.findIndex(f => Math.abs(f - t) < s.step / 2), all = points("COUNT")[i];
     return all ? (at < 0 ? 0 : failed.lines.get("COUNT")?.get("[]")?.[at] ?? 0) / all : null;
   });
+  const lines = ["P99", "P95", "P50"].map((name, i) => ({ name, color: `var(--s${[2, 0, 7][i]})`, points: points(`${name}(duration_ms)`) }));
   const total = value.all.data.results[0]!.data, count = total.COUNT as number, wrong = (value.failed.data.results[0]?.data.COUNT as number | undefined) ?? 0;
   return (
     <div class="service-charts">
@@ -99,9 +100,8 @@ function Charts({ value, where }: { value: Overview; where: string }) {
         <Chart label="Spans a second" times={s.times} unit="number" height={150} onZoom={setRangeSeconds} lines={[{ name: "spans a second", color: "var(--accent)", points: rates }]} /></div>
       <div><h3><a href={href("query", { q: `COUNT WHERE ${where} AND error = true GROUP BY name` })}>Errors</a> <span class={wrong ? "error-text" : "muted"}>{showShare(count ? wrong / count : 0)}</span>{wrong > 0 && <> <a href={differencesOfErrors(where)}>What is different about them?</a></>}</h3>
         <Chart label="Share of spans that failed" times={s.times} unit="share" height={150} onZoom={setRangeSeconds} lines={[{ name: "failed", color: "var(--error)", points: failures }]} /></div>
-      <div><h3><a href={href("query", { q: `HEATMAP(duration_ms), P50(duration_ms), P99(duration_ms) WHERE ${where}` })}>Duration</a> <span class="muted">P95 {showMs(total["P95(duration_ms)"] as number)}</span></h3>
-        <Chart label="Duration" times={s.times} unit="ms" height={150} onZoom={setRangeSeconds}
-          lines={[{ name: "P99", color: "var(--s2)", points: points("P99(duration_ms)") }, { name: "P95", color: "var(--s0)", points: points("P95(duration_ms)") }, { name: "P50", color: "var(--s7)", points: points("P50(duration_ms)") }]} /></div>
+      <div><h3><a href={href("query", { q: `HEATMAP(duration_ms), P50(duration_ms), P99(duration_ms) WHERE ${where}` })}>Duration</a> <span class="muted">{lines.map(l => <> <i class="swatch" style={{ background: l.color }} /> {l.name}{l.name === "P95" && ` ${showMs(total["P95(duration_ms)"] as number)}`}</>)}</span></h3>
+        <Chart label="Duration" times={s.times} unit="ms" height={150} onZoom={setRangeSeconds} lines={lines} /></div>
     </div>
   );
 }
