@@ -7,7 +7,7 @@ import { extname } from "node:path";
 const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8" };
 const config = JSON.stringify({
   backend: process.env.BACKEND_URL ?? "http://127.0.0.1:4567",
-  collector: process.env.OTEL_EXPORTER_OTLP_ENDPOINT ?? "http://127.0.0.1:4318",
+  collector: process.env.COLLECTOR_URL ?? process.env.OTEL_EXPORTER_OTLP_ENDPOINT ?? "http://127.0.0.1:4318",
   key: process.env.BROWSER_INGEST_KEY ?? "",
 });
 
@@ -23,3 +23,4 @@ const server = createServer(async (request, reply) => {
 server.listen(Number(process.env.PORT ?? 3000), process.env.HOST ?? "0.0.0.0", () => {
   console.log(`http://127.0.0.1:${server.address().port}/`);
 });
+process.on("SIGTERM", () => process.exit(0)); // the first process of a container ends only if it says so
