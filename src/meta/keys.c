@@ -184,10 +184,16 @@ sk_code meta__key_insert(meta *m, uint32_t environment_id, key_kind kind, span n
 {
     uint8_t hash[META_KEY_HASH_BYTES];
     key_info k = {.kind = kind, .permissions = permissions, .environment = environment_id};
+    if (preset_secret.at && span_contains(preset_secret, SPAN("${")))
+        return err_set(e, SK_BAD_INPUT,
+                       "the preset key (SKEP_INGEST_KEY) is the text of a variable, not its value: "
+                       "nothing expands it where it is written; put the key there");
     if (preset_secret.at &&
         (preset_secret.len < PRESET_CHARACTERS_MIN || preset_secret.len >= META_SECRET_MAX))
-        return err_set(e, SK_BAD_INPUT, "a preset key has %d to %u characters, this one has %zu",
-                       PRESET_CHARACTERS_MIN, META_SECRET_MAX - 1, preset_secret.len);
+        return err_set(e, SK_BAD_INPUT,
+                       "the preset key (SKEP_INGEST_KEY) has %zu characters instead of %d to %u; "
+                       "`openssl rand -hex 16` makes one",
+                       preset_secret.len, PRESET_CHARACTERS_MIN, META_SECRET_MAX - 1);
     snprintf(k.origins, sizeof k.origins, "%s", origins);
     mint(kind, preset_secret, k.id, ret_secret);
     meta_key_hash(m, span_text(ret_secret), hash);

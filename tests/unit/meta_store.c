@@ -243,6 +243,9 @@ static void a_preset_key_is_devs(void **state)
     err e;
     meta_options o = {.dir = check_dir(), .preset_ingest_key = "too-short"};
     check_code(meta_open(&o, &m, &first, &e), SK_BAD_INPUT, &e);
+    o.preset_ingest_key =
+        "${SKEP_INGEST_KEY}"; /* a known key, and every sender's would be refused */
+    check_code(meta_open(&o, &m, &first, &e), SK_BAD_INPUT, &e);
     m = open_meta("compose-preset-key-1", &first);
     assert_true(first.is_first_start); /* the refused start left nothing behind */
     assert_string_equal(first.dev_ingest, "compose-preset-key-1");
