@@ -21,11 +21,12 @@ interface Seen { status: Status; doctor: DoctorReply; at: Status["environments"]
 type State = "ok" | "bad" | "wait";
 const EVERY_MS = 2000;
 
-function Check({ state, title, evidence, fix }: { state: State; title: string; evidence?: string; fix?: string | null }) {
+// Brief: what it is about is read out and told by the pointer alone.
+function Check({ state, title, evidence, fix, isBrief }: { state: State; title: string; evidence?: string; fix?: string | null; isBrief?: boolean }) {
   return (
-    <li class={`check is-${state}`} data-state={state}>
+    <li class={`check is-${state}`} data-state={state} title={isBrief ? title : undefined}>
       <Icon name={state === "ok" ? "check" : state === "bad" ? "warn" : "more"} label={state === "ok" ? "well" : state === "bad" ? "needs you" : "not yet"} />
-      <div><b>{title}</b> <span class="text-2">{evidence}</span>{fix && <div>{fix}</div>}</div>
+      <div class={isBrief ? "visually-hidden" : ""}><b>{title}</b> <span class="text-2">{evidence}</span>{fix && <div>{fix}</div>}</div>
     </li>
   );
 }
@@ -83,11 +84,12 @@ function Refusals({ list }: { list: Refusal[] }) {
 }
 
 function Sends({ way, at }: { way: Way; at: Sender | undefined }) {
+  const isStopped = way.hops.some(h => h.fix);
   return (
     <>
       <div class="row wrap">{at ? <a href={href("service", { name: way.sender })}>{way.sender}</a> : <b>{way.sender}</b>}<span class="text-2">{way.source}, {way.user_agent || "no user agent"}{at && `, ${showAgo(Date.parse(at.last))}`}</span>
         {at && <span class="muted">{(["trace", "log", "metric"] as const).filter(f => at[f]).map(f => `${showCount(at[f])} of ${f}s`).join(", ")}</span>}</div>
-      <ol class={`plain hops${way.hops.some(h => h.fix) ? " is-stopped" : ""}`}>{way.hops.map(h => <Check key={h.hop} state={h.state} title={h.hop} fix={h.fix} />)}</ol>
+      <ol class={`plain hops${isStopped ? " is-stopped" : ""}`}>{way.hops.map(h => <Check key={h.hop} state={h.state} title={h.hop} fix={h.fix} isBrief={!isStopped} />)}</ol>
     </>
   );
 }
@@ -115,7 +117,7 @@ export default function Doctor() {
             <section class="panel"><header><h2>Refused requests</h2></header><div class="body">{seen.doctor.refusals.length ? <Refusals list={seen.doctor.refusals} /> : <p class="muted">None since the server started.</p>}</div></section>
             {findings.length > 0 && <section class="panel"><header><h2>What looks odd</h2></header><ul class="body plain stack">{findings.map((f, i) => <li key={i} class="notice is-warn"><strong>{f.subject}</strong><span>{f.text} {f.fix}</span></li>)}</ul></section>}
             <section class="panel"><header><h2>Who sends, and how far it comes</h2></header><div class="body">{seen.doctor.ways.length ? (
-              <ul class="plain senders">{seen.doctor.ways.map((w, i) => <li key={i}><Sends way={w} at={seen.at?.senders.find(s => s.dataset === w.sender && s.source === w.source && s.user_agent === w.user_agent)} /></li>)}</ul>
+              <><p class="muted">Each tick is a step: {seen.doctor.ways[0]!.hops.map(h => h.hop).join(", ")}.</p><ul class="plain senders">{seen.doctor.ways.map((w, i) => <li key={i}><Sends way={w} at={seen.at?.senders.find(s => s.dataset === w.sender && s.source === w.source && s.user_agent === w.user_agent)} /></li>)}</ul></>
             ) : <p class="muted">Nobody since the server started.</p>}</div></section>
           </div>
           <div class="stack"><PastedBox /><WhoamiBox /></div>
