@@ -273,6 +273,7 @@ test("an empty environment shows what to paste, and turns green when it was sent
   assert.equal(await page.locator(".ladder .is-done").count(), 5);
   await page.click("text=Look at it");
   await page.waitForSelector("text=Services by pain");
+  await page.waitForSelector("td >> text=0.0167/s"); // one in a minute: a first event is no rate of its own
   assert.deepEqual(faults, []);
   await context.close();
 });

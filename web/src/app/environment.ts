@@ -19,10 +19,10 @@ export const environment = computed<string | null>(() => {
 const at = computed(() => environments.value?.find(e => e.slug === environment.value));
 export const isEmpty = computed(() => at.value?.rows === 0);
 
-// How many seconds of a range there are events of: by them what came is told a second.
+// How many seconds of a range there are events of, a minute at least: by them what came is told a second.
 export function lengthOf({ start, end }: Range): number {
   const first = Date.parse(at.value?.oldest ?? "") / 1000;
-  return end - (first > start && first < end ? first : start);
+  return first > start && first < end ? Math.min(Math.max(end - first, 60), end - start) : end - start;
 }
 
 export async function loadEnvironments(): Promise<void> {

@@ -2,7 +2,7 @@
 import { ask } from "../api/query";
 import { call } from "../api/client";
 import type { Fields, QueryResult } from "../api/types";
-import { environment, environments } from "../app/environment";
+import { environment, environments, lengthOf } from "../app/environment";
 import { href, param, setParams } from "../app/location";
 import { me } from "../app/session";
 import { from, resolveRange, showAgo, tick, to, type Range } from "../app/time";
@@ -41,7 +41,7 @@ const TIERS: Tier[] = [
 ];
 
 function Tiers({ bill, bytesPerEvent }: { bill: Bill; bytesPerEvent: number }) {
-  const days = (bill.range.end - bill.range.start) / DAY;
+  const days = lengthOf(bill.range) / DAY;
   return (
     <>
       <Table caption="The same volume against free tiers" rows={TIERS} rowKey={t => t.key} columns={[
@@ -85,7 +85,7 @@ export default function Usage() {
   const fields = useData<Fields>(key, l => { const r = resolveRange(); return call<Fields>("skep/v1/fields", { params: { environment: environment.value, start: Math.floor(r.start), end: Math.ceil(r.end), top: 0, limit: 1000 }, signal: l.signal }); });
   const keys = useData<ByKey>(JSON.stringify([environment.value, tick.value, me.value?.permissions]), l => loadKeys(l.signal));
   const here = environments.value?.find(e => e.slug === environment.value), bytesPerEvent = here?.rows ? here.bytes / here.rows : 0;
-  const b = bill.value, total = b ? all(b) : 0, days = b ? (b.range.end - b.range.start) / DAY : 1;
+  const b = bill.value, total = b ? all(b) : 0, days = b ? lengthOf(b.range) / DAY : 1;
   const rows = b ? [...b.services.data.results.map(r => ({ service: r.data["service.name"] === null ? null : String(r.data["service.name"]), signal: String(r.data["meta.signal_type"] ?? "trace"), count: Number(r.data.COUNT) })),
     ...(b.metrics ? [{ service: "metrics", signal: "metric", count: b.metrics }] : [])] : [];
   return (
