@@ -9,6 +9,8 @@
 #include "base/port.h"
 
 #define SETTINGS_MAX 256u
+#define SERVICES_MAX 64u   /* of a compose file */
+#define SERVICE_MIN  4u    /* shorter names are near to anything */
 #define SPANS_MAX    1024u /* printed ones that are compared */
 #define NAME_MIN     4u
 #define NAME_MAX     64u
@@ -31,7 +33,8 @@ typedef struct reader {
     span server;
     address here;
     setting *settings;
-    uint32_t setting_count;
+    span *services;
+    uint32_t setting_count, service_count;
     bool is_compose, has_failed;
 } reader;
 
@@ -101,6 +104,16 @@ static bool parse_setting(span line, setting *ret)
     }
     ret->value = value;
     return true;
+}
+
+/* A service of a compose file: two spaces, its name, a colon, nothing else. */
+static span service_in(span line)
+{
+    span name = span_trim(line);
+    if (name.len < 2 || name.at != line.at + 2 || name.at[name.len - 1] != ':' ||
+        memchr(name.at, ' ', name.len))
+        return (span){0};
+    return span_first(name, name.len - 1);
 }
 
 static const setting *find_setting(const reader *r, span name)
@@ -374,6 +387,22 @@ static void look_at_path(reader *r, const setting *s, const address *a)
                 arena_print(r->mem, "Write %.*s.", SPAN_FMT(base)));
 }
 
+/* A host that is nearly, but not quite, one of the file's services. */
+static void look_at_host(reader *r, const setting *s, span host)
+{
+    span near = {0};
+    for (uint32_t i = 0; i < r->service_count; i++) {
+        if (span_equal(r->services[i], host))
+            return;
+        if (!near.len && distance(r->services[i], host) <= NEAR_EDITS)
+            near = r->services[i];
+    }
+    if (r->is_compose && near.len && host.len >= SERVICE_MIN)
+        add(r, s->line, "wrong_host",
+            arena_print(r->mem, "No service of this file is called %.*s.", SPAN_FMT(host)),
+            arena_print(r->mem, "Write %.*s.", SPAN_FMT(near)));
+}
+
 static void look_at_endpoint(reader *r, const setting *s)
 {
     address a;
@@ -397,6 +426,7 @@ static void look_at_endpoint(reader *r, const setting *s)
         return;
     }
     look_at_path(r, s, &a);
+    look_at_host(r, s, a.host);
     if (r->is_compose && is_loopback(a.host))
         add(r, s->line, "container_localhost",
             SPAN("In a container localhost is the container itself."),
@@ -412,7 +442,9 @@ static void look_at_endpoint(reader *r, const setting *s)
             arena_print(r->mem, "The endpoint says %.*s:// and this server speaks %.*s://.",
                         SPAN_FMT(a.scheme), SPAN_FMT(r->here.scheme)),
             here);
-    if (is_same && !is_skep && !span_equal(a.port, r->here.port))
+    /* a service called skep may well listen on the ports of OTLP besides this one */
+    bool is_otlp = is_skep && (span_is(a.port, "4317") || span_is(a.port, "4318"));
+    if (is_same && !is_otlp && !span_equal(a.port, r->here.port))
         add(r, s->line, "wrong_port",
             arena_print(r->mem,
                         "The endpoint's port is %.*s; this server answers on %.*s, OTLP over HTTP "
@@ -600,14 +632,17 @@ bool setup_read(span text, span server, arena *mem, setup_report *ret)
     reader r = {.mem = mem,
                 .report = ret,
                 .server = server,
-                .settings = ARENA_ARRAY(mem, setting, SETTINGS_MAX)};
+                .settings = ARENA_ARRAY(mem, setting, SETTINGS_MAX),
+                .services = ARENA_ARRAY(mem, span, SERVICES_MAX)};
     uint32_t number = 0;
     *ret = (setup_report){0};
-    if (!r.settings || !parse_address(server, &r.here))
+    if (!r.settings || !r.services || !parse_address(server, &r.here))
         return false;
     for (span rest = text; rest.at;) {
         span line = span_cut(&rest, '\n'), trimmed = span_trim(line);
         number++;
+        if (r.service_count < SERVICES_MAX && service_in(line).len)
+            r.services[r.service_count++] = service_in(line);
         r.is_compose |= span_is(trimmed, "services:") || span_is(trimmed, "environment:");
         if (r.setting_count < SETTINGS_MAX && !span_starts_with(trimmed, SPAN("#")) &&
             parse_setting(line, &r.settings[r.setting_count]))

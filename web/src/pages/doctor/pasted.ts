@@ -63,7 +63,7 @@ function ofHeaders(s: Setting, add: (line: number, kind: string, title: string, 
   }
 }
 
-function ofEndpoint(s: Setting, all: Setting[], isCompose: boolean, here: URL, add: (line: number, kind: string, title: string, fix: string) => void): void {
+function ofEndpoint(s: Setting, all: Setting[], services: string[], isCompose: boolean, here: URL, add: (line: number, kind: string, title: string, fix: string) => void): void {
   const signal = /_(TRACES|LOGS|METRICS)_ENDPOINT$/.exec(s.name)?.[1]?.toLowerCase();
   const protocol = all.find(x => x.name === "OTEL_EXPORTER_OTLP_PROTOCOL" || x.name === `OTEL_EXPORTER_OTLP_${signal?.toUpperCase()}_PROTOCOL`)?.value ?? "";
   if (s.value === "") { add(s.line, "wrong_endpoint", `${s.name} is empty.`, `Set it to ${here.origin}.`); return; }
@@ -75,10 +75,12 @@ function ofEndpoint(s: Setting, all: Setting[], isCompose: boolean, here: URL, a
   if (/honeycomb\.io$/.test(url.hostname)) { add(s.line, "wrong_endpoint", "The endpoint is Honeycomb's: the data goes there.", `Set it to ${here.origin}, as seen from where the program runs.`); return; }
   if (signal && !isGrpc && path !== `/v1/${signal}` && !path.endsWith(`/v1/${signal}`)) add(s.line, "wrong_path", `An endpoint of one signal is used exactly as it is, and this one lacks /v1/${signal}.`, `Write ${url.origin}/v1/${signal}, or use OTEL_EXPORTER_OTLP_ENDPOINT=${url.origin}.`);
   if (!signal && /\/v1\/(traces|logs|metrics)$/.test(path)) add(s.line, "wrong_path", "The common endpoint ends in a signal's path: the SDK appends it once more.", `Write ${url.origin}.`);
+  const near = services.includes(url.hostname) || url.hostname.length < 4 ? undefined : services.find(name => distance(name, url.hostname) <= 2);
+  if (near) add(s.line, "wrong_host", `No service of this file is called ${url.hostname}.`, `Write ${near}.`);
   if (isCompose && /^(localhost|127\.|\[::1\])/.test(url.hostname)) add(s.line, "container_localhost", "In a container localhost is the container itself.", `Write http://host.docker.internal:${here.port || "80"} (on Linux with extra_hosts: host.docker.internal:host-gateway), or the name of skep's service.`);
   const isSameHost = url.hostname === here.hostname || /^(localhost|127\.0\.0\.1|host\.docker\.internal|skep)$/.test(url.hostname);
   if (isSameHost && url.protocol !== here.protocol) add(s.line, "wrong_scheme", `The endpoint says ${url.protocol}// and this server speaks ${here.protocol}//.`, `Write ${s.value.replace(/^https?:/, here.protocol)}.`);
-  if (isSameHost && here.port && url.port !== here.port && !(url.hostname === "skep")) add(s.line, "wrong_port", `The endpoint's port is ${url.port || (url.protocol === "https:" ? "443" : "80")}; this server answers on ${here.port}, OTLP over HTTP and gRPC alike.`, `Write port ${here.port}.`);
+  if (isSameHost && here.port && url.port !== here.port && !(url.hostname === "skep" && /^431[78]$/.test(url.port))) add(s.line, "wrong_port", `The endpoint's port is ${url.port || (url.protocol === "https:" ? "443" : "80")}; this server answers on ${here.port}, OTLP over HTTP and gRPC alike.`, `Write port ${here.port}.`);
 }
 
 // Set-up code and its output.
@@ -111,6 +113,7 @@ export function diagnose(text: string, here: URL): Diagnosis[] {
   const add = (line: number, kind: string, title: string, fix: string) => { found.push({ line, kind, title, fix }); };
   const all = settings(lines), set = new Set(all.filter(s => s.value !== "").map(s => s.name));
   const isCompose = /^\s*(services|environment):\s*$/m.test(text);
+  const services = isCompose ? [...text.matchAll(/^  (\S+):\s*$/gm)].map(m => m[1]!) : [];
   for (const s of all) {
     if (!KNOWN.includes(s.name) && /^O[A-Z]{2,3}_/.test(s.name)) {
       const near = KNOWN.find(k => distance(k, s.name) <= 2);
@@ -119,7 +122,7 @@ export function diagnose(text: string, here: URL): Diagnosis[] {
     if (isCompose && s.isList && s.quote && s.name.startsWith("OTEL_")) add(s.line, "quoted_value", "In a list of a compose file the quotes become a part of the value.", `Write - ${s.name}=${s.name.endsWith("HEADERS") ? "x-honeycomb-team=KEY" : s.value}, without quotes.`);
     if (/^OTEL_EXPORTER_OTLP_(\w+_)?HEADERS$/.test(s.name)) ofHeaders(s, add, set);
     if (s.name === "HONEYCOMB_API_KEY") ofKey(s, s.value, add, set);
-    if (/^OTEL_EXPORTER_OTLP_(\w+_)?ENDPOINT$/.test(s.name)) ofEndpoint(s, all, isCompose, here, add);
+    if (/^OTEL_EXPORTER_OTLP_(\w+_)?ENDPOINT$/.test(s.name)) ofEndpoint(s, all, services, isCompose, here, add);
     if (s.name === "OTEL_TRACES_EXPORTER" && /^(console|none|logging)$/.test(s.value)) add(s.line, "console_only", `OTEL_TRACES_EXPORTER=${s.value}: spans do not leave the program.`, "Write otlp, or console,otlp for both.");
     if (s.name === "OTEL_SDK_DISABLED" && s.value === "true") add(s.line, "disabled", "The SDK is switched off.", "Remove the line.");
     if (s.name === "OTEL_SERVICE_NAME" && s.value === "") add(s.line, "no_service_name", "OTEL_SERVICE_NAME is empty: the data is filed under unknown_service.", "Give the program a name.");
