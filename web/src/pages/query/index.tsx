@@ -39,7 +39,7 @@ const PAUSE_MS = 250, QUICK_MS = 1000;
 // The question as text. What can be read is asked when the typing pauses; a session of typing is one step of the history. After a slow answer the next
 // question waits for Shift+Enter, or for the box to be left.
 function TextView({ text, isSlow, onChange }: { text: string; isSlow: boolean; onChange: (q: Query, replace: boolean) => void }) {
-  const [draft, setDraft] = useState(text), isGoingOn = useRef(false), sent = useRef("");
+  const [draft, setDraft] = useState(text), isGoingOn = useRef(false), sent = useRef(text);
   let error: TextError | null = null, query: Query | null = null;
   try { query = parse(draft); } catch (e) { if (e instanceof TextError) error = e; else throw e; }
   const printed = query && print(query), isNew = printed !== null && printed !== text;
