@@ -272,6 +272,24 @@ test("a heatmap is a table too, and a time without events is hatched", async () 
   await context.close();
 });
 
+test("a single point between gaps is a dot, in the chart and in the table", async () => {
+  const { page, faults, context } = await openPage(browser, server.url);
+  await page.goto(at({ q: "COUNT GROUP BY trace.trace_id LIMIT 1" })); // a trace lasts less than one interval
+  await page.waitForSelector("#answer .swatch");
+  await settled(page);
+  const dots = await page.evaluate(() => {
+    const [, r, g, b] = /(\d+), (\d+), (\d+)/.exec(getComputedStyle(document.querySelector("#answer .swatch")).backgroundColor).map(Number), canvas = document.querySelector(".chart canvas");
+    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    let count = 0;
+    for (let i = 0; i < pixels.length; i += 4) if (pixels[i + 3] > 99 && [r, g, b].every((part, at) => Math.abs(pixels[i + at] - part) < 9)) count++;
+    return count;
+  });
+  assert.ok(dots >= 9, `${dots} pixels`);
+  assert.match(await page.locator("#answer .spark path").first().getAttribute("d"), /^M[\d. ]+h-2$/);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("a time on a line: what is different about it than in the rest, just before, yesterday", async () => {
   const { page, faults, context } = await openPage(browser, server.url);
   const bodies = [];

@@ -44,6 +44,11 @@ function stacked(lines: Line[]): (number | null)[][] {
   return lines.map(l => l.points.map((p, i) => (sums[i]! += p ?? 0)));
 }
 
+// Points without neighbours, which no line shows.
+function alone(p: uPlot.AlignedData[number]): number[] {
+  return Array.from(p, (_, i) => i).filter(i => p[i] != null && p[i - 1] == null && p[i + 1] == null);
+}
+
 // Lowest, highest and last of a line, in words.
 export function summary(line: Line, unit: Unit): string {
   const present = line.points.filter((p): p is number => p !== null);
@@ -166,7 +171,7 @@ export function Chart(props: ChartProps) {
         { ...axis, values: (_u, splits) => splits.map(s => (s === null ? "" : showIn(latest.current.unit, s))), size: 64 },
       ],
       series: [{}, ...props.lines.map((l, i): uPlot.Series => ({
-        label: l.name, stroke: resolved(l.color), width: 1.5, dash: l.isDashed ? [5, 4] : [], points: { show: props.times.length < 2, size: 5 }, spanGaps: false,
+        label: l.name, stroke: resolved(l.color), width: 1.5, dash: l.isDashed ? [5, 4] : [], points: { show: false, size: 5, fill: resolved(l.color), filter: (u2, at) => (kind === "bars" ? null : alone(u2.data[at]!)) }, spanGaps: false,
         ...(kind === "bars" ? { paths: bars, fill: resolved(l.color) } : kind === "stacked" ? { fill: resolved(l.color) + "b0", width: i === 0 ? 1 : 1 } : {}),
       }))],
       bands: kind === "stacked" ? props.lines.slice(1).map((_, i) => ({ series: [i + 2, i + 1] as [number, number] })) : [],
@@ -237,12 +242,12 @@ export function Spark({ points, color, label, width = 96, height = 20 }: { point
   let path = "", isOn = false;
   points.forEach((p, i) => {
     if (p === null) { isOn = false; return; }
-    path += `${isOn ? "L" : "M"}${(i * step).toFixed(1)} ${(height - 1 - (p / high) * (height - 2)).toFixed(1)}`;
+    path += `${isOn ? "L" : "M"}${(i * step).toFixed(1)} ${(height - 1 - (p / high) * (height - 2)).toFixed(1)}${isOn || points[i + 1] != null ? "" : "h-2"}`;
     isOn = true;
   });
   return (
     <svg class="spark" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role={label ? "img" : undefined} aria-label={label} aria-hidden={label ? undefined : true}>
-      <path d={path} fill="none" stroke={color ?? "currentColor"} stroke-width="1.2" />
+      <path d={path} fill="none" stroke={color ?? "currentColor"} stroke-width="1.2" stroke-linecap="round" />
     </svg>
   );
 }
