@@ -79,19 +79,18 @@ bool exchange__reply_line(span *rest, span *ret_name, span *ret_value)
     return true;
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT", from the RFC 3339 form. */
+/* "Sun, 06 Nov 1994 08:49:37 GMT", from the RFC 3339 form. Not in the arena: while a stream's head is written, its handler uses that. */
 static void add_date(exchange *x, int64_t now_ns)
 {
     static const char days[] = "ThuFriSatSunMonTueWed",
                       months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char text[36];
+    char text[36], date[40];
     clock_print_rfc3339(now_ns - now_ns % NS_PER_S, text);
     size_t day = (size_t)(clock_day(now_ns) % 7),
            month = (size_t)((text[5] - '0') * 10 + text[6] - '0' - 1);
-    span date = arena_print(x->mem, "%.3s, %.2s %.3s %.4s %.8s GMT", days + 3 * day, text + 8,
-                            months + 3 * month, text, text + 11);
-    if (date.at)
-        exchange_set_header(x, "date", date);
+    int len = snprintf(date, sizeof date, "%.3s, %.2s %.3s %.4s %.8s GMT", days + 3 * day, text + 8,
+                       months + 3 * month, text, text + 11);
+    exchange_set_header(x, "date", span_of(date, (size_t)len));
 }
 
 void exchange__reply_head(exchange *x)

@@ -85,7 +85,8 @@ sk_code exchange_body(exchange *x, span *ret, err *e) must_use;
 /* Accounts `bytes` more to this request until it is answered; false when the bound would be passed. */
 bool exchange_reserve(exchange *x, size_t bytes) must_use;
 
-/* Memory of this request; freed after the reply. Its cap is serve_limits.arena_bytes_max. */
+/* Memory of this request; freed after the reply. Its cap is serve_limits.arena_bytes_max. Of one thread: once a handler has the
+ * exchange it is the handler's alone, and no loop takes from it. */
 arena *exchange_arena(exchange *x);
 const struct services *exchange_services(const exchange *x);
 

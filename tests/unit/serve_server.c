@@ -73,13 +73,18 @@ static void answer_later(void *ctx)
     lock_drop(&a->guard);
 }
 
+/* What a handler makes while the loop writes its reply's head is its own. */
 static void stream(exchange *take_x)
 {
-    uint8_t block[5000];
-    memset(block, 's', sizeof block);
+    bool is_there = true;
     exchange_begin(take_x, 200, "text/plain");
-    for (int i = 0; i < 200 && exchange_write(take_x, (span){block, sizeof block}); i++)
-        ;
+    for (int i = 0; i < 200 && is_there; i++) {
+        uint8_t *block = arena_alloc(exchange_arena(take_x), 5000, 1);
+        if (!block)
+            abort();
+        memset(block, 's', 5000);
+        is_there = exchange_write(take_x, (span){block, 5000});
+    }
     exchange_end(take_x);
 }
 
