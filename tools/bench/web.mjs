@@ -32,7 +32,7 @@ const JOURNEYS = [
   { path: "", params: DEMO, ready: "td a", steps: [["open the palette", press("Control+k")], ["type in the palette", press("c")], ["close the palette", press("Escape")], ["show all keys", press("?")], ["close the keys", press("Escape")]] },
   { path: "query", params: { ...DEMO, q: "COUNT, P99(duration_ms), HEATMAP(duration_ms) GROUP BY service.name" }, ready: ".heatmap canvas",
     steps: [["raw rows", press("3")], ["back to the results", press("1")], ["add a filter", press("b")], ["close the fields", press("Escape")], ["a cell of the heatmap", click(".heatmap-box")], ["select cells", press("Shift+ArrowLeft")]] },
-  { path: "traces", params: DEMO, ready: ".traces-open", steps: [["pick a trace", click('.traces-table input[type="checkbox"]')], ["type a filter", async page => { await page.focus(".traces-filter"); await page.keyboard.press("n"); }]] },
+  { path: "traces", params: DEMO, ready: ".traces-open", steps: [["pick a trace", click('.traces-table input[type="checkbox"]')], ["type a filter", async page => { await page.focus(".filter-box"); await page.keyboard.press("n"); }]] },
   { path: "logs", params: DEMO, ready: "main h1", steps: [["next line", press("j")], ["open the line", press("Enter")], ["close the line", press("Escape")], ["patterns", press("p")]] },
   { path: "map", params: DEMO, ready: "[data-node=gateway]", steps: [["pick a node", click("[data-node=gateway]")], ["walk along a call", press("ArrowRight")], ["the table", press("v")]] },
   { path: "trace", params: { env: "dev", id: LARGE, fold: "0" }, ready: ".wf-row:not([hidden])",
