@@ -23,7 +23,18 @@ class Worktree:
         subprocess.run(["git", "worktree", "add", "--detach", "--quiet", str(self.path), self.rev], cwd=ROOT, check=True)
         if (ROOT / ".cache/llhttp").exists():  # a library that ./dev unpacks
             shutil.copytree(ROOT / ".cache/llhttp", self.path / ".cache/llhttp")
+        self.take_packages()
         return self
+
+    def take_packages(self):
+        """What web/build.mjs needs: this tree's, where the earlier commit asks for the same."""
+        lock = "web/package-lock.json"
+        if not (self.path / lock).exists():
+            return
+        if (self.path / lock).read_bytes() == (ROOT / lock).read_bytes():
+            (self.path / "web/node_modules").symlink_to(ROOT / "web/node_modules")
+        else:
+            subprocess.run(["npm", "--prefix", "web", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=self.path, check=True)
 
     def __exit__(self, *_):
         subprocess.run(["git", "worktree", "remove", "--force", str(self.path)], cwd=ROOT, check=True)
