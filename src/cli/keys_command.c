@@ -126,25 +126,40 @@ static int keys_revoke(cli *c, void *own, const char *id)
     return code;
 }
 
-static int allow_one(cli *c, const char *id, span origin)
+/* A body being built: one object, of which members are still to come. */
+static json_writer begin_body(buf *body)
+{
+    buf_init(body, 64 * KIB);
+    json_writer w = {.out = body};
+    jw_object(&w);
+    return w;
+}
+
+/* Below /skep/v1/keys. With --json the reply is printed. */
+static int post(cli *c, span first, span second, json_writer *w, const node **ret)
 {
     api_path path;
-    buf body;
     span text;
+    jw_object_end(w);
+    api_path_init(&path, "/skep/v1/keys");
+    api_path_segment(&path, first);
+    if (second.at)
+        api_path_segment(&path, second);
+    int code = api_send(c, "POST", &path, buf_span(w->out), &text, ret);
+    buf_done(w->out);
+    return code || !c->json ? code : admin_print_json(c, text);
+}
+
+static int allow_one(cli *c, const char *id, span origin)
+{
+    buf body;
     const node *reply;
-    buf_init(&body, 64 * KIB);
-    json_writer w = {.out = &body};
-    jw_object(&w);
+    json_writer w = begin_body(&body);
     jw_key_text(&w, "origin");
     jw_string(&w, origin);
-    jw_object_end(&w);
-    api_path_init(&path, "/skep/v1/keys");
-    api_path_segment(&path, span_text(id));
-    api_path_segment(&path, SPAN("origins"));
-    int code = api_send(c, "POST", &path, buf_span(&body), &text, &reply);
-    buf_done(&body);
+    int code = post(c, span_text(id), SPAN("origins"), &w, &reply);
     if (code || c->json)
-        return code ? code : admin_print_json(c, text);
+        return code;
     cli_talk(c, "pages of %.*s may send with key %s from now on", SPAN_FMT(origin), id);
     return EXIT_OK;
 }
@@ -164,23 +179,15 @@ static int keys_allow(cli *c, void *own, const char *id)
 static int decide(cli *c, void *own, const char *fingerprint, const char *verb)
 {
     const keys_own *o = own;
-    api_path path;
     buf body;
-    span text;
     const node *reply;
-    buf_init(&body, 64 * KIB);
-    json_writer w = {.out = &body};
-    jw_object(&w);
+    json_writer w = begin_body(&body);
     admin_add_member(&w, "fingerprint", fingerprint);
     admin_add_member(&w, "environment", c->env);
     admin_add_member(&w, "name", o->name);
-    jw_object_end(&w);
-    api_path_init(&path, "/skep/v1/keys");
-    api_path_segment(&path, span_text(verb));
-    int code = api_send(c, "POST", &path, buf_span(&body), &text, &reply);
-    buf_done(&body);
+    int code = post(c, span_text(verb), (span){NULL, 0}, &w, &reply);
     if (code || c->json)
-        return code ? code : admin_print_json(c, text);
+        return code;
     if (strcmp(verb, "refuse") == 0)
         cli_talk(c, "the key stays refused, and doctor asks no more about it");
     else

@@ -46,9 +46,7 @@ static sk_code take_window(segment_reader *r, uint32_t col, const block_entry *b
 {
     clear_present(out);
     if (b->tag & BLOCK_ALL_PRESENT) {
-        out->all_present = true;
-        for (uint32_t i = 0; i < w->count; i++)
-            set_present(out, i);
+        vector_fill_present(out);
         w->first_value = w->first;
         w->value_count = w->count;
         return SK_OK;
